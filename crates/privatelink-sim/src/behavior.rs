@@ -1,0 +1,97 @@
+//! Switches for everything that AWS leaves undocumented, plus the delays of the simulated world.
+//!
+//! Each default is the harsher of the plausible behaviours: a backend that survives it survives the kinder one too.
+
+use serde::{Deserialize, Serialize};
+
+/// What happens when a connection is asked to do what it may already have done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Legality {
+    /// A per-item error inside the HTTP 200.
+    Error,
+    /// Nothing changes, and nothing is said.
+    NoOp,
+    /// The change is made.
+    Allow,
+}
+
+/// How the simulated AWS behaves where the real one is undocumented, and how long it takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Behavior {
+    /// Milliseconds a connection stays `pending` after it was accepted, or born on a service without acceptance.
+    pub accept_delay_ms: u64,
+    /// Milliseconds an endpoint stays `deleting` after its consumer deleted it.
+    pub endpoint_deleting_ms: u64,
+    /// Milliseconds a `deleted` endpoint stays listed before it vanishes. AWS: minutes to about an hour, undocumented.
+    pub endpoint_linger_ms: u64,
+    /// Milliseconds a request may wait before it is `expired`. AWS documents the state, not the time; one vendor says 14 days.
+    pub expire_after_ms: u64,
+    /// Milliseconds an endpoint service stays `Deleting`; its load balancers stay in use until then.
+    pub service_deleting_ms: u64,
+    /// Milliseconds a `Deleted` endpoint service stays listed.
+    pub service_linger_ms: u64,
+    /// Milliseconds after a rejection during which the row still blocks deleting the service.
+    pub reject_settle_ms: u64,
+    /// Milliseconds a new load balancer is `provisioning`.
+    pub load_balancer_provisioning_ms: u64,
+    /// Milliseconds a newly registered target is `initial`.
+    pub target_initial_ms: u64,
+    /// Accepting a `rejected` connection. Undocumented.
+    pub accept_after_reject: Legality,
+    /// Accepting a connection that is `pending` or `available`. Undocumented.
+    pub accept_again: Legality,
+    /// Rejecting a connection that is `rejected`. Undocumented.
+    pub reject_again: Legality,
+    /// The per-item code for a connection in the wrong state. No source ties one to accept or reject.
+    pub wrong_state_code: String,
+    /// The per-item code of accept and reject for an endpoint that is not on the service. Undocumented.
+    pub unknown_endpoint_code: String,
+    /// Whether rows of rejected endpoints are listed after their service is gone, as has been seen on AWS.
+    pub rejected_rows_outlive_service: bool,
+    /// Whether a Network Load Balancer must be `active` before a service can use it. Undocumented.
+    pub service_needs_active_load_balancer: bool,
+    /// The largest number of ids in one accept or reject. AWS documents none; above it the whole call fails.
+    pub max_ids_per_decision: usize,
+    /// Never more rows than this on a page, whatever `MaxResults` says; small values find code that reads one page.
+    pub page_size_limit: Option<usize>,
+}
+
+impl Default for Behavior {
+    fn default() -> Self {
+        Self {
+            accept_delay_ms: 300,
+            endpoint_deleting_ms: 200,
+            endpoint_linger_ms: 3_600_000,
+            expire_after_ms: 14 * 24 * 3_600_000,
+            service_deleting_ms: 200,
+            service_linger_ms: 60_000,
+            reject_settle_ms: 500,
+            load_balancer_provisioning_ms: 0,
+            target_initial_ms: 0,
+            accept_after_reject: Legality::Error,
+            accept_again: Legality::Error,
+            reject_again: Legality::Error,
+            wrong_state_code: "InvalidState".to_owned(),
+            unknown_endpoint_code: "InvalidVpcEndpointId.NotFound".to_owned(),
+            rejected_rows_outlive_service: true,
+            service_needs_active_load_balancer: false,
+            max_ids_per_decision: 1_000,
+            page_size_limit: None,
+        }
+    }
+}
+
+impl Behavior {
+    /// Every delay zero, so that each change is finished when it is asked for; the rules stay harsh.
+    pub fn instant() -> Self {
+        Self {
+            accept_delay_ms: 0,
+            endpoint_deleting_ms: 0,
+            service_deleting_ms: 0,
+            reject_settle_ms: 0,
+            ..Self::default()
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The call log: what was asked of the simulator and what it answered.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
+use privatelink::{AccountId, Region};
+use serde::{Deserialize, Serialize};
+
+use crate::api::{Api, Call};
+
+/// The log keeps this many calls; older ones are dropped, their numbers are not used again.
+pub const KEPT: usize = 100_000;
+
+/// The log keeps this many ids of one call.
+const KEPT_IDS: usize = 200;
+
+/// One call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Rises by one with every call.
+    pub seq: u64,
+    /// The simulated time.
+    pub at: DateTime<Utc>,
+    /// The service.
+    pub service: Api,
+    /// The action.
+    pub action: String,
+    /// The account that called.
+    pub account: AccountId,
+    /// The Region.
+    pub region: Region,
+    /// `ok`, an AWS error code, or `dropped` when the answer was thrown away.
+    pub outcome: String,
+    /// Whether the work was done, whatever the answer said.
+    pub done: bool,
+    /// The ids of endpoints and services in the request, at most 200.
+    pub ids: Vec<String>,
+}
+
+/// The log; all clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct CallLog {
+    kept: Arc<Mutex<Kept>>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    next: u64,
+    events: VecDeque<Event>,
+}
+
+impl CallLog {
+    /// The calls with a number above `after`, oldest first, at most `limit` of them.
+    pub fn since(&self, after: u64, limit: usize) -> Vec<Event> {
+        self.with(|kept| {
+            let start = kept.events.partition_point(|event| event.seq <= after);
+            kept.events
+                .iter()
+                .skip(start)
+                .take(limit)
+                .cloned()
+                .collect()
+        })
+    }
+
+    /// All calls that are still kept, oldest first.
+    pub fn all(&self) -> Vec<Event> {
+        self.since(0, KEPT)
+    }
+
+    /// The calls of one action that are still kept.
+    pub fn of(&self, action: &str) -> Vec<Event> {
+        self.with(|kept| {
+            kept.events
+                .iter()
+                .filter(|e| e.action == action)
+                .cloned()
+                .collect()
+        })
+    }
+
+    /// How many calls there were since the start.
+    pub fn count(&self) -> u64 {
+        self.with(|kept| kept.next)
+    }
+
+    pub(crate) fn push(&self, at: DateTime<Utc>, call: Call, outcome: String, done: bool) {
+        let mut ids = call.ids;
+        ids.truncate(KEPT_IDS);
+        self.with(|kept| {
+            kept.next += 1;
+            if kept.events.len() == KEPT {
+                kept.events.pop_front();
+            }
+            kept.events.push_back(Event {
+                seq: kept.next,
+                at,
+                service: call.api,
+                action: call.action,
+                account: call.account,
+                region: call.region,
+                outcome,
+                done,
+                ids,
+            });
+        });
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Kept) -> T) -> T {
+        act(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,464 @@
+//! The simulator in process as an implementation of the port: no HTTP, the same world, the same faults.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use privatelink::{
+    AccountId, AccountRegionRef, AllowedPrincipal, AvailabilityZone, Connection, ConnectionFilter,
+    DnsEntry, EndpointService, EndpointServiceChange, GatewayError, Gateways, ItemFailure,
+    Listener, LoadBalancer, LoadBalancerArn, NewEndpointService, Page, PageToken, PrivateLink,
+    Region, ServiceId, TargetGroup, TargetHealth, TargetState, VpcEndpointId,
+};
+
+use crate::AwsError;
+use crate::api::Api;
+use crate::error::Unsuccessful;
+use crate::simulator::{Failure, Simulator};
+use crate::world::connections::ConnectionRow;
+use crate::world::regions::Zone;
+use crate::world::select::{Filter, Filters, Listed, Paging};
+use crate::world::services::{NewService, Service, ServiceChange};
+use crate::world::{Caller, World};
+
+/// One account in one Region of a simulator, as the port sees it.
+#[derive(Debug, Clone)]
+pub struct SimGateway {
+    simulator: Simulator,
+    account: AccountId,
+    region: Region,
+}
+
+impl Simulator {
+    /// The port to one account in one Region, by the account's root identity.
+    pub fn gateway(&self, account: AccountId, region: Region) -> SimGateway {
+        SimGateway {
+            simulator: self.clone(),
+            account,
+            region,
+        }
+    }
+}
+
+#[async_trait]
+impl Gateways for Simulator {
+    /// A role's external id is checked as `AssumeRole` would check it.
+    async fn gateway(
+        &self,
+        place: &AccountRegionRef,
+    ) -> Result<Arc<dyn PrivateLink>, GatewayError> {
+        if let Some(role) = &place.role_arn {
+            self.world()
+                .check_external_id(role, place.external_id.as_deref())
+                .map_err(|error| sort(Failure::Refused(error)))?;
+        }
+        Ok(Arc::new(Simulator::gateway(
+            self,
+            place.account.clone(),
+            place.region.clone(),
+        )))
+    }
+}
+
+impl SimGateway {
+    fn call<T>(
+        &self,
+        api: Api,
+        action: &str,
+        ids: Vec<String>,
+        work: impl FnOnce(&mut World, &Caller) -> Result<T, AwsError>,
+    ) -> Result<T, GatewayError> {
+        self.simulator
+            .call_as((&self.account, &self.region), api, action, ids, work)
+            .map_err(sort)
+    }
+}
+
+/// Sorts a failure into the port's closed list.
+fn sort(failure: Failure) -> GatewayError {
+    let error = match failure {
+        Failure::Refused(error) => error,
+        Failure::Dropped => {
+            return GatewayError::Unknown {
+                code: "ConnectionClosed".to_owned(),
+                message: "the connection was closed before an answer came".to_owned(),
+            };
+        }
+    };
+    let AwsError {
+        code,
+        message,
+        status,
+    } = error;
+    match code.as_str() {
+        "RequestLimitExceeded"
+        | "Throttling"
+        | "ThrottlingException"
+        | "ConcurrentMutationLimitExceeded" => GatewayError::Busy {
+            code,
+            retry_after: None,
+        },
+        _ if status >= 500 => GatewayError::Unknown { code, message },
+        "UnauthorizedOperation"
+        | "AccessDenied"
+        | "AuthFailure"
+        | "ExpiredToken"
+        | "MissingAuthenticationToken" => GatewayError::Denied { code, message },
+        "InvalidServiceName"
+        | "LoadBalancerNotFound"
+        | "TargetGroupNotFound"
+        | "ListenerNotFound" => GatewayError::NotFound { code, message },
+        _ if code.ends_with(".NotFound") => GatewayError::NotFound { code, message },
+        _ => GatewayError::Invalid { code, message },
+    }
+}
+
+#[async_trait]
+impl PrivateLink for SimGateway {
+    async fn create_endpoint_service(
+        &self,
+        new: &NewEndpointService,
+    ) -> Result<EndpointService, GatewayError> {
+        let request = NewService {
+            acceptance_required: new.acceptance_required,
+            load_balancers: strings(&new.network_load_balancer_arns),
+            ip_address_types: new.supported_ip_address_types.clone(),
+            tags: new.tags.iter().cloned().collect(),
+        };
+        let token = new.client_token.clone();
+        self.call(
+            Api::Ec2,
+            "CreateVpcEndpointServiceConfiguration",
+            Vec::new(),
+            |world, me| {
+                let service = world.create_service(me, &request, Some(&token))?;
+                Ok(endpoint_service(world, me, &service))
+            },
+        )
+    }
+
+    async fn modify_endpoint_service(
+        &self,
+        id: &ServiceId,
+        change: &EndpointServiceChange,
+    ) -> Result<(), GatewayError> {
+        let change = ServiceChange {
+            acceptance_required: change.acceptance_required,
+            add_load_balancers: strings(&change.add_network_load_balancer_arns),
+            remove_load_balancers: strings(&change.remove_network_load_balancer_arns),
+            ..ServiceChange::default()
+        };
+        let action = "ModifyVpcEndpointServiceConfiguration";
+        self.call(Api::Ec2, action, vec![id.to_string()], |world, me| {
+            world.modify_service(me, id.as_str(), &change)
+        })
+    }
+
+    async fn delete_endpoint_service(
+        &self,
+        id: &ServiceId,
+    ) -> Result<Option<ItemFailure>, GatewayError> {
+        let ids = vec![id.to_string()];
+        let action = "DeleteVpcEndpointServiceConfigurations";
+        let refused = self.call(Api::Ec2, action, ids.clone(), |world, me| {
+            world.delete_services(me, &ids)
+        })?;
+        Ok(items(refused).into_iter().next())
+    }
+
+    async fn endpoint_service(&self, id: &ServiceId) -> Result<EndpointService, GatewayError> {
+        let ids = vec![id.to_string()];
+        let action = "DescribeVpcEndpointServiceConfigurations";
+        self.call(Api::Ec2, action, ids.clone(), |world, me| {
+            let found =
+                world.describe_services(me, &ids, &Filters::default(), &Paging::default())?;
+            let service = found.items.first().ok_or_else(|| {
+                AwsError::new(
+                    "InvalidVpcEndpointServiceId.NotFound",
+                    format!("The VpcEndpointService Id '{id}' does not exist"),
+                )
+            })?;
+            Ok(endpoint_service(world, me, service))
+        })
+    }
+
+    async fn endpoint_services(
+        &self,
+        from: Option<&PageToken>,
+    ) -> Result<Page<EndpointService>, GatewayError> {
+        let action = "DescribeVpcEndpointServiceConfigurations";
+        self.call(Api::Ec2, action, Vec::new(), |world, me| {
+            let found = world.describe_services(me, &[], &Filters::default(), &paging(from))?;
+            Ok(page(
+                found.map(|service| endpoint_service(world, me, &service)),
+            ))
+        })
+    }
+
+    async fn modify_principals(
+        &self,
+        id: &ServiceId,
+        add: &[String],
+        remove: &[String],
+    ) -> Result<(), GatewayError> {
+        let action = "ModifyVpcEndpointServicePermissions";
+        self.call(Api::Ec2, action, vec![id.to_string()], |world, me| {
+            world
+                .modify_principals(me, id.as_str(), add, remove)
+                .map(|_| ())
+        })
+    }
+
+    async fn principals(
+        &self,
+        id: &ServiceId,
+        from: Option<&PageToken>,
+    ) -> Result<Page<AllowedPrincipal>, GatewayError> {
+        let action = "DescribeVpcEndpointServicePermissions";
+        self.call(Api::Ec2, action, vec![id.to_string()], |world, me| {
+            let (_, found) =
+                world.principals(me, id.as_str(), &Filters::default(), &paging(from))?;
+            Ok(page(found.map(|grant| AllowedPrincipal {
+                principal: grant.principal,
+                principal_type: Some(grant.kind),
+                service_permission_id: Some(grant.id),
+            })))
+        })
+    }
+
+    async fn connections(
+        &self,
+        filter: &ConnectionFilter,
+        from: Option<&PageToken>,
+    ) -> Result<Page<Connection>, GatewayError> {
+        let (filters, ids) = match filter {
+            ConnectionFilter::All => (Filters::default(), Vec::new()),
+            ConnectionFilter::Service(id) => (
+                Filters::one("service-id", id.as_str()),
+                vec![id.to_string()],
+            ),
+            // An empty list of ids would be no filter at all on the wire, which means everything.
+            ConnectionFilter::Endpoints(_, endpoints) if endpoints.is_empty() => {
+                return Ok(Page {
+                    items: Vec::new(),
+                    next: None,
+                });
+            }
+            ConnectionFilter::Endpoints(id, endpoints) => {
+                let mut filters = Filters::one("service-id", id.as_str());
+                filters.0.push(Filter {
+                    name: "vpc-endpoint-id".to_owned(),
+                    values: strings(endpoints),
+                });
+                let mut ids = strings(endpoints);
+                ids.push(id.to_string());
+                (filters, ids)
+            }
+        };
+        self.call(
+            Api::Ec2,
+            "DescribeVpcEndpointConnections",
+            ids,
+            |world, me| {
+                let found = world.connections(me, &filters, &paging(from))?;
+                Ok(page(found.map(connection)))
+            },
+        )
+    }
+
+    async fn accept_connections(
+        &self,
+        id: &ServiceId,
+        endpoints: &[VpcEndpointId],
+    ) -> Result<Vec<ItemFailure>, GatewayError> {
+        let action = "AcceptVpcEndpointConnections";
+        let ids = strings(endpoints);
+        self.call(Api::Ec2, action, ids.clone(), |world, me| {
+            world.accept_connections(me, id.as_str(), &ids).map(items)
+        })
+    }
+
+    async fn reject_connections(
+        &self,
+        id: &ServiceId,
+        endpoints: &[VpcEndpointId],
+    ) -> Result<Vec<ItemFailure>, GatewayError> {
+        let action = "RejectVpcEndpointConnections";
+        let ids = strings(endpoints);
+        self.call(Api::Ec2, action, ids.clone(), |world, me| {
+            world.reject_connections(me, id.as_str(), &ids).map(items)
+        })
+    }
+
+    async fn load_balancer(&self, arn: &LoadBalancerArn) -> Result<LoadBalancer, GatewayError> {
+        self.call(
+            Api::Elb,
+            "DescribeLoadBalancers",
+            Vec::new(),
+            |world, me| {
+                let zones = world.zones(&me.account, &me.region);
+                let found = world.load_balancer(me, arn.as_str())?;
+                Ok(LoadBalancer {
+                    arn: found.arn.clone(),
+                    name: found.name.clone(),
+                    kind: "network".to_owned(),
+                    state: found.state_at(me.now).to_owned(),
+                    state_reason: None,
+                    scheme: found.scheme.clone(),
+                    ip_address_type: Some(found.ip_address_type.clone()),
+                    availability_zones: found
+                        .subnets
+                        .iter()
+                        .filter_map(|(id, _)| zones.iter().find(|z| z.id == *id))
+                        .map(|zone| zone.name.clone())
+                        .collect(),
+                    security_groups: found.security_groups.clone(),
+                    enforce_security_groups_on_private_link: (!found.security_groups.is_empty())
+                        .then_some(true),
+                    cross_zone: found.cross_zone,
+                })
+            },
+        )
+    }
+
+    async fn listeners(&self, arn: &LoadBalancerArn) -> Result<Vec<Listener>, GatewayError> {
+        self.call(Api::Elb, "DescribeListeners", Vec::new(), |world, me| {
+            let found = world.listeners(me, Some(arn.as_str()), &[])?;
+            Ok(found
+                .into_iter()
+                .map(|listener| Listener {
+                    port: listener.port,
+                    protocol: listener.protocol,
+                    target_group_arns: listener.target_groups,
+                })
+                .collect())
+        })
+    }
+
+    async fn target_groups(&self, arn: &LoadBalancerArn) -> Result<Vec<TargetGroup>, GatewayError> {
+        self.call(Api::Elb, "DescribeTargetGroups", Vec::new(), |world, me| {
+            let found = world.target_groups(me, Some(arn.as_str()), &[], &[])?;
+            Ok(found
+                .into_iter()
+                .map(|(group, _)| TargetGroup {
+                    arn: group.arn,
+                    name: group.name,
+                    target_type: group.target_type,
+                })
+                .collect())
+        })
+    }
+
+    async fn target_health(
+        &self,
+        target_group_arn: &str,
+    ) -> Result<Vec<TargetHealth>, GatewayError> {
+        self.call(Api::Elb, "DescribeTargetHealth", Vec::new(), |world, me| {
+            let found = world.target_health(me, target_group_arn, &[])?;
+            Ok(found
+                .into_iter()
+                .map(|(target, health)| TargetHealth {
+                    target_id: target.id,
+                    port: Some(target.port),
+                    availability_zone: target.availability_zone,
+                    state: TargetState::parse(&health.state),
+                    reason: health.reason,
+                })
+                .collect())
+        })
+    }
+
+    async fn availability_zones(&self) -> Result<Vec<AvailabilityZone>, GatewayError> {
+        self.call(
+            Api::Ec2,
+            "DescribeAvailabilityZones",
+            Vec::new(),
+            |world, me| {
+                let zones = world.zones(&me.account, &me.region).into_iter();
+                Ok(zones
+                    .map(|Zone { name, id }| AvailabilityZone { name, id })
+                    .collect())
+            },
+        )
+    }
+
+    async fn caller_account(&self) -> Result<AccountId, GatewayError> {
+        self.call(Api::Sts, "GetCallerIdentity", Vec::new(), |_, me| {
+            Ok(me.account.clone())
+        })
+    }
+}
+
+fn strings<T: ToString>(ids: &[T]) -> Vec<String> {
+    ids.iter().map(ToString::to_string).collect()
+}
+
+fn paging(from: Option<&PageToken>) -> Paging {
+    Paging::from(from.map(|token| token.0.as_str()))
+}
+
+fn page<T>(listed: Listed<T>) -> Page<T> {
+    Page {
+        items: listed.items,
+        next: listed.next.map(PageToken),
+    }
+}
+
+fn items(failures: Vec<Unsuccessful>) -> Vec<ItemFailure> {
+    failures
+        .into_iter()
+        .map(|failure| ItemFailure {
+            resource_id: Some(failure.resource_id),
+            code: failure.error.code,
+            message: failure.error.message,
+        })
+        .collect()
+}
+
+fn endpoint_service(world: &World, me: &Caller, service: &Service) -> EndpointService {
+    let names = world.zones(&me.account, &me.region);
+    EndpointService {
+        service_id: service.id.clone(),
+        service_name: service.name(),
+        state: service
+            .state_at(me.now)
+            .unwrap_or(privatelink::ServiceState::Deleted),
+        acceptance_required: service.acceptance_required,
+        network_load_balancer_arns: service.load_balancers.clone(),
+        availability_zones: names
+            .into_iter()
+            .filter(|zone| service.zones.contains(&zone.id))
+            .map(|zone| zone.name)
+            .collect(),
+        availability_zone_ids: service.zones.iter().cloned().collect(),
+        supported_ip_address_types: service.ip_address_types.clone(),
+        supported_regions: Vec::new(),
+        base_endpoint_dns_names: vec![service.base_dns_name()],
+        private_dns_name: None,
+        tags: service.tags.clone().into_iter().collect(),
+    }
+}
+
+fn connection(row: ConnectionRow) -> Connection {
+    Connection {
+        service_id: row.service_id,
+        endpoint_id: row.endpoint_id,
+        owner: row.connection.owner,
+        state: row.state,
+        created_at: Some(row.connection.created_at),
+        connection_id: Some(row.connection.id),
+        endpoint_region: Some(row.connection.endpoint_region),
+        ip_address_type: Some(row.connection.ip_address_type),
+        dns_entries: row
+            .dns_names
+            .into_iter()
+            .map(|dns_name| DnsEntry {
+                dns_name,
+                hosted_zone_id: Some(crate::wire::HOSTED_ZONE.to_owned()),
+            })
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+#[path = "gateway_tests.rs"]
+mod tests;

@@ -1,0 +1,179 @@
+//! One AWS request: parse, find out who and what, do it, frame the answer.
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::credential::{self, Credential};
+use super::cut;
+use crate::api::{Api, Call};
+use crate::simulator::Failure;
+use crate::wire::form::{self, Node};
+use crate::wire::params::Params;
+use crate::wire::{self, frame};
+use crate::world::ids::mix;
+use crate::{AwsError, Simulator};
+
+pub(super) async fn post(
+    request: HttpRequest,
+    simulator: web::Data<Simulator>,
+    body: Result<web::Bytes, actix_web::Error>,
+) -> HttpResponse {
+    match body {
+        Ok(body) => respond(&request, &simulator, &body),
+        Err(error) => {
+            let status = error.as_response_error().status_code().as_u16();
+            let (code, message) = if status == 413 {
+                (
+                    "RequestEntityTooLarge",
+                    "The request is larger than the simulator takes",
+                )
+            } else {
+                (
+                    "MalformedQueryString",
+                    "The request's body could not be read",
+                )
+            };
+            let error = AwsError::with_status(status, code, message);
+            refuse(Api::Ec2, &request_id(&simulator), &error)
+        }
+    }
+}
+
+pub(super) async fn get(request: HttpRequest, simulator: web::Data<Simulator>) -> HttpResponse {
+    respond(&request, &simulator, request.query_string().as_bytes())
+}
+
+/// Any other path or method.
+pub(super) async fn elsewhere(simulator: web::Data<Simulator>) -> HttpResponse {
+    let error = AwsError::with_status(
+        404,
+        "InvalidAction",
+        "AWS requests go to POST /, the control API is below /_sim",
+    );
+    refuse(Api::Ec2, &request_id(&simulator), &error)
+}
+
+fn respond(request: &HttpRequest, simulator: &Simulator, body: &[u8]) -> HttpResponse {
+    let request_id = request_id(simulator);
+    let form = match form::parse(body) {
+        Ok(form) => form,
+        Err(error) => return refuse(Api::Ec2, &request_id, &error),
+    };
+    let credential = match credential::read(request, &form) {
+        Ok(credential) => credential,
+        Err(error) => return refuse(credential::guess(&form), &request_id, &error),
+    };
+    let api = credential.api;
+    match act(simulator, &credential, &form) {
+        Ok((action, inside)) => HttpResponse::Ok()
+            .content_type("text/xml;charset=UTF-8")
+            .insert_header(("x-amzn-requestid", request_id.as_str()))
+            .body(frame::success(api, &action, &request_id, &inside)),
+        Err(Failure::Refused(error)) => refuse(api, &request_id, &error),
+        Err(Failure::Dropped) => {
+            cut::cut(request);
+            HttpResponse::build(StatusCode::INTERNAL_SERVER_ERROR)
+                .insert_header((header::CONNECTION, "close"))
+                .finish()
+        }
+    }
+}
+
+fn act(
+    simulator: &Simulator,
+    credential: &Credential,
+    form: &Node,
+) -> Result<(String, String), Failure> {
+    let value = |name: &str| form.children.get(name).and_then(|node| node.value.clone());
+    let refuse = |error| Failure::Refused(error);
+    let action = value("Action").ok_or_else(|| {
+        refuse(AwsError::new(
+            "MissingAction",
+            "The request must contain the parameter Action",
+        ))
+    })?;
+    if let Some(version) = value("Version").filter(|v| v != credential.api.version()) {
+        let shown: String = version.chars().take(32).collect();
+        let message = format!(
+            "The version '{shown}' of {} is not modelled by the simulator",
+            credential.api.scope_name()
+        );
+        return Err(refuse(AwsError::new("NoSuchVersion", message)));
+    }
+    let (account, identity) = {
+        let world = simulator.world();
+        if !world.regions().contains(&credential.region) {
+            let message = "Credential should be scoped to a valid region";
+            return Err(refuse(AwsError::with_status(401, "AuthFailure", message)));
+        }
+        world
+            .who(
+                &credential.access_key,
+                &credential.region,
+                simulator.clock().now(),
+            )
+            .map_err(refuse)?
+    };
+    let call = Call {
+        api: credential.api,
+        action: action.clone(),
+        account,
+        region: credential.region.clone(),
+        ids: ids(form),
+    };
+    let inside = simulator.call(call, identity, |world, me| {
+        let params = Params::new(form);
+        params.ignore(&PRESIGNED);
+        wire::answer(credential.api, &action, world, me, &params)
+    })?;
+    Ok((action, inside))
+}
+
+/// What a presigned URL carries besides the request.
+const PRESIGNED: [&str; 7] = [
+    "X-Amz-Algorithm",
+    "X-Amz-Credential",
+    "X-Amz-Date",
+    "X-Amz-Expires",
+    "X-Amz-SignedHeaders",
+    "X-Amz-Signature",
+    "X-Amz-Security-Token",
+];
+
+/// The ids of endpoints and services anywhere in a request, for the call log.
+fn ids(form: &Node) -> Vec<String> {
+    let mut ids = Vec::new();
+    let mut nodes = vec![form];
+    while let Some(node) = nodes.pop() {
+        ids.extend(
+            node.value
+                .iter()
+                .filter(|value| value.starts_with("vpce-"))
+                .cloned(),
+        );
+        nodes.extend(node.children.values().rev());
+    }
+    ids
+}
+
+fn refuse(api: Api, request_id: &str, error: &AwsError) -> HttpResponse {
+    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    HttpResponse::build(status)
+        .content_type("text/xml;charset=UTF-8")
+        .insert_header(("x-amzn-requestid", request_id))
+        .body(frame::error(api, request_id, error))
+}
+
+/// A request id in AWS's form. Differs between requests, since each call is counted, and between runs, since time goes on.
+fn request_id(simulator: &Simulator) -> String {
+    let (high, low) = simulator.next_request();
+    let (a, b) = (mix(high), mix(low));
+    format!(
+        "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
+        a >> 32,
+        (a >> 16) & 0xffff,
+        a & 0xfff,
+        b >> 52,
+        b & 0xffff_ffff_ffff
+    )
+}

@@ -1,0 +1,275 @@
+//! The control API: JSON below `/_sim`. Anybody who can reach the port can use it; the simulator guards nothing.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, Scope, web};
+use privatelink::{AccountId, Region};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::MAX_CONTROL_BODY_BYTES;
+use crate::faults::Fault;
+use crate::simulator::{SimError, Snapshot};
+use crate::world::targets::Health;
+use crate::{AwsError, Behavior, Simulator};
+
+type Sim = web::Data<Simulator>;
+
+pub(super) fn scope() -> Scope {
+    web::scope("/_sim")
+        .app_data(
+            web::JsonConfig::default()
+                .limit(MAX_CONTROL_BODY_BYTES)
+                .content_type_required(false)
+                .content_type(|_| true)
+                .error_handler(|error, _| {
+                    let response = problem(error_status(&error), "InvalidJson", &error.to_string());
+                    actix_web::error::InternalError::from_response(error, response).into()
+                }),
+        )
+        .app_data(web::QueryConfig::default().error_handler(|error, _| {
+            let response = problem(StatusCode::BAD_REQUEST, "InvalidQuery", &error.to_string());
+            actix_web::error::InternalError::from_response(error, response).into()
+        }))
+        .route("/state", web::get().to(state))
+        .route("/snapshot", web::get().to(snapshot))
+        .route("/snapshot", web::put().to(restore))
+        .route("/clock", web::get().to(clock))
+        .route("/clock", web::post().to(move_clock))
+        .route("/faults", web::get().to(faults))
+        .route("/faults", web::post().to(plan_fault))
+        .route("/faults", web::delete().to(clear_faults))
+        .route("/faults/{id}", web::delete().to(remove_fault))
+        .route("/targets/health", web::post().to(set_health))
+        .route("/events", web::get().to(events))
+        .route("/behavior", web::get().to(behavior))
+        .route("/behavior", web::put().to(set_behavior))
+        .route("/roles", web::post().to(register_role))
+        .default_service(web::to(|| async {
+            problem(
+                StatusCode::NOT_FOUND,
+                "NotFound",
+                "there is nothing here; see the README for the control API",
+            )
+        }))
+}
+
+async fn state(simulator: Sim) -> HttpResponse {
+    let now = simulator.clock().now();
+    let world = simulator.world();
+    let places: Vec<_> = world
+        .places()
+        .map(|(account, region, place)| {
+            json!({
+                "account": account,
+                "region": region,
+                "load_balancers": place.load_balancers.len(),
+                "target_groups": place.target_groups.len(),
+                "services": place.services.values().filter(|s| s.state_at(now).is_some()).map(|service| {
+                    let mut states = std::collections::BTreeMap::new();
+                    for state in service.connections.values().filter_map(|c| c.life.state_at(now)) {
+                        *states.entry(state.to_string()).or_insert(0_u64) += 1;
+                    }
+                    json!({
+                        "service_id": service.id,
+                        "service_name": service.name(),
+                        "state": service.state_at(now),
+                        "acceptance_required": service.acceptance_required,
+                        "principals": service.grants.keys().collect::<Vec<_>>(),
+                        "connections": states,
+                    })
+                }).collect::<Vec<_>>(),
+                "endpoints": place.endpoints.len(),
+            })
+        })
+        .collect();
+    HttpResponse::Ok().json(json!({
+        "now": now,
+        "calls": simulator.calls().count(),
+        "faults": simulator.faults().list().len(),
+        "places": places,
+    }))
+}
+
+async fn snapshot(simulator: Sim) -> HttpResponse {
+    HttpResponse::Ok().json(simulator.snapshot())
+}
+
+async fn restore(simulator: Sim, snapshot: web::Json<Snapshot>) -> HttpResponse {
+    done(simulator.restore(snapshot.into_inner()))
+}
+
+#[derive(Serialize)]
+struct ClockView {
+    now: chrono::DateTime<chrono::Utc>,
+    running: bool,
+}
+
+fn clock_view(simulator: &Simulator) -> HttpResponse {
+    HttpResponse::Ok().json(ClockView {
+        now: simulator.clock().now(),
+        running: simulator.clock().state().stopped_at.is_none(),
+    })
+}
+
+async fn clock(simulator: Sim) -> HttpResponse {
+    clock_view(&simulator)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClockMove {
+    #[serde(default)]
+    stop: bool,
+    #[serde(default)]
+    run: bool,
+    advance_ms: Option<u64>,
+}
+
+async fn move_clock(simulator: Sim, to: web::Json<ClockMove>) -> HttpResponse {
+    if to.stop && to.run {
+        return problem(
+            StatusCode::BAD_REQUEST,
+            "InvalidClock",
+            "a clock either stops or runs",
+        );
+    }
+    if to.stop {
+        simulator.clock().stop();
+    }
+    if to.run {
+        simulator.clock().run();
+    }
+    if let Some(ms) = to.advance_ms {
+        simulator
+            .clock()
+            .advance(std::time::Duration::from_millis(ms));
+    }
+    // The clock is part of the state file.
+    match simulator.with_world(|_| ()) {
+        Ok(()) => clock_view(&simulator),
+        Err(error) => failed(&error),
+    }
+}
+
+async fn faults(simulator: Sim) -> HttpResponse {
+    HttpResponse::Ok().json(simulator.faults().list())
+}
+
+async fn plan_fault(simulator: Sim, fault: web::Json<Fault>) -> HttpResponse {
+    let id = simulator.faults().plan(fault.into_inner());
+    HttpResponse::Created().json(json!({ "id": id }))
+}
+
+async fn clear_faults(simulator: Sim) -> HttpResponse {
+    simulator.faults().clear();
+    HttpResponse::NoContent().finish()
+}
+
+async fn remove_fault(simulator: Sim, id: web::Path<String>) -> HttpResponse {
+    match id.parse() {
+        Ok(id) if simulator.faults().remove(id) => HttpResponse::NoContent().finish(),
+        _ => problem(
+            StatusCode::NOT_FOUND,
+            "NotFound",
+            "no such fault is planned",
+        ),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HealthChange {
+    account: AccountId,
+    region: Region,
+    target_group_arn: String,
+    target_id: String,
+    /// Missing or null gives the target back to its own checks.
+    health: Option<Health>,
+}
+
+async fn set_health(simulator: Sim, change: web::Json<HealthChange>) -> HttpResponse {
+    let caller = simulator.caller(&change.account, &change.region);
+    let result = simulator.with_world(|world| {
+        world.set_target_health(
+            &caller,
+            &change.target_group_arn,
+            &change.target_id,
+            change.health.as_ref(),
+        )
+    });
+    match result {
+        Ok(Ok(targets)) => HttpResponse::Ok().json(json!({ "targets": targets })),
+        Ok(Err(error)) => refused(&error),
+        Err(error) => failed(&error),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EventsQuery {
+    #[serde(default)]
+    after: u64,
+    #[serde(default = "default_limit")]
+    limit: usize,
+}
+
+fn default_limit() -> usize {
+    1_000
+}
+
+async fn events(simulator: Sim, query: web::Query<EventsQuery>) -> HttpResponse {
+    HttpResponse::Ok().json(simulator.calls().since(query.after, query.limit))
+}
+
+async fn behavior(simulator: Sim) -> HttpResponse {
+    HttpResponse::Ok().json(simulator.behavior())
+}
+
+async fn set_behavior(simulator: Sim, behavior: web::Json<Behavior>) -> HttpResponse {
+    done(simulator.set_behavior(behavior.into_inner()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewRole {
+    role_arn: String,
+    external_id: Option<String>,
+}
+
+async fn register_role(simulator: Sim, role: web::Json<NewRole>) -> HttpResponse {
+    let role = role.into_inner();
+    match simulator.with_world(|world| world.register_role(&role.role_arn, role.external_id)) {
+        Ok(Ok(())) => HttpResponse::NoContent().finish(),
+        Ok(Err(error)) => refused(&error),
+        Err(error) => failed(&error),
+    }
+}
+
+fn done(result: Result<(), SimError>) -> HttpResponse {
+    match result {
+        Ok(()) => HttpResponse::NoContent().finish(),
+        Err(error) => failed(&error),
+    }
+}
+
+fn refused(error: &AwsError) -> HttpResponse {
+    problem(StatusCode::BAD_REQUEST, &error.code, &error.message)
+}
+
+fn failed(error: &SimError) -> HttpResponse {
+    tracing::error!(error = %error, "the simulator cannot keep its state");
+    problem(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "StateFile",
+        &error.to_string(),
+    )
+}
+
+fn error_status(error: &actix_web::error::JsonPayloadError) -> StatusCode {
+    use actix_web::ResponseError;
+    error.status_code()
+}
+
+fn problem(status: StatusCode, code: &str, detail: &str) -> HttpResponse {
+    HttpResponse::build(status).json(json!({ "code": code, "detail": detail }))
+}

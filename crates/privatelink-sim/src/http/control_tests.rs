@@ -1,0 +1,184 @@
+//! The control API over a real socket.
+
+use serde_json::{Value, json};
+
+use super::wire_tests::{Served, serve};
+
+impl Served {
+    async fn control(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        let method = method.parse().unwrap();
+        let mut request = self
+            .client
+            .request(method, format!("http://{}/_sim{path}", self.address));
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let response = request.send().await.unwrap();
+        let status = response.status().as_u16();
+        let text = response.text().await.unwrap();
+        (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+}
+
+#[tokio::test]
+async fn the_clock_stops_and_jumps() {
+    let served = serve();
+    let (_, before) = served.control("GET", "/clock", None).await;
+    assert_eq!(before["running"], false);
+    let (status, after) = served
+        .control("POST", "/clock", Some(json!({"advance_ms": 60_000})))
+        .await;
+    assert_eq!(status, 200);
+    let time = |v: &Value| {
+        v["now"]
+            .as_str()
+            .unwrap()
+            .parse::<chrono::DateTime<chrono::Utc>>()
+            .unwrap()
+    };
+    assert_eq!((time(&after) - time(&before)).num_seconds(), 60);
+    let (_, running) = served
+        .control("POST", "/clock", Some(json!({"run": true})))
+        .await;
+    assert_eq!(running["running"], true);
+    let (status, _) = served
+        .control("POST", "/clock", Some(json!({"stop": true, "run": true})))
+        .await;
+    assert_eq!(status, 400);
+}
+
+#[tokio::test]
+async fn faults_are_planned_listed_and_removed() {
+    let served = serve();
+    let fault = json!({"action": "CreateVpc", "times": 1, "effect": "throttle"});
+    let (status, planned) = served.control("POST", "/faults", Some(fault)).await;
+    assert_eq!(status, 201);
+    let (_, listed) = served.control("GET", "/faults", None).await;
+    assert_eq!(listed[0]["effect"], "throttle");
+    let path = format!("/faults/{}", planned["id"]);
+    assert_eq!(served.control("DELETE", &path, None).await.0, 204);
+    assert_eq!(served.control("DELETE", &path, None).await.0, 404);
+    assert_eq!(served.control("DELETE", "/faults", None).await.0, 204);
+    let (status, problem) = served
+        .control("POST", "/faults", Some(json!({"effect": "none"})))
+        .await;
+    assert_eq!((status, &problem["code"]), (400, &json!("InvalidJson")));
+}
+
+#[tokio::test]
+async fn a_snapshot_taken_is_a_snapshot_restored() {
+    let served = serve();
+    let account = "111111111111".parse().unwrap();
+    let region = "eu-west-1".parse().unwrap();
+    served
+        .simulator
+        .provider_setup(account, region)
+        .ready_load_balancer("edge")
+        .unwrap();
+    let (_, snapshot) = served.control("GET", "/snapshot", None).await;
+    let other = serve();
+    assert_eq!(
+        other
+            .control("PUT", "/snapshot", Some(snapshot.clone()))
+            .await
+            .0,
+        204
+    );
+    let (_, copy) = other.control("GET", "/snapshot", None).await;
+    assert_eq!(copy, snapshot);
+    let (_, state) = other.control("GET", "/state", None).await;
+    assert_eq!(state["places"][0]["load_balancers"], 1);
+}
+
+#[tokio::test]
+async fn a_targets_health_is_set() {
+    let served = serve();
+    let account: privatelink::AccountId = "111111111111".parse().unwrap();
+    let region: privatelink::Region = "eu-west-1".parse().unwrap();
+    served
+        .simulator
+        .provider_setup(account.clone(), region.clone())
+        .ready_load_balancer("edge")
+        .unwrap();
+    let caller = served.simulator.caller(&account, &region);
+    let groups = served
+        .simulator
+        .with_world(|w| w.target_groups(&caller, None, &[], &[]))
+        .unwrap()
+        .unwrap();
+    let arn = groups[0].0.arn.clone();
+    let mut change = json!({
+        "account": account, "region": region, "target_group_arn": arn, "target_id": "172.31.0.10",
+        "health": {"state": "unhealthy", "reason": "Target.Timeout"},
+    });
+    let (status, answer) = served
+        .control("POST", "/targets/health", Some(change.clone()))
+        .await;
+    assert_eq!((status, &answer["targets"]), (200, &json!(1)));
+    let health = served
+        .simulator
+        .with_world(|w| w.target_health(&caller, &arn, &[]))
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        health
+            .iter()
+            .filter(|(_, h)| h.state == "unhealthy")
+            .count(),
+        1
+    );
+    change["target_id"] = json!("192.0.2.1");
+    assert_eq!(
+        served
+            .control("POST", "/targets/health", Some(change))
+            .await
+            .0,
+        400
+    );
+}
+
+#[tokio::test]
+async fn switches_are_read_and_set_and_misspelled_ones_refused() {
+    let served = serve();
+    let (_, mut behavior) = served.control("GET", "/behavior", None).await;
+    behavior["accept_delay_ms"] = json!(0);
+    assert_eq!(
+        served.control("PUT", "/behavior", Some(behavior)).await.0,
+        204
+    );
+    assert_eq!(served.simulator.behavior().accept_delay_ms, 0);
+    let (status, _) = served
+        .control("PUT", "/behavior", Some(json!({"accept_delay": 0})))
+        .await;
+    assert_eq!(status, 400);
+}
+
+#[tokio::test]
+async fn roles_are_registered_and_unknown_paths_are_json_too() {
+    let served = serve();
+    let role = json!({"role_arn": "arn:aws:iam::111111111111:role/x", "external_id": "e"});
+    assert_eq!(served.control("POST", "/roles", Some(role)).await.0, 204);
+    let (status, problem) = served
+        .control("POST", "/roles", Some(json!({"role_arn": "x"})))
+        .await;
+    assert_eq!((status, &problem["code"]), (400, &json!("ValidationError")));
+    let (status, problem) = served.control("GET", "/nothing", None).await;
+    assert_eq!((status, &problem["code"]), (404, &json!("NotFound")));
+}
+
+#[tokio::test]
+async fn the_call_log_goes_on_from_a_number() {
+    let served = serve();
+    let consumer = served.simulator.consumer(
+        "222222222222".parse().unwrap(),
+        "eu-west-1".parse().unwrap(),
+    );
+    for _ in 0..3 {
+        assert!(consumer.create_endpoint("com.example.none").is_err());
+    }
+    let (_, events) = served.control("GET", "/events?after=1", None).await;
+    assert_eq!(events.as_array().unwrap().len(), 2);
+    assert_eq!(events[0]["seq"], 2);
+    assert_eq!(events[0]["outcome"], "InvalidServiceName");
+    assert_eq!(served.control("GET", "/events?limit=x", None).await.0, 400);
+}

@@ -1,0 +1,52 @@
+//! The simulator over HTTP: AWS's wire protocols on `/`, the control API below `/_sim`.
+
+mod aws;
+mod control;
+mod credential;
+mod cut;
+
+use std::net::TcpListener;
+
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::{App, HttpServer, web};
+
+use crate::Simulator;
+
+/// Larger bodies of AWS requests are refused; AWS's own limits are far lower.
+pub const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
+
+/// Larger bodies of control requests are refused. Snapshots are large.
+pub const MAX_CONTROL_BODY_BYTES: usize = 512 * 1024 * 1024;
+
+impl Simulator {
+    /// Serves on a listener that is bound already. The server runs when it is awaited or spawned; the handle stops it.
+    /// It leaves signals to the program around it.
+    pub fn serve(&self, listener: TcpListener) -> std::io::Result<(Server, ServerHandle)> {
+        let simulator = self.clone();
+        let server = HttpServer::new(move || {
+            App::new()
+                .app_data(web::Data::new(simulator.clone()))
+                .app_data(web::PayloadConfig::new(MAX_BODY_BYTES))
+                .service(control::scope())
+                .service(
+                    web::resource("/")
+                        .route(web::post().to(aws::post))
+                        .route(web::get().to(aws::get)),
+                )
+                .default_service(web::to(aws::elsewhere))
+        })
+        .on_connect(cut::remember)
+        .disable_signals()
+        .shutdown_timeout(1)
+        .workers(2)
+        .listen(listener)?
+        .run();
+        let handle = server.handle();
+        Ok((server, handle))
+    }
+}
+
+#[cfg(test)]
+mod control_tests;
+#[cfg(test)]
+mod wire_tests;

@@ -1,0 +1,33 @@
+//! A simulator of AWS PrivateLink, provider and consumer side, acceptance included.
+//!
+//! It has two faces on one world. In process, a [`Simulator`] hands out implementations of the port
+//! ([`privatelink::PrivateLink`]) and hands for the other people in the story ([`Consumer`], [`ProviderSetup`]). Over HTTP it
+//! speaks the wire protocols of EC2, ELBv2 and STS, so that boto3, the AWS CLI and every SDK work against it unchanged.
+//!
+//! The layers, each of which knows only the ones before it: [`world`] (state and rules, pure), [`simulator`] (the lock, the
+//! [`SimClock`], [`faults`], the call log, the state file), then [`gateway`] (the port), [`wire`] (forms and XML) and [`http`].
+
+pub mod api;
+pub mod behavior;
+pub mod clock;
+pub mod consumer;
+pub mod contract_world;
+pub mod error;
+pub mod events;
+pub mod faults;
+pub mod gateway;
+pub mod http;
+pub mod provider_setup;
+pub mod simulator;
+pub mod wire;
+pub mod world;
+
+pub use behavior::{Behavior, Legality};
+pub use clock::SimClock;
+pub use consumer::Consumer;
+pub use error::AwsError;
+pub use events::{CallLog, Event};
+pub use faults::{Effect, Fault, Faults};
+pub use gateway::SimGateway;
+pub use provider_setup::ProviderSetup;
+pub use simulator::{SimConfig, SimError, Simulator, Snapshot};

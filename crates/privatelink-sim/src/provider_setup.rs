@@ -1,0 +1,130 @@
+//! What a provider's network engineer has built before PrivateLink begins, in one call: for tests and demonstrations.
+
+use privatelink::{AccountId, LoadBalancerArn, Region};
+
+use crate::AwsError;
+use crate::simulator::Simulator;
+use crate::world::load_balancers::NewLoadBalancer;
+use crate::world::select::Tags;
+use crate::world::targets::{Health, NewTargetGroup, TargetRef};
+use crate::world::{Caller, World};
+
+/// A provider's account in one Region. These calls meet no faults and are not logged: they are scenery.
+#[derive(Debug, Clone)]
+pub struct ProviderSetup {
+    simulator: Simulator,
+    account: AccountId,
+    region: Region,
+}
+
+impl Simulator {
+    /// Scenery for a provider in an account and a Region.
+    pub fn provider_setup(&self, account: AccountId, region: Region) -> ProviderSetup {
+        ProviderSetup {
+            simulator: self.clone(),
+            account,
+            region,
+        }
+    }
+}
+
+impl ProviderSetup {
+    /// An internal Network Load Balancer over every zone of the default VPC, with a TCP listener on 443 that forwards to a
+    /// target group with one IP target per zone, all of them healthy.
+    pub fn ready_load_balancer(&self, name: &str) -> Result<LoadBalancerArn, AwsError> {
+        self.load_balancer(name, usize::MAX)
+    }
+
+    /// As [`ProviderSetup::ready_load_balancer`], over the first `zones` zones by zone id.
+    pub fn load_balancer(&self, name: &str, zones: usize) -> Result<LoadBalancerArn, AwsError> {
+        let caller = self.simulator.caller(&self.account, &self.region);
+        self.change(|world| build(world, &caller, name, zones))
+    }
+
+    /// Sets the health of every target behind a load balancer; `None` gives it back to the targets' own checks.
+    pub fn set_health(
+        &self,
+        load_balancer: &LoadBalancerArn,
+        health: Option<&Health>,
+    ) -> Result<(), AwsError> {
+        let caller = self.simulator.caller(&self.account, &self.region);
+        self.change(|world| {
+            for (group, _) in
+                world.target_groups(&caller, Some(load_balancer.as_str()), &[], &[])?
+            {
+                for target in group.targets.values() {
+                    world.set_target_health(&caller, &group.arn, &target.id, health)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn change<T>(
+        &self,
+        act: impl FnOnce(&mut World) -> Result<T, AwsError>,
+    ) -> Result<T, AwsError> {
+        self.simulator
+            .with_world(act)
+            .map_err(|error| AwsError::with_status(500, "InternalError", error.to_string()))?
+    }
+}
+
+fn build(
+    world: &mut World,
+    caller: &Caller,
+    name: &str,
+    zones: usize,
+) -> Result<LoadBalancerArn, AwsError> {
+    let names = world.zones(&caller.account, &caller.region);
+    let place = world.place(caller);
+    let mut subnets: Vec<_> = place
+        .subnets
+        .values()
+        .filter(|subnet| subnet.is_default)
+        .map(|subnet| (subnet.zone.clone(), subnet.id.clone()))
+        .collect();
+    subnets.sort();
+    subnets.truncate(zones);
+    let vpc_id = place
+        .vpcs
+        .values()
+        .find(|vpc| vpc.is_default)
+        .map(|vpc| vpc.id.clone());
+    let new = NewLoadBalancer {
+        name: name.to_owned(),
+        scheme: Some("internal".to_owned()),
+        subnets: subnets.iter().map(|(_, subnet)| subnet.clone()).collect(),
+        ..NewLoadBalancer::default()
+    };
+    let arn = world.create_load_balancer(caller, new)?.arn;
+    let group = world.create_target_group(
+        caller,
+        NewTargetGroup {
+            name: name.to_owned(),
+            protocol: "TCP".to_owned(),
+            port: 443,
+            vpc_id,
+            target_type: Some("ip".to_owned()),
+            tags: Tags::new(),
+        },
+    )?;
+    let targets: Vec<TargetRef> = (0u8..)
+        .zip(&subnets)
+        .map(|(number, (zone, _))| TargetRef {
+            id: format!("172.31.{}.10", number.wrapping_mul(16)),
+            port: Some(443),
+            availability_zone: names.iter().find(|n| n.id == *zone).map(|n| n.name.clone()),
+        })
+        .collect();
+    world.register_targets(caller, &group.arn, &targets)?;
+    world.create_listener(
+        caller,
+        arn.as_str(),
+        443,
+        "TCP",
+        vec![group.arn],
+        Tags::new(),
+    )?;
+    Ok(arn)
+}

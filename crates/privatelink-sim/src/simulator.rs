@@ -1,0 +1,315 @@
+//! The simulator as a value: the world behind a lock, with its clock, faults, call log and state file.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::TimeDelta;
+use privatelink::{AccountId, Region};
+use serde::{Deserialize, Serialize};
+
+use crate::api::{Api, Call};
+use crate::clock::{ClockState, SimClock};
+use crate::events::CallLog;
+use crate::faults::{After, Faults, Plan};
+use crate::world::identity::Identity;
+use crate::world::{Caller, World};
+use crate::{AwsError, Behavior};
+
+/// How a simulator is made.
+#[derive(Debug, Clone, Default)]
+pub struct SimConfig {
+    /// The same seed and the same calls give the same ids.
+    pub seed: u64,
+    /// The Regions there are; empty means all that need no opt-in.
+    pub regions: Vec<Region>,
+    /// Delays and switches. A state file that exists brings its own.
+    pub behavior: Behavior,
+    /// Never more rows than this on a page; overrides [`Behavior::page_size_limit`].
+    pub page_size_limit: Option<usize>,
+    /// The clock; a running one unless said otherwise.
+    pub clock: SimClock,
+    /// Where the world is kept. It is loaded when it exists, and written after every change, before the change is answered.
+    /// Meant for small worlds: the whole of it is written each time.
+    pub state_file: Option<PathBuf>,
+}
+
+/// Why a simulator could not be made, loaded or saved.
+#[derive(Debug, thiserror::Error)]
+pub enum SimError {
+    /// The state file could not be read or written.
+    #[error("the state file {path} cannot be used")]
+    StateFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A snapshot is not one of this version.
+    #[error("the snapshot cannot be read")]
+    Snapshot(#[from] serde_json::Error),
+}
+
+/// Everything there is, at one moment.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Where the clock is.
+    pub clock: ClockState,
+    /// All accounts and Regions.
+    pub world: World,
+}
+
+/// A simulated AWS. Clones share one world.
+#[derive(Debug, Clone)]
+pub struct Simulator {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    world: Mutex<World>,
+    clock: SimClock,
+    faults: Faults,
+    log: CallLog,
+    state_file: Option<PathBuf>,
+    requests: AtomicU64,
+}
+
+/// How a call ended when it did not end well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// With an answer.
+    Refused(AwsError),
+    /// With the connection closed after the work was done.
+    Dropped,
+}
+
+impl Simulator {
+    /// A new world, or the one in the state file.
+    pub fn new(config: SimConfig) -> Result<Self, SimError> {
+        let mut behavior = config.behavior;
+        behavior.page_size_limit = config.page_size_limit.or(behavior.page_size_limit);
+        let world = match config
+            .state_file
+            .as_deref()
+            .map(load)
+            .transpose()?
+            .flatten()
+        {
+            Some(saved) => {
+                config.clock.restore(saved.clock);
+                saved.world
+            }
+            None => World::new(config.seed, config.regions, behavior),
+        };
+        Ok(Self {
+            inner: Arc::new(Inner {
+                world: Mutex::new(world),
+                clock: config.clock,
+                faults: Faults::default(),
+                log: CallLog::default(),
+                state_file: config.state_file,
+                requests: AtomicU64::new(0),
+            }),
+        })
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &SimClock {
+        &self.inner.clock
+    }
+
+    /// The planned faults.
+    pub fn faults(&self) -> &Faults {
+        &self.inner.faults
+    }
+
+    /// The call log.
+    pub fn calls(&self) -> &CallLog {
+        &self.inner.log
+    }
+
+    /// The delays and switches in force.
+    pub fn behavior(&self) -> Behavior {
+        self.world().behavior.clone()
+    }
+
+    /// Changes delays and switches.
+    pub fn set_behavior(&self, behavior: Behavior) -> Result<(), SimError> {
+        let mut world = self.world();
+        world.behavior = behavior;
+        self.save(&world)
+    }
+
+    /// Looks at the world or changes it without a call: no fault, no log line.
+    pub fn with_world<T>(&self, act: impl FnOnce(&mut World) -> T) -> Result<T, SimError> {
+        let mut world = self.world();
+        let result = act(&mut world);
+        self.save(&world)?;
+        Ok(result)
+    }
+
+    /// A copy of everything.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            world: self.world().clone(),
+            clock: self.inner.clock.state(),
+        }
+    }
+
+    /// Replaces everything by a snapshot. Faults and the call log stay.
+    pub fn restore(&self, snapshot: Snapshot) -> Result<(), SimError> {
+        let mut world = self.world();
+        *world = snapshot.world;
+        self.inner.clock.restore(snapshot.clock);
+        self.save(&world)
+    }
+
+    /// The root identity of an account in a Region, now.
+    pub fn caller(&self, account: &AccountId, region: &Region) -> Caller {
+        Caller::root(account.clone(), region.clone(), self.inner.clock.now())
+    }
+
+    /// Does one call: faults before it, the work, the state file, faults after it, the log.
+    pub(crate) fn call<T>(
+        &self,
+        call: Call,
+        identity: Identity,
+        work: impl FnOnce(&mut World, &Caller) -> Result<T, AwsError>,
+    ) -> Result<T, Failure> {
+        let plan = self.inner.faults.befall(&call);
+        let (result, done) = self.perform(&call, identity, plan, work);
+        let outcome = match &result {
+            Ok(_) => "ok".to_owned(),
+            Err(Failure::Refused(error)) => error.code.clone(),
+            Err(Failure::Dropped) => "dropped".to_owned(),
+        };
+        tracing::debug!(
+            aws.service = call.api.scope_name(),
+            aws.action = %call.action,
+            aws.account = %call.account,
+            aws.region = %call.region,
+            outcome,
+            "call to the simulator"
+        );
+        self.inner
+            .log
+            .push(self.inner.clock.now(), call, outcome, done);
+        result
+    }
+
+    fn perform<T>(
+        &self,
+        call: &Call,
+        identity: Identity,
+        plan: Plan,
+        work: impl FnOnce(&mut World, &Caller) -> Result<T, AwsError>,
+    ) -> (Result<T, Failure>, bool) {
+        if let Some(error) = plan.before {
+            return (Err(Failure::Refused(error)), false);
+        }
+        let mut world = self.world();
+        // The time is taken under the lock, so that time never runs backwards from one change to the next.
+        let now = self.inner.clock.now();
+        let lag = i64::try_from(plan.lag_ms)
+            .ok()
+            .and_then(TimeDelta::try_milliseconds);
+        let caller = Caller {
+            account: call.account.clone(),
+            region: call.region.clone(),
+            identity,
+            now,
+            seen_at: lag
+                .and_then(|lag| now.checked_sub_signed(lag))
+                .unwrap_or(now),
+            forced: plan.forced,
+            used: std::cell::RefCell::default(),
+        };
+        let result = work(&mut world, &caller);
+        self.inner.faults.spend(&caller.used.into_inner());
+        let done = result.is_ok();
+        if done
+            && !call.is_read()
+            && let Err(error) = self.save(&world)
+        {
+            tracing::error!(error = %error, "the simulator cannot keep its state");
+            let error = AwsError::with_status(500, "InternalError", error.to_string());
+            return (Err(Failure::Refused(error)), done);
+        }
+        let result = match (result, plan.after) {
+            (Ok(_), Some(After::Error(error))) => Err(Failure::Refused(error)),
+            (Ok(_), Some(After::Drop)) => Err(Failure::Dropped),
+            (result, _) => result.map_err(Failure::Refused),
+        };
+        (result, done)
+    }
+
+    /// A call in process by an account's root identity.
+    pub(crate) fn call_as<T>(
+        &self,
+        place: (&AccountId, &Region),
+        api: Api,
+        action: &str,
+        ids: Vec<String>,
+        work: impl FnOnce(&mut World, &Caller) -> Result<T, AwsError>,
+    ) -> Result<T, Failure> {
+        let (account, region) = place;
+        let call = Call {
+            api,
+            action: action.to_owned(),
+            account: account.clone(),
+            region: region.clone(),
+            ids,
+        };
+        self.call(call, Identity::root(account, region), work)
+    }
+
+    /// Two numbers that no other request of this run has together.
+    pub(crate) fn next_request(&self) -> (u64, u64) {
+        let number = self.inner.requests.fetch_add(1, Ordering::Relaxed);
+        let time = self.inner.clock.now().timestamp_millis().unsigned_abs();
+        (time, number)
+    }
+
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        // Operations check before they change, so a panic between two of them leaves a usable world.
+        self.inner
+            .world
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes the state file beside itself and moves it into place: a reader sees the old or the new, never half.
+    fn save(&self, world: &World) -> Result<(), SimError> {
+        #[derive(Serialize)]
+        struct Borrowed<'a> {
+            clock: ClockState,
+            world: &'a World,
+        }
+        let Some(path) = &self.inner.state_file else {
+            return Ok(());
+        };
+        let text = serde_json::to_vec(&Borrowed {
+            clock: self.inner.clock.state(),
+            world,
+        })?;
+        let beside = path.with_extension("tmp");
+        std::fs::write(&beside, text)
+            .and_then(|()| std::fs::rename(&beside, path))
+            .map_err(|source| SimError::StateFile {
+                path: path.clone(),
+                source,
+            })
+    }
+}
+
+fn load(path: &Path) -> Result<Option<Snapshot>, SimError> {
+    match std::fs::read(path) {
+        Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(SimError::StateFile {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}

@@ -1,0 +1,94 @@
+//! EC2: which action is where, and the pieces that several of them write.
+
+mod connections;
+mod endpoints;
+mod network;
+mod permissions;
+mod places;
+mod services;
+mod tags;
+
+use super::params::Params;
+use super::xml::Xml;
+use crate::AwsError;
+use crate::api::Api;
+use crate::error::Unsuccessful;
+use crate::world::select::Tags;
+use crate::world::{Caller, World};
+
+type Action = fn(&mut World, &Caller, &Params<'_>) -> Result<String, AwsError>;
+
+/// Every action that is simulated.
+const ACTIONS: &[(&str, Action)] = &[
+    ("AcceptVpcEndpointConnections", connections::accept),
+    ("CreateSecurityGroup", network::create_security_group),
+    ("CreateSubnet", network::create_subnet),
+    ("CreateTags", tags::create),
+    ("CreateVpc", network::create_vpc),
+    ("CreateVpcEndpoint", endpoints::create),
+    ("CreateVpcEndpointServiceConfiguration", services::create),
+    ("DeleteTags", tags::delete),
+    ("DeleteVpcEndpointServiceConfigurations", services::delete),
+    ("DeleteVpcEndpoints", endpoints::delete),
+    ("DescribeAvailabilityZones", places::availability_zones),
+    ("DescribeRegions", places::regions),
+    ("DescribeSecurityGroups", network::security_groups),
+    ("DescribeSubnets", network::subnets),
+    ("DescribeVpcEndpointConnections", connections::describe),
+    (
+        "DescribeVpcEndpointServiceConfigurations",
+        services::describe,
+    ),
+    (
+        "DescribeVpcEndpointServicePermissions",
+        permissions::describe,
+    ),
+    ("DescribeVpcEndpointServices", services::describe_visible),
+    ("DescribeVpcEndpoints", endpoints::describe),
+    ("DescribeVpcs", network::vpcs),
+    ("ModifyVpcEndpointServiceConfiguration", services::modify),
+    ("ModifyVpcEndpointServicePermissions", permissions::modify),
+    ("RejectVpcEndpointConnections", connections::reject),
+];
+
+pub(super) fn answer(
+    action: &str,
+    world: &mut World,
+    me: &Caller,
+    params: &Params<'_>,
+) -> Result<String, AwsError> {
+    match ACTIONS.iter().find(|(name, _)| *name == action) {
+        Some((_, act)) => act(world, me, params),
+        None => Err(super::unknown_action(Api::Ec2, action)),
+    }
+}
+
+fn write_tags(xml: &mut Xml, tags: &Tags) {
+    xml.items("tagSet", tags, |xml, (key, value)| {
+        xml.leaf("key", key);
+        xml.leaf("value", value);
+    });
+}
+
+fn write_unsuccessful(failures: &[Unsuccessful]) -> String {
+    Xml::fragment(|xml| {
+        xml.items("unsuccessful", failures, |xml, failure| {
+            xml.node("error", |xml| {
+                xml.leaf("code", &failure.error.code);
+                xml.leaf("message", &failure.error.message);
+            });
+            xml.leaf("resourceId", &failure.resource_id);
+        });
+    })
+}
+
+fn write_return() -> String {
+    Xml::fragment(|xml| xml.leaf("return", true))
+}
+
+fn write_dns(xml: &mut Xml, names: &[String]) {
+    xml.items("dnsEntrySet", names, |xml, name| {
+        xml.leaf("dnsName", name);
+        xml.leaf("hostedZoneId", super::HOSTED_ZONE);
+    });
+}

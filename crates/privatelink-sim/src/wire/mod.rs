@@ -1,0 +1,54 @@
+//! The wire: forms in, XML out, one module per simulated AWS service.
+//!
+//! An action's module reads its parameters, refuses what it does not know, asks the world and writes the answer's inside.
+//! The frames around answers and errors, which differ by protocol, are in [`frame`].
+
+pub mod ec2;
+pub mod elb;
+pub mod form;
+pub mod frame;
+pub mod params;
+pub mod sts;
+pub mod xml;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use crate::AwsError;
+use crate::api::Api;
+use crate::world::{Caller, World};
+use params::Params;
+
+/// The hosted zone that the DNS entries of endpoints show.
+pub const HOSTED_ZONE: &str = "Z38GZ743OKFT7T";
+
+/// Does an action and writes the inside of its answer.
+pub fn answer(
+    api: Api,
+    action: &str,
+    world: &mut World,
+    me: &Caller,
+    params: &Params<'_>,
+) -> Result<String, AwsError> {
+    match api {
+        Api::Ec2 => ec2::answer(action, world, me, params),
+        Api::Elb => elb::answer(action, world, me, params),
+        Api::Sts => sts::answer(action, world, me, params),
+    }
+}
+
+/// The answer to an action that is not simulated.
+pub(crate) fn unknown_action(api: Api, action: &str) -> AwsError {
+    let shown: String = action.chars().take(128).collect();
+    AwsError::new(
+        "InvalidAction",
+        format!(
+            "The action {shown} of {} is not modelled by the simulator",
+            api.scope_name()
+        ),
+    )
+}
+
+/// A time as AWS writes it.
+pub(crate) fn time(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
+}

@@ -1,0 +1,321 @@
+//! The parameters of one request, read by name. What nobody read is an unknown parameter.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::str::FromStr;
+
+use super::form::Node;
+use crate::AwsError;
+use crate::world::select::{Filter, Filters, Paging, Tags};
+use crate::world::tags::check_tags;
+
+/// Parameters below one path of the tree.
+#[derive(Debug)]
+pub struct Params<'a> {
+    node: &'a Node,
+    path: String,
+    read: RefCell<BTreeSet<String>>,
+}
+
+impl<'a> Params<'a> {
+    /// The parameters of a request. `Action` and `Version` are read by whoever chose the action.
+    pub fn new(node: &'a Node) -> Self {
+        let params = Self::below(node, String::new());
+        for name in ["Action", "Version"] {
+            params.child(name);
+        }
+        params
+    }
+
+    fn below(node: &'a Node, path: String) -> Self {
+        Self {
+            node,
+            path,
+            read: RefCell::default(),
+        }
+    }
+
+    fn child(&self, name: &str) -> Option<&'a Node> {
+        self.read.borrow_mut().insert(name.to_owned());
+        self.node.children.get(name)
+    }
+
+    fn full(&self, name: &str) -> String {
+        format!("{}{name}", self.path)
+    }
+
+    /// An optional text. An empty one counts as absent, except where AWS says otherwise.
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.child(name)?
+            .value
+            .clone()
+            .filter(|value| !value.is_empty())
+    }
+
+    /// A text that may be empty on purpose.
+    pub fn raw(&self, name: &str) -> Option<String> {
+        self.child(name)?.value.clone()
+    }
+
+    /// A text that must be there.
+    pub fn required(&self, name: &str) -> Result<String, AwsError> {
+        self.text(name)
+            .ok_or_else(|| AwsError::missing(&self.full(name)))
+    }
+
+    /// `true` or `false`, in lower case as the SDKs send it.
+    pub fn flag(&self, name: &str) -> Result<Option<bool>, AwsError> {
+        match self.text(name).as_deref() {
+            None => Ok(None),
+            Some("true") => Ok(Some(true)),
+            Some("false") => Ok(Some(false)),
+            Some(other) => Err(AwsError::bad_value(&self.full(name), other)),
+        }
+    }
+
+    /// An optional number.
+    pub fn number<T: FromStr>(&self, name: &str) -> Result<Option<T>, AwsError> {
+        self.text(name)
+            .map(|text| {
+                text.parse()
+                    .map_err(|_| AwsError::bad_value(&self.full(name), &text))
+            })
+            .transpose()
+    }
+
+    /// `Name.1`, `Name.2`, … in the order of the numbers.
+    pub fn list(&self, name: &str) -> Result<Vec<String>, AwsError> {
+        self.items(self.child(name), name)?
+            .into_iter()
+            .map(|(number, node)| {
+                node.value
+                    .clone()
+                    .filter(|_| node.children.is_empty())
+                    .ok_or_else(|| {
+                        AwsError::new(
+                            "UnknownParameter",
+                            format!(
+                                "The parameter {}.{number} is not recognized",
+                                self.full(name)
+                            ),
+                        )
+                    })
+            })
+            .collect()
+    }
+
+    /// `Name.1.Field`, `Name.2.Field`, …: the parameters below each number.
+    pub fn structures(&self, name: &str) -> Result<Vec<Params<'a>>, AwsError> {
+        let items = self.items(self.child(name), name)?;
+        Ok(items
+            .into_iter()
+            .map(|(number, node)| Params::below(node, format!("{}.{number}.", self.full(name))))
+            .collect())
+    }
+
+    /// The parameters below `Name.`, for structures and for the Query protocol's `Name.member`.
+    pub fn inside(&self, name: &str) -> Option<Params<'a>> {
+        self.child(name)
+            .map(|node| Params::below(node, format!("{}.", self.full(name))))
+    }
+
+    /// The Query protocol's list: `Name.member.1`, …
+    pub fn members(&self, name: &str) -> Result<Vec<String>, AwsError> {
+        let Some(inside) = self.inside(name) else {
+            return Ok(Vec::new());
+        };
+        let list = inside.list("member")?;
+        inside.finish()?;
+        Ok(list)
+    }
+
+    /// The Query protocol's list of structures: `Name.member.1.Field`, …
+    pub fn member_structures(&self, name: &str) -> Result<Vec<Params<'a>>, AwsError> {
+        let Some(inside) = self.inside(name) else {
+            return Ok(Vec::new());
+        };
+        let list = inside.structures("member")?;
+        inside.finish()?;
+        Ok(list)
+    }
+
+    fn items(&self, node: Option<&'a Node>, name: &str) -> Result<Vec<(u32, &'a Node)>, AwsError> {
+        let Some(node) = node else {
+            return Ok(Vec::new());
+        };
+        // An SDK sends a bare `Name=` for an empty list.
+        if node.value.as_deref().is_some_and(|value| !value.is_empty()) {
+            return Err(self.unknown(name));
+        }
+        let mut items: Vec<(u32, &Node)> = node
+            .children
+            .iter()
+            .map(|(number, child)| {
+                let number = number
+                    .parse()
+                    .map_err(|_| self.unknown(&format!("{name}.{number}")))?;
+                Ok((number, child))
+            })
+            .collect::<Result<_, AwsError>>()?;
+        items.sort_by_key(|(number, _)| *number);
+        Ok(items)
+    }
+
+    fn unknown(&self, name: &str) -> AwsError {
+        let shown: String = self.full(name).chars().take(128).collect();
+        AwsError::new(
+            "UnknownParameter",
+            format!("The parameter {shown} is not recognized"),
+        )
+    }
+
+    /// Refuses parameters that AWS has and the simulator has not, by name.
+    pub fn not_modelled(&self, names: &[&str]) -> Result<(), AwsError> {
+        match names.iter().find(|name| self.child(name).is_some()) {
+            Some(name) => Err(AwsError::not_modelled(&format!(
+                "The parameter {}",
+                self.full(name)
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Accepts parameters that change nothing in the simulated world.
+    pub fn ignore(&self, names: &[&str]) {
+        for name in names {
+            self.child(name);
+        }
+    }
+
+    /// Refuses what nobody read. `UnknownParameter`, as AWS says to a misspelled name.
+    pub fn finish(&self) -> Result<(), AwsError> {
+        let read = self.read.borrow();
+        match self.node.children.keys().find(|name| !read.contains(*name)) {
+            Some(name) => Err(self.unknown(name)),
+            None => Ok(()),
+        }
+    }
+
+    /// [`Params::finish`] for a whole EC2 request: with `DryRun` the request ends here, checked but not done.
+    pub fn finish_ec2(&self) -> Result<(), AwsError> {
+        let dry_run = self.flag("DryRun")?.unwrap_or(false);
+        self.finish()?;
+        if dry_run {
+            return Err(AwsError::with_status(
+                412,
+                "DryRunOperation",
+                "Request would have succeeded, but DryRun flag is set.",
+            ));
+        }
+        Ok(())
+    }
+
+    /// `Filter.N.Name` and `Filter.N.Value.N`.
+    pub fn filters(&self) -> Result<Filters, AwsError> {
+        let filters = self.structures("Filter")?.into_iter().map(|filter| {
+            let read = Filter {
+                name: filter.required("Name")?,
+                values: filter.list("Value")?,
+            };
+            filter.finish()?;
+            Ok(read)
+        });
+        filters.collect::<Result<_, AwsError>>().map(Filters)
+    }
+
+    /// `MaxResults` and `NextToken`. Too large a page is clipped, too small a one refused.
+    pub fn paging(&self, smallest: usize) -> Result<Paging, AwsError> {
+        let max = self.number::<usize>("MaxResults")?;
+        if max.is_some_and(|max| max < smallest) {
+            return Err(AwsError::new(
+                "InvalidMaxResults",
+                format!("MaxResults must be {smallest} or more"),
+            ));
+        }
+        Ok(Paging {
+            max,
+            token: self.text("NextToken"),
+        })
+    }
+
+    /// `TagSpecification.N`, all of which must be for this type of resource.
+    pub fn tag_specifications(&self, resource_type: &str) -> Result<Tags, AwsError> {
+        let mut tags = Tags::new();
+        for specification in self.structures("TagSpecification")? {
+            let kind = specification.required("ResourceType")?;
+            if kind != resource_type {
+                return Err(AwsError::new(
+                    "InvalidParameterValue",
+                    format!("'{kind}' is not a valid taggable resource type for this operation."),
+                ));
+            }
+            tags.extend(tag_list(&specification.structures("Tag")?)?);
+            specification.finish()?;
+        }
+        check_tags(&tags)?;
+        Ok(tags)
+    }
+}
+
+/// `Key` and `Value` of each.
+pub fn tag_list(list: &[Params<'_>]) -> Result<Tags, AwsError> {
+    list.iter()
+        .map(|tag| {
+            let pair = (tag.required("Key")?, tag.text("Value").unwrap_or_default());
+            tag.finish()?;
+            Ok(pair)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::form;
+
+    #[test]
+    fn lists_come_in_the_order_of_their_numbers() {
+        let root = form::parse(b"Id.10=j&Id.2=b&Id.1=a").unwrap();
+        assert_eq!(Params::new(&root).list("Id").unwrap(), ["a", "b", "j"]);
+    }
+
+    #[test]
+    fn what_nobody_read_is_unknown() {
+        let root = form::parse(b"Action=X&SupportedRegions.1=eu-west-1").unwrap();
+        let error = Params::new(&root).finish().unwrap_err();
+        assert_eq!(error.code, "UnknownParameter");
+        assert!(error.message.contains("SupportedRegions"));
+    }
+
+    #[test]
+    fn a_list_with_names_for_numbers_is_refused() {
+        for body in [
+            &b"Id.member.1=a"[..],
+            b"Id.x=a",
+            b"Id=a",
+            b"Id.-1=a",
+            b"Id.1.Name=a",
+        ] {
+            let root = form::parse(body).unwrap();
+            let error = Params::new(&root).list("Id").unwrap_err();
+            assert_eq!(error.code, "UnknownParameter");
+        }
+    }
+
+    #[test]
+    fn a_dry_run_ends_after_the_check() {
+        let root = form::parse(b"Action=X&DryRun=true").unwrap();
+        let error = Params::new(&root).finish_ec2().unwrap_err();
+        assert_eq!(
+            (error.code.as_str(), error.status),
+            ("DryRunOperation", 412)
+        );
+    }
+
+    #[test]
+    fn pages_smaller_than_aws_allows_are_refused() {
+        let root = form::parse(b"MaxResults=4").unwrap();
+        let error = Params::new(&root).paging(5).unwrap_err();
+        assert_eq!(error.code, "InvalidMaxResults");
+    }
+}

@@ -1,0 +1,158 @@
+//! Services as a consumer sees them: only what is permitted, only in this Region, only zones both sides have.
+
+use privatelink::AccountId;
+
+use super::principals::{permits, permits_by_name};
+use super::select::{Filters, Listed, Paging};
+use super::services::Service;
+use super::{Caller, World};
+use crate::AwsError;
+
+/// A service with what the consumer is told about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VisibleService {
+    /// The service, without its connections.
+    pub service: Service,
+    /// Zone names in the consumer's account.
+    pub zone_names: Vec<String>,
+}
+
+const LISTING: &str = "DescribeVpcEndpointServices";
+
+impl World {
+    /// The service of this name, if the caller may connect to it.
+    pub(crate) fn visible_service(
+        &self,
+        caller: &Caller,
+        name: &str,
+    ) -> Result<&Service, AwsError> {
+        name.strip_prefix("com.amazonaws.vpce.")
+            .and_then(|rest| rest.strip_prefix(caller.region.as_str()))
+            .and_then(|rest| rest.strip_prefix('.'))
+            .and_then(|id| id.parse().ok())
+            .and_then(|id| self.service(&id))
+            .filter(|service| service.is_live() && service.region == caller.region)
+            .filter(|service| owns(service, &caller.account) || permits(&service.grants, caller))
+            .ok_or_else(|| {
+                let shown: String = name.chars().take(256).collect();
+                AwsError::new(
+                    "InvalidServiceName",
+                    format!("The Vpc Endpoint Service '{shown}' does not exist"),
+                )
+            })
+    }
+
+    /// Lists services. One bad name fails the whole call; a service granted to `*` only is listed when asked for by name.
+    pub fn visible_services(
+        &mut self,
+        caller: &Caller,
+        names: &[String],
+        filters: &Filters,
+        paging: &Paging,
+    ) -> Result<Listed<VisibleService>, AwsError> {
+        filters.check(&[
+            "owner",
+            "service-name",
+            "service-region",
+            "service-type",
+            "supported-ip-address-types",
+            "tag-key",
+        ])?;
+        let after = paging.after(LISTING)?;
+        let limit = self.behavior.page_size_limit;
+        let mut found: Vec<&Service> = if names.is_empty() {
+            self.places()
+                .filter(|(_, region, _)| **region == caller.region)
+                .flat_map(|(_, _, place)| place.services.values())
+                .filter(|s| s.is_live() && s.state_at(caller.seen_at).is_some())
+                .filter(|s| owns(s, &caller.account) || permits_by_name(&s.grants, caller))
+                .collect()
+        } else {
+            names
+                .iter()
+                .map(|name| self.visible_service(caller, name))
+                .collect::<Result<_, _>>()?
+        };
+        found.sort_by(|a, b| a.id.cmp(&b.id));
+        found.dedup_by(|a, b| a.id == b.id);
+        let zones = self.zones(&caller.account, &caller.region);
+        let rows = found
+            .into_iter()
+            .filter(|s| after.as_deref().is_none_or(|last| s.id.as_str() > last))
+            .filter(|s| filters.allow(&s.tags, |name| field(s, name)))
+            .map(|s| {
+                let row = VisibleService {
+                    service: s.without_connections(),
+                    zone_names: zones
+                        .iter()
+                        .filter(|zone| s.zones.contains(&zone.id))
+                        .map(|zone| zone.name.clone())
+                        .collect(),
+                };
+                (s.id.to_string(), row)
+            });
+        Ok(paging.take(LISTING, limit, rows))
+    }
+}
+
+fn owns(service: &Service, account: &AccountId) -> bool {
+    service.owner == *account
+}
+
+fn field(service: &Service, name: &str) -> Vec<String> {
+    match name {
+        "owner" => vec![service.owner.to_string()],
+        "service-name" => vec![service.name()],
+        "service-region" => vec![service.region.to_string()],
+        "service-type" => vec!["Interface".to_owned()],
+        "supported-ip-address-types" => service.ip_address_types.clone(),
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::testing::{CONSUMER, PROVIDER, caller, load_balancer, service, world};
+
+    fn listed(world: &mut World, caller: &Caller, names: &[String]) -> Result<usize, AwsError> {
+        let (filters, paging) = (Filters::default(), Paging::default());
+        Ok(world
+            .visible_services(caller, names, &filters, &paging)?
+            .items
+            .len())
+    }
+
+    #[test]
+    fn a_service_granted_to_everybody_shows_only_when_asked_for_by_name() {
+        let (mut world, provider, consumer) = (world(), caller(PROVIDER), caller(CONSUMER));
+        let lb = load_balancer(&mut world, &provider, "edge");
+        let id = service(&mut world, &provider, &lb, true);
+        let name = world.own_service(&provider, id.as_str()).unwrap().name();
+        let names = std::slice::from_ref(&name);
+        assert_eq!(
+            listed(&mut world, &consumer, names).unwrap_err().code,
+            "InvalidServiceName"
+        );
+        world
+            .modify_principals(&provider, id.as_str(), &["*".into()], &[])
+            .unwrap();
+        assert_eq!(listed(&mut world, &consumer, &[]).unwrap(), 0);
+        assert_eq!(listed(&mut world, &consumer, names).unwrap(), 1);
+        let root = format!("arn:aws:iam::{CONSUMER}:root");
+        world
+            .modify_principals(&provider, id.as_str(), &[root], &[])
+            .unwrap();
+        assert_eq!(listed(&mut world, &consumer, &[]).unwrap(), 1);
+    }
+
+    #[test]
+    fn one_bad_name_fails_the_whole_call() {
+        let (mut world, provider) = (world(), caller(PROVIDER));
+        let lb = load_balancer(&mut world, &provider, "edge");
+        let id = service(&mut world, &provider, &lb, true);
+        let name = world.own_service(&provider, id.as_str()).unwrap().name();
+        let error = listed(&mut world, &provider, &[name, "com.example.none".into()]).unwrap_err();
+        assert_eq!(error.code, "InvalidServiceName");
+    }
+}

@@ -1,0 +1,254 @@
+//! Who is calling: accounts, and roles that were assumed.
+
+use chrono::{DateTime, Utc};
+use privatelink::{AccountId, Region};
+use serde::{Deserialize, Serialize};
+
+use super::{Caller, World, later, regions};
+use crate::AwsError;
+
+/// An identity inside an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// What `GetCallerIdentity` calls it.
+    pub arn: String,
+    /// The role behind an assumed-role session, as an IAM ARN.
+    pub role_arn: Option<String>,
+    /// The unique id that STS shows.
+    pub user_id: String,
+}
+
+impl Identity {
+    /// The account itself.
+    pub fn root(account: &AccountId, region: &Region) -> Self {
+        Self {
+            arn: format!("arn:{}:iam::{account}:root", regions::partition(region)),
+            role_arn: None,
+            user_id: account.to_string(),
+        }
+    }
+}
+
+/// A role that was registered with an external id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Role {
+    /// What the trust policy asks for.
+    pub external_id: Option<String>,
+}
+
+/// Temporary credentials that `AssumeRole` gave out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IssuedKey {
+    /// The role's account.
+    pub account: AccountId,
+    /// Who the session is.
+    pub identity: Identity,
+    /// When the credentials end.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// What `AssumeRole` is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssumeRole {
+    /// The role.
+    pub role_arn: String,
+    /// The name of the session.
+    pub session_name: String,
+    /// The external id, where the role wants one.
+    pub external_id: Option<String>,
+    /// How long the credentials last, in seconds: 900 to 43,200.
+    pub duration_seconds: u64,
+}
+
+/// What `AssumeRole` answers with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssumedRole {
+    /// `ASIA…`.
+    pub access_key_id: String,
+    /// The secret; the simulator never checks a signature made with it.
+    pub secret_access_key: String,
+    /// The session token.
+    pub session_token: String,
+    /// When the credentials end.
+    pub expires_at: DateTime<Utc>,
+    /// Who the session is.
+    pub identity: Identity,
+}
+
+impl World {
+    /// Registers a role and the external id that its trust policy asks for.
+    pub fn register_role(
+        &mut self,
+        role_arn: &str,
+        external_id: Option<String>,
+    ) -> Result<(), AwsError> {
+        role_parts(role_arn)?;
+        self.roles.insert(role_arn.to_owned(), Role { external_id });
+        Ok(())
+    }
+
+    /// Who an access key belongs to: 12 digits are the account itself, keys from `AssumeRole` the role's account,
+    /// anything else the account `000000000000`. `ExpiredToken` when the credentials have ended.
+    pub fn who(
+        &self,
+        access_key: &str,
+        region: &Region,
+        now: DateTime<Utc>,
+    ) -> Result<(AccountId, Identity), AwsError> {
+        if let Some(key) = self.keys.get(access_key) {
+            if now >= key.expires_at {
+                return Err(AwsError::new(
+                    "ExpiredToken",
+                    "The security token included in the request is expired",
+                ));
+            }
+            return Ok((key.account.clone(), key.identity.clone()));
+        }
+        let account = access_key
+            .parse::<AccountId>()
+            .or_else(|_| "000000000000".parse())
+            .map_err(|_| AwsError::with_status(401, "AuthFailure", "No such account"))?;
+        let identity = Identity::root(&account, region);
+        Ok((account, identity))
+    }
+
+    /// Whether a role would let itself be assumed with this external id: yes, unless it was registered with another one.
+    pub fn check_external_id(&self, role_arn: &str, given: Option<&str>) -> Result<(), AwsError> {
+        let wanted = self
+            .roles
+            .get(role_arn)
+            .and_then(|role| role.external_id.as_deref());
+        if wanted.is_none() || wanted == given {
+            return Ok(());
+        }
+        Err(AwsError::with_status(
+            403,
+            "AccessDenied",
+            format!(
+                "The caller is not authorized to perform: sts:AssumeRole on resource: {role_arn}"
+            ),
+        ))
+    }
+
+    /// Gives out temporary credentials of a role. A role that was never registered trusts everybody.
+    pub fn assume_role(
+        &mut self,
+        caller: &Caller,
+        request: &AssumeRole,
+    ) -> Result<AssumedRole, AwsError> {
+        let (account, name) = role_parts(&request.role_arn)?;
+        if !(900..=43_200).contains(&request.duration_seconds) {
+            return Err(AwsError::new(
+                "ValidationError",
+                "DurationSeconds must be between 900 and 43200",
+            ));
+        }
+        self.check_external_id(&request.role_arn, request.external_id.as_deref())?;
+        let user_id = self.ids.key("AROA", 17);
+        let identity = Identity {
+            arn: format!(
+                "arn:{}:sts::{account}:assumed-role/{name}/{}",
+                regions::partition(&caller.region),
+                request.session_name
+            ),
+            role_arn: Some(request.role_arn.clone()),
+            user_id: format!("{user_id}:{}", request.session_name),
+        };
+        let expires_at = later(caller.now, request.duration_seconds.saturating_mul(1_000));
+        let answer = AssumedRole {
+            access_key_id: self.ids.key("ASIA", 16),
+            secret_access_key: self.ids.key("", 40),
+            session_token: self.ids.key("FwoG", 96),
+            expires_at,
+            identity: identity.clone(),
+        };
+        let key = IssuedKey {
+            account,
+            identity,
+            expires_at,
+        };
+        self.keys.retain(|_, key| key.expires_at > caller.now);
+        self.keys.insert(answer.access_key_id.clone(), key);
+        Ok(answer)
+    }
+}
+
+/// The account and the bare name of an IAM role ARN.
+fn role_parts(arn: &str) -> Result<(AccountId, String), AwsError> {
+    let wrong = || {
+        AwsError::new(
+            "ValidationError",
+            format!("{arn:?} is not the ARN of a role"),
+        )
+    };
+    let mut parts = arn.splitn(6, ':');
+    let shape = (parts.next(), parts.nth(1), parts.next());
+    if shape != (Some("arn"), Some("iam"), Some("")) {
+        return Err(wrong());
+    }
+    let account = parts
+        .next()
+        .and_then(|a| a.parse().ok())
+        .ok_or_else(wrong)?;
+    let name = parts
+        .next()
+        .and_then(|resource| resource.strip_prefix("role/"))
+        .and_then(|path| path.rsplit('/').next())
+        .filter(|name| !name.is_empty())
+        .ok_or_else(wrong)?;
+    Ok((account, name.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::testing::{START, caller, world};
+
+    fn request(external_id: Option<&str>) -> AssumeRole {
+        AssumeRole {
+            role_arn: "arn:aws:iam::222222222222:role/portcullis".into(),
+            session_name: "test".into(),
+            external_id: external_id.map(str::to_owned),
+            duration_seconds: 3_600,
+        }
+    }
+
+    #[test]
+    fn an_assumed_role_acts_in_the_roles_account() {
+        let mut world = world();
+        let me = caller("111111111111");
+        let answer = world.assume_role(&me, &request(None)).unwrap();
+        let (account, identity) = world.who(&answer.access_key_id, &me.region, START).unwrap();
+        assert_eq!(account.as_str(), "222222222222");
+        assert_eq!(
+            identity.arn,
+            "arn:aws:sts::222222222222:assumed-role/portcullis/test"
+        );
+        let error = world
+            .who(&answer.access_key_id, &me.region, answer.expires_at)
+            .unwrap_err();
+        assert_eq!(error.code, "ExpiredToken");
+    }
+
+    #[test]
+    fn a_wrong_external_id_is_denied() {
+        let mut world = world();
+        let arn = request(None).role_arn;
+        world.register_role(&arn, Some("secret".into())).unwrap();
+        let me = caller("111111111111");
+        for given in [None, Some("wrong")] {
+            let error = world.assume_role(&me, &request(given)).unwrap_err();
+            assert_eq!((error.code.as_str(), error.status), ("AccessDenied", 403));
+        }
+        assert!(world.assume_role(&me, &request(Some("secret"))).is_ok());
+    }
+
+    #[test]
+    fn twelve_digits_are_an_account_and_other_keys_are_nobodys() {
+        let world = world();
+        let region = "eu-west-1".parse().unwrap();
+        let who = |key| world.who(key, &region, START).unwrap().0.to_string();
+        assert_eq!(who("123456789012"), "123456789012");
+        assert_eq!(who("AKIAEXAMPLE"), "000000000000");
+    }
+}

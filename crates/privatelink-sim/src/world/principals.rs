@@ -1,0 +1,261 @@
+//! Who may discover an endpoint service and create endpoints to it.
+
+use std::collections::BTreeMap;
+
+use privatelink::{Region, ServiceId};
+use serde::{Deserialize, Serialize};
+
+use super::identity::Identity;
+use super::select::{Filters, Listed, Paging, Tags};
+use super::{Caller, World, regions};
+use crate::AwsError;
+
+/// One grant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// `vpce-svc-perm-…`: the handle that takes tags.
+    pub id: String,
+    /// The ARN, `*`, or an AWS service's name.
+    pub principal: String,
+    /// `All`, `Service`, `Account`, `User` or `Role`.
+    pub kind: String,
+    /// The provider's tags on the grant.
+    pub tags: Tags,
+}
+
+/// All grants of a service, by principal.
+pub type Grants = BTreeMap<String, Grant>;
+
+/// Whether any grant lets this identity in.
+pub fn permits(grants: &Grants, caller: &Caller) -> bool {
+    grants.contains_key("*") || permits_by_name(grants, caller)
+}
+
+/// As [`permits`], but `*` does not count: a service granted to everybody is not listed unless asked for by name.
+pub fn permits_by_name(grants: &Grants, caller: &Caller) -> bool {
+    let root = Identity::root(&caller.account, &caller.region).arn;
+    grants.contains_key(&root)
+        || grants.contains_key(&caller.identity.arn)
+        || caller
+            .identity
+            .role_arn
+            .as_ref()
+            .is_some_and(|arn| grants.contains_key(&without_path(arn)))
+}
+
+/// Grants name a role without its path, so the caller's ARN loses its path before they are compared.
+fn without_path(arn: &str) -> String {
+    match (arn.split_once(":role/"), arn.rsplit('/').next()) {
+        (Some((head, _)), Some(name)) => format!("{head}:role/{name}"),
+        _ => arn.to_owned(),
+    }
+}
+
+/// The kind of a principal, or why it is none. ARNs with a path and STS ARNs are refused, as by AWS.
+pub fn kind_of(principal: &str, region: &Region) -> Result<&'static str, AwsError> {
+    let invalid = |why: &str| {
+        let shown: String = principal.chars().take(256).collect();
+        AwsError::new(
+            "InvalidPrincipal",
+            format!("Invalid principal '{shown}': {why}"),
+        )
+    };
+    if principal == "*" {
+        return Ok("All");
+    }
+    if principal
+        .strip_suffix(".amazonaws.com")
+        .is_some_and(|name| {
+            !name.is_empty()
+                && name
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b))
+        })
+    {
+        return Ok("Service");
+    }
+    let parts: Vec<&str> = principal.splitn(6, ':').collect();
+    let ["arn", partition, service, "", account, resource] = parts.as_slice() else {
+        return Err(invalid("it is not an IAM ARN"));
+    };
+    if *partition != regions::partition(region) {
+        return Err(invalid("it is of another partition"));
+    }
+    if *service != "iam" {
+        return Err(invalid("only IAM principals are supported"));
+    }
+    if account.parse::<privatelink::AccountId>().is_err() {
+        return Err(invalid("the account id has 12 digits"));
+    }
+    match resource.split('/').collect::<Vec<_>>().as_slice() {
+        ["root"] => Ok("Account"),
+        ["user", name] if !name.is_empty() => Ok("User"),
+        ["role", name] if !name.is_empty() => Ok("Role"),
+        ["user" | "role", ..] => Err(invalid("ARNs with a path are not supported")),
+        _ => Err(AwsError::new(
+            "UnknownPrincipalType.Unsupported",
+            format!("The principal type of '{principal}' is not supported"),
+        )),
+    }
+}
+
+impl World {
+    /// Adds and removes principals; answers with the grants that are new. Adding what is there and removing what is not
+    /// there are successes. Connections that exist are not touched.
+    pub fn modify_principals(
+        &mut self,
+        caller: &Caller,
+        service: &str,
+        add: &[String],
+        remove: &[String],
+    ) -> Result<Vec<Grant>, AwsError> {
+        let id = self.own_service(caller, service)?.id.clone();
+        let mut added = Vec::new();
+        for principal in add {
+            let kind = kind_of(principal, &caller.region)?;
+            added.push(Grant {
+                id: self.ids.ec2("vpce-svc-perm-"),
+                principal: principal.clone(),
+                kind: kind.to_owned(),
+                tags: Tags::new(),
+            });
+        }
+        let service = self.own_service_mut(caller, id.as_str())?;
+        for principal in remove {
+            service.grants.remove(principal);
+        }
+        added.retain(|grant| !service.grants.contains_key(&grant.principal));
+        for grant in &added {
+            service
+                .grants
+                .insert(grant.principal.clone(), grant.clone());
+        }
+        Ok(added)
+    }
+
+    /// Lists the principals of a service.
+    pub fn principals(
+        &mut self,
+        caller: &Caller,
+        service: &str,
+        filters: &Filters,
+        paging: &Paging,
+    ) -> Result<(ServiceId, Listed<Grant>), AwsError> {
+        filters.check(&["principal", "principal-type"])?;
+        let limit = self.behavior.page_size_limit;
+        let service = self.own_service(caller, service)?;
+        let listing = format!("permissions {}", service.id);
+        let after = paging.after(&listing)?;
+        let rows = service.grants.iter().filter(|(principal, grant)| {
+            after.as_ref().is_none_or(|last| *principal > last)
+                && filters.allow(&grant.tags, |name| match name {
+                    "principal" => vec![grant.principal.clone()],
+                    "principal-type" => vec![grant.kind.clone()],
+                    _ => Vec::new(),
+                })
+        });
+        let page = paging.take(&listing, limit, rows).map(Clone::clone);
+        Ok((service.id.clone(), page))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::testing::{CONSUMER, PROVIDER, caller, load_balancer, service, world};
+
+    #[test]
+    fn principals_are_sorted_into_kinds() {
+        let region: Region = "eu-west-1".parse().unwrap();
+        for (principal, kind) in [
+            ("*", "All"),
+            ("arn:aws:iam::111111111111:root", "Account"),
+            ("arn:aws:iam::111111111111:role/app", "Role"),
+            ("arn:aws:iam::111111111111:user/eve", "User"),
+            ("vpc-lattice.amazonaws.com", "Service"),
+        ] {
+            assert_eq!(kind_of(principal, &region).unwrap(), kind);
+        }
+        for (principal, code) in [
+            ("", "InvalidPrincipal"),
+            ("111111111111", "InvalidPrincipal"),
+            (
+                "arn:aws:iam::111111111111:role/team/app",
+                "InvalidPrincipal",
+            ),
+            (
+                "arn:aws:sts::111111111111:assumed-role/app/me",
+                "InvalidPrincipal",
+            ),
+            ("arn:aws-cn:iam::111111111111:root", "InvalidPrincipal"),
+            ("arn:aws:iam::1111:root", "InvalidPrincipal"),
+            (
+                "arn:aws:iam::111111111111:group/x",
+                "UnknownPrincipalType.Unsupported",
+            ),
+        ] {
+            assert_eq!(
+                kind_of(principal, &region).unwrap_err().code,
+                code,
+                "{principal}"
+            );
+        }
+    }
+
+    #[test]
+    fn adding_twice_and_removing_the_absent_are_successes() {
+        let (mut world, me) = (world(), caller(PROVIDER));
+        let lb = load_balancer(&mut world, &me, "edge");
+        let id = service(&mut world, &me, &lb, true);
+        let root = format!("arn:aws:iam::{CONSUMER}:root");
+        let mut modify = |add: &[String], remove: &[String]| {
+            world
+                .modify_principals(&me, id.as_str(), add, remove)
+                .unwrap()
+                .len()
+        };
+        assert_eq!(modify(std::slice::from_ref(&root), &[]), 1);
+        assert_eq!(modify(std::slice::from_ref(&root), &[]), 0);
+        modify(&[], std::slice::from_ref(&root));
+        modify(&[], &[root]);
+        let (_, page) = world
+            .principals(&me, id.as_str(), &Filters::default(), &Paging::default())
+            .unwrap();
+        assert!(page.items.is_empty());
+    }
+
+    #[test]
+    fn one_bad_principal_changes_nothing() {
+        let (mut world, me) = (world(), caller(PROVIDER));
+        let lb = load_balancer(&mut world, &me, "edge");
+        let id = service(&mut world, &me, &lb, true);
+        let add = ["*".to_owned(), "nonsense".to_owned()];
+        let error = world
+            .modify_principals(&me, id.as_str(), &add, &[])
+            .unwrap_err();
+        assert_eq!(error.code, "InvalidPrincipal");
+        assert!(
+            world
+                .own_service(&me, id.as_str())
+                .unwrap()
+                .grants
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn a_role_grant_lets_in_the_role_and_not_its_account() {
+        let role = "arn:aws:iam::222222222222:role/app".to_owned();
+        let grant = Grant {
+            id: "g".into(),
+            principal: role.clone(),
+            kind: "Role".into(),
+            tags: Tags::new(),
+        };
+        let grants = Grants::from([(role, grant)]);
+        let mut me = caller(CONSUMER);
+        assert!(!permits(&grants, &me));
+        me.identity.role_arn = Some("arn:aws:iam::222222222222:role/team/app".into());
+        assert!(permits(&grants, &me));
+    }
+}

@@ -1,0 +1,476 @@
+//! Endpoint services: made, changed, described and deleted by their owner.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+use chrono::{DateTime, Utc};
+use privatelink::{
+    AccountId, AvailabilityZoneId, LoadBalancerArn, Region, ServiceId, ServiceState, VpcEndpointId,
+};
+use serde::{Deserialize, Serialize};
+
+use super::connections::Connection;
+use super::principals::Grants;
+use super::select::{Filters, Listed, Paging, Tags};
+use super::{Caller, Grave, World, later};
+use crate::AwsError;
+use crate::error::Unsuccessful;
+
+/// An endpoint service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// `vpce-svc-…`.
+    pub id: ServiceId,
+    /// The account that owns it.
+    pub owner: AccountId,
+    /// The Region it is in.
+    pub region: Region,
+    /// When it was created.
+    pub created_at: DateTime<Utc>,
+    /// Whether connections wait for the owner.
+    pub acceptance_required: bool,
+    /// Its Network Load Balancers, in the order they were added.
+    pub load_balancers: Vec<LoadBalancerArn>,
+    /// The zones of its load balancers as of creation or the last Modify: AWS does not look in between.
+    pub zones: BTreeSet<AvailabilityZoneId>,
+    /// `ipv4`, `ipv6`.
+    pub ip_address_types: Vec<String>,
+    /// Who may connect.
+    pub grants: Grants,
+    /// The owner's tags.
+    pub tags: Tags,
+    /// Its connections. The consumers' endpoints refer to these records, so both sides see one truth.
+    pub connections: BTreeMap<VpcEndpointId, Connection>,
+    /// When it was deleted.
+    pub deletion: Option<Deletion>,
+    /// Whether it is no longer listed; the record stays while consumers' endpoints refer to it.
+    pub vanished: bool,
+}
+
+/// When a service was deleted and when that is finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deletion {
+    /// When it was asked for.
+    pub at: DateTime<Utc>,
+    /// When `Deleting` ends.
+    pub done_at: DateTime<Utc>,
+}
+
+impl Service {
+    /// `com.amazonaws.vpce.REGION.vpce-svc-…`.
+    pub fn name(&self) -> String {
+        format!("com.amazonaws.vpce.{}.{}", self.region, self.id)
+    }
+
+    /// `vpce-svc-….REGION.vpce.amazonaws.com`.
+    pub fn base_dns_name(&self) -> String {
+        format!("{}.{}.vpce.amazonaws.com", self.id, self.region)
+    }
+
+    /// Where it is in its life at a moment; `None` when it is not listed.
+    pub fn state_at(&self, at: DateTime<Utc>) -> Option<ServiceState> {
+        match self.deletion {
+            _ if self.vanished || at < self.created_at => None,
+            Some(deletion) if at >= deletion.done_at => Some(ServiceState::Deleted),
+            Some(deletion) if at >= deletion.at => Some(ServiceState::Deleting),
+            _ => Some(ServiceState::Available),
+        }
+    }
+
+    /// Whether it can be changed and connected to.
+    pub fn is_live(&self) -> bool {
+        self.deletion.is_none()
+    }
+
+    /// Whether it keeps a load balancer busy: until its deletion is finished.
+    pub fn uses(&self, arn: &LoadBalancerArn, now: DateTime<Utc>) -> bool {
+        self.load_balancers.contains(arn) && self.deletion.is_none_or(|d| now < d.done_at)
+    }
+}
+
+/// What `CreateVpcEndpointServiceConfiguration` is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NewService {
+    /// Required unless said otherwise.
+    pub acceptance_required: bool,
+    /// At least one Network Load Balancer of the caller's.
+    pub load_balancers: Vec<String>,
+    /// `ipv4`, `ipv6`; empty means `ipv4`.
+    pub ip_address_types: Vec<String>,
+    /// Tags.
+    pub tags: Tags,
+}
+
+/// What `ModifyVpcEndpointServiceConfiguration` is asked for. Empty is legal: AWS then reads the zones again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServiceChange {
+    /// The acceptance flag. Connections that exist are not touched.
+    pub acceptance_required: Option<bool>,
+    /// Load balancers to add.
+    pub add_load_balancers: Vec<String>,
+    /// Load balancers to remove.
+    pub remove_load_balancers: Vec<String>,
+    /// IP address types to add.
+    pub add_ip_address_types: Vec<String>,
+    /// IP address types to remove.
+    pub remove_ip_address_types: Vec<String>,
+}
+
+const ACTION: &str = "CreateVpcEndpointServiceConfiguration";
+
+const LISTING: &str = "DescribeVpcEndpointServiceConfigurations";
+
+impl World {
+    /// Makes an endpoint service. A load balancer can back one service only.
+    pub fn create_service(
+        &mut self,
+        caller: &Caller,
+        new: &NewService,
+        client_token: Option<&str>,
+    ) -> Result<Service, AwsError> {
+        self.sweep(caller.now);
+        if let Some(made) = self.replayed(caller, ACTION, client_token, new)? {
+            return self.own_service(caller, &made).cloned();
+        }
+        if new.load_balancers.is_empty() {
+            return Err(AwsError::new(
+                "InvalidParameter",
+                "Exactly one of NetworkLoadBalancerArns or GatewayLoadBalancerArns is a required member",
+            ));
+        }
+        check_ip_types(&new.ip_address_types)?;
+        let load_balancers = self.free_load_balancers(caller, &new.load_balancers, None)?;
+        let zones = self.zones_of(caller, &load_balancers);
+        let id: ServiceId = new_id(&self.ids.ec2("vpce-svc-"))?;
+        let service = Service {
+            id: id.clone(),
+            owner: caller.account.clone(),
+            region: caller.region.clone(),
+            created_at: caller.now,
+            acceptance_required: new.acceptance_required,
+            load_balancers,
+            zones,
+            ip_address_types: if new.ip_address_types.is_empty() {
+                vec!["ipv4".to_owned()]
+            } else {
+                new.ip_address_types.clone()
+            },
+            grants: Grants::new(),
+            tags: new.tags.clone(),
+            connections: BTreeMap::new(),
+            deletion: None,
+            vanished: false,
+        };
+        self.owners
+            .insert(id.clone(), (caller.account.clone(), caller.region.clone()));
+        self.place(caller)
+            .services
+            .insert(id.clone(), service.clone());
+        self.remember(caller, ACTION, client_token, new, id.as_str());
+        Ok(service)
+    }
+
+    /// Changes an endpoint service and reads the zones of its load balancers again.
+    pub fn modify_service(
+        &mut self,
+        caller: &Caller,
+        id: &str,
+        change: &ServiceChange,
+    ) -> Result<(), AwsError> {
+        self.sweep(caller.now);
+        let service = self.own_service(caller, id)?;
+        let id = service.id.clone();
+        let removed: Vec<LoadBalancerArn> = change
+            .remove_load_balancers
+            .iter()
+            .map(|arn| parse_load_balancer(arn))
+            .collect::<Result<_, _>>()?;
+        if !removed.is_empty() && service.has_attached(caller.now) {
+            return Err(AwsError::new(
+                "ExistingVpcEndpointConnections",
+                "Load balancers cannot be removed while endpoints are attached to the service",
+            ));
+        }
+        let mut load_balancers = service.load_balancers.clone();
+        let mut types = service.ip_address_types.clone();
+        load_balancers.retain(|arn| !removed.contains(arn));
+        for arn in self.free_load_balancers(caller, &change.add_load_balancers, Some(&id))? {
+            if !load_balancers.contains(&arn) {
+                load_balancers.push(arn);
+            }
+        }
+        if load_balancers.is_empty() {
+            return Err(AwsError::new(
+                "InvalidParameter",
+                "At least one load balancer must stay associated with the service",
+            ));
+        }
+        check_ip_types(&change.add_ip_address_types)?;
+        types.retain(|kind| !change.remove_ip_address_types.contains(kind));
+        types.extend(change.add_ip_address_types.iter().cloned());
+        types.sort();
+        types.dedup();
+        if types.is_empty() {
+            return Err(AwsError::new(
+                "InvalidParameter",
+                "At least one IP address type must stay supported",
+            ));
+        }
+        let zones = self.zones_of(caller, &load_balancers);
+        let service = self.own_service_mut(caller, id.as_str())?;
+        service.load_balancers = load_balancers;
+        service.zones = zones;
+        service.ip_address_types = types;
+        if let Some(required) = change.acceptance_required {
+            service.acceptance_required = required;
+        }
+        Ok(())
+    }
+
+    /// Lists the caller's own services. An unknown id fails the call.
+    pub fn describe_services(
+        &mut self,
+        caller: &Caller,
+        ids: &[String],
+        filters: &Filters,
+        paging: &Paging,
+    ) -> Result<Listed<Service>, AwsError> {
+        filters.check(&[
+            "service-id",
+            "service-name",
+            "service-state",
+            "supported-ip-address-types",
+            "tag-key",
+        ])?;
+        let limit = self.behavior.page_size_limit;
+        let seen_at = caller.seen_at;
+        let services = &self.place(caller).services;
+        for id in ids {
+            let id = parse_service(id)?;
+            if services
+                .get(&id)
+                .is_none_or(|s| s.state_at(seen_at).is_none())
+            {
+                return Err(no_service(id.as_str()));
+            }
+        }
+        let after: Option<ServiceId> = paging.after(LISTING)?.and_then(|key| key.parse().ok());
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let rows = services
+            .range::<ServiceId, _>((from, Bound::Unbounded))
+            .filter(|(id, service)| {
+                (ids.is_empty() || ids.iter().any(|asked| asked == id.as_str()))
+                    && service.state_at(seen_at).is_some_and(|state| {
+                        filters.allow(&service.tags, |name| match name {
+                            "service-id" => vec![service.id.to_string()],
+                            "service-name" => vec![service.name()],
+                            "service-state" => vec![state.to_string()],
+                            "supported-ip-address-types" => service.ip_address_types.clone(),
+                            _ => Vec::new(),
+                        })
+                    })
+            });
+        Ok(paging
+            .take(LISTING, limit, rows)
+            .map(Service::without_connections))
+    }
+
+    /// Deletes services one by one. A refusal is an item of the answer, not an error of the call.
+    pub fn delete_services(
+        &mut self,
+        caller: &Caller,
+        ids: &[String],
+    ) -> Result<Vec<Unsuccessful>, AwsError> {
+        self.sweep(caller.now);
+        if ids.is_empty() {
+            return Err(AwsError::missing("ServiceId"));
+        }
+        Ok(ids
+            .iter()
+            .filter_map(|id| {
+                let refused = caller
+                    .forced_failure(id)
+                    .map_or_else(|| self.delete_service(caller, id), Err);
+                refused.err().map(|error| Unsuccessful {
+                    resource_id: id.clone(),
+                    error,
+                })
+            })
+            .collect())
+    }
+
+    fn delete_service(&mut self, caller: &Caller, id: &str) -> Result<(), AwsError> {
+        let (settle, deleting, linger) = (
+            self.behavior.reject_settle_ms,
+            self.behavior.service_deleting_ms,
+            self.behavior.service_linger_ms,
+        );
+        // The per-item code has no "Id" in its name, unlike the code of the whole call.
+        let service = self.own_service_mut(caller, id).map_err(|error| {
+            if error.code.ends_with("NotFound") {
+                AwsError::new("InvalidVpcEndpointService.NotFound", error.message)
+            } else {
+                error
+            }
+        })?;
+        if service.blocks_deletion(caller.now, settle) {
+            return Err(AwsError::new(
+                "ExistingVpcEndpointConnections",
+                "Service has existing active VPC Endpoint connections!",
+            ));
+        }
+        let done_at = later(caller.now, deleting);
+        service.deletion = Some(Deletion {
+            at: caller.now,
+            done_at,
+        });
+        let grave = Grave::Service(service.id.clone());
+        self.graves
+            .entry(later(done_at, linger))
+            .or_default()
+            .push(grave);
+        Ok(())
+    }
+
+    /// A live service of the caller's; `InvalidVpcEndpointServiceId.NotFound` otherwise.
+    pub(crate) fn own_service(&mut self, caller: &Caller, id: &str) -> Result<&Service, AwsError> {
+        self.own_service_mut(caller, id).map(|service| &*service)
+    }
+
+    pub(crate) fn own_service_mut(
+        &mut self,
+        caller: &Caller,
+        id: &str,
+    ) -> Result<&mut Service, AwsError> {
+        let id = parse_service(id)?;
+        self.place(caller)
+            .services
+            .get_mut(&id)
+            .filter(|service| service.is_live())
+            .ok_or_else(|| no_service(id.as_str()))
+    }
+
+    /// Checks that load balancers exist, belong to the caller and back no other service.
+    fn free_load_balancers(
+        &mut self,
+        caller: &Caller,
+        arns: &[String],
+        for_service: Option<&ServiceId>,
+    ) -> Result<Vec<LoadBalancerArn>, AwsError> {
+        let needs_active = self.behavior.service_needs_active_load_balancer;
+        let place = self.place(caller);
+        let mut free = Vec::new();
+        for arn in arns {
+            let arn = parse_load_balancer(arn)?;
+            let balancer = place.load_balancers.get(&arn).ok_or_else(|| {
+                AwsError::new(
+                    "InvalidNetworkLoadBalancerArn.NotFound",
+                    format!("The Network Load Balancer '{arn}' does not exist"),
+                )
+            })?;
+            if needs_active && balancer.state_at(caller.now) != "active" {
+                return Err(AwsError::new(
+                    "InvalidParameter",
+                    format!("The load balancer '{arn}' is not active"),
+                ));
+            }
+            if place
+                .services
+                .values()
+                .any(|s| Some(&s.id) != for_service && s.uses(&arn, caller.now))
+            {
+                return Err(AwsError::new(
+                    "InvalidParameter",
+                    format!(
+                        "The following LBs are already associated with another VPC Endpoint Service Configuration: {arn}"
+                    ),
+                ));
+            }
+            free.push(arn);
+        }
+        Ok(free)
+    }
+
+    fn zones_of(
+        &mut self,
+        caller: &Caller,
+        arns: &[LoadBalancerArn],
+    ) -> BTreeSet<AvailabilityZoneId> {
+        let place = self.place(caller);
+        arns.iter()
+            .filter_map(|arn| place.load_balancers.get(arn))
+            .flat_map(|lb| lb.subnets.iter().map(|(zone, _)| zone.clone()))
+            .collect()
+    }
+}
+
+impl Service {
+    /// The service as a listing shows it: the connections are not part of it and may be many.
+    pub(crate) fn without_connections(&self) -> Self {
+        Self {
+            connections: BTreeMap::new(),
+            id: self.id.clone(),
+            owner: self.owner.clone(),
+            region: self.region.clone(),
+            created_at: self.created_at,
+            acceptance_required: self.acceptance_required,
+            load_balancers: self.load_balancers.clone(),
+            zones: self.zones.clone(),
+            ip_address_types: self.ip_address_types.clone(),
+            grants: self.grants.clone(),
+            tags: self.tags.clone(),
+            deletion: self.deletion,
+            vanished: self.vanished,
+        }
+    }
+}
+
+pub(super) fn new_id<T: std::str::FromStr>(id: &str) -> Result<T, AwsError> {
+    id.parse()
+        .map_err(|_| AwsError::with_status(500, "InternalError", "An id could not be made"))
+}
+
+pub(super) fn parse_service(id: &str) -> Result<ServiceId, AwsError> {
+    id.parse().map_err(|_| {
+        let shown: String = id.chars().take(64).collect();
+        AwsError::new(
+            // The doubled "Id" is AWS's own.
+            "InvalidVpcEndpointServiceIdId.Malformed",
+            format!("Invalid Id: '{shown}' (expecting 'vpce-svc-...')"),
+        )
+    })
+}
+
+fn parse_load_balancer(arn: &str) -> Result<LoadBalancerArn, AwsError> {
+    arn.parse::<LoadBalancerArn>()
+        .ok()
+        .filter(LoadBalancerArn::is_network)
+        .ok_or_else(|| {
+            let shown: String = arn.chars().take(256).collect();
+            AwsError::new(
+                "InvalidNetworkLoadBalancerArn.Malformed",
+                format!("'{shown}' is not the ARN of a Network Load Balancer"),
+            )
+        })
+}
+
+fn check_ip_types(types: &[String]) -> Result<(), AwsError> {
+    match types
+        .iter()
+        .find(|t| !["ipv4", "ipv6"].contains(&t.as_str()))
+    {
+        Some(unknown) => Err(AwsError::bad_value("SupportedIpAddressType", unknown)),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn no_service(id: &str) -> AwsError {
+    AwsError::new(
+        "InvalidVpcEndpointServiceId.NotFound",
+        format!("The VpcEndpointService Id '{id}' does not exist"),
+    )
+}
+
+#[cfg(test)]
+#[path = "services_tests.rs"]
+mod tests;

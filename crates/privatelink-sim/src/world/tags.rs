@@ -1,0 +1,182 @@
+//! `CreateTags` and `DeleteTags` for everything that the simulator keeps tags on.
+
+use super::select::Tags;
+use super::{Caller, Place, World};
+use crate::AwsError;
+
+/// AWS keeps at most this many tags on a resource.
+const MAX_TAGS: usize = 50;
+
+impl World {
+    /// Sets tags on resources. One unknown id fails the call and changes nothing.
+    pub fn create_tags(
+        &mut self,
+        caller: &Caller,
+        ids: &[String],
+        tags: &Tags,
+    ) -> Result<(), AwsError> {
+        check_tags(tags)?;
+        let place = self.place(caller);
+        for id in ids {
+            let present = tags_of(place, id)?;
+            if present
+                .keys()
+                .chain(tags.keys())
+                .collect::<std::collections::BTreeSet<_>>()
+                .len()
+                > MAX_TAGS
+            {
+                return Err(AwsError::new(
+                    "TagLimitExceeded",
+                    format!("A resource has at most {MAX_TAGS} tags"),
+                ));
+            }
+        }
+        for id in ids {
+            tags_of(place, id)?.extend(tags.clone());
+        }
+        Ok(())
+    }
+
+    /// Removes tags: by key, or by key and value, or all when none is named.
+    pub fn delete_tags(
+        &mut self,
+        caller: &Caller,
+        ids: &[String],
+        tags: &[(String, Option<String>)],
+    ) -> Result<(), AwsError> {
+        let place = self.place(caller);
+        for id in ids {
+            tags_of(place, id)?;
+        }
+        for id in ids {
+            tags_of(place, id)?.retain(|key, value| {
+                !tags.is_empty()
+                    && !tags
+                        .iter()
+                        .any(|(k, v)| k == key && v.as_ref().is_none_or(|v| v == value))
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Refuses keys and values that AWS would refuse.
+pub(crate) fn check_tags(tags: &Tags) -> Result<(), AwsError> {
+    for (key, value) in tags {
+        if key.is_empty() || key.chars().count() > 128 || key.starts_with("aws:") {
+            return Err(AwsError::bad_value("Tag.Key", key));
+        }
+        if value.chars().count() > 256 {
+            return Err(AwsError::bad_value("Tag.Value", value));
+        }
+    }
+    Ok(())
+}
+
+fn tags_of<'a>(place: &'a mut Place, id: &str) -> Result<&'a mut Tags, AwsError> {
+    let unknown = |kind: &str| {
+        AwsError::new(
+            format!("{kind}.NotFound"),
+            format!("The ID '{id}' does not exist"),
+        )
+    };
+    if id.starts_with("vpce-con-") {
+        return place
+            .services
+            .values_mut()
+            .flat_map(|service| service.connections.values_mut())
+            .find(|connection| connection.id == id)
+            .map(|connection| &mut connection.tags)
+            .ok_or_else(|| unknown("InvalidVpcEndpointConnectionId"));
+    }
+    if id.starts_with("vpce-svc-perm-") {
+        return place
+            .services
+            .values_mut()
+            .flat_map(|service| service.grants.values_mut())
+            .find(|grant| grant.id == id)
+            .map(|grant| &mut grant.tags)
+            .ok_or_else(|| unknown("InvalidVpcEndpointServicePermissionId"));
+    }
+    if id.starts_with("vpce-svc-") {
+        let service = id.parse().ok().and_then(|id| place.services.get_mut(&id));
+        return service
+            .filter(|service| service.is_live())
+            .map(|service| &mut service.tags)
+            .ok_or_else(|| unknown("InvalidVpcEndpointServiceId"));
+    }
+    if id.starts_with("vpce-") {
+        let endpoint = id.parse().ok().and_then(|id| place.endpoints.get_mut(&id));
+        return endpoint
+            .map(|e| &mut e.tags)
+            .ok_or_else(|| unknown("InvalidVpcEndpointId"));
+    }
+    if id.starts_with("vpc-") {
+        return place
+            .vpcs
+            .get_mut(id)
+            .map(|v| &mut v.tags)
+            .ok_or_else(|| unknown("InvalidVpcID"));
+    }
+    if id.starts_with("subnet-") {
+        let subnet = place.subnets.get_mut(id);
+        return subnet
+            .map(|s| &mut s.tags)
+            .ok_or_else(|| unknown("InvalidSubnetID"));
+    }
+    if id.starts_with("sg-") {
+        let group = place.security_groups.get_mut(id);
+        return group
+            .map(|g| &mut g.tags)
+            .ok_or_else(|| unknown("InvalidGroup"));
+    }
+    let shown: String = id.chars().take(64).collect();
+    Err(AwsError::new(
+        "InvalidID",
+        format!("The ID '{shown}' is not valid"),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::testing::{PROVIDER, caller, load_balancer, service, world};
+
+    #[test]
+    fn tags_are_set_and_removed() {
+        let (mut world, me) = (world(), caller(PROVIDER));
+        let lb = load_balancer(&mut world, &me, "edge");
+        let id = service(&mut world, &me, &lb, true).to_string();
+        let ids = std::slice::from_ref(&id);
+        let tags = Tags::from([("team".to_owned(), "edge".to_owned())]);
+        world.create_tags(&me, ids, &tags).unwrap();
+        assert_eq!(world.own_service(&me, &id).unwrap().tags, tags);
+        let other_value = [("team".to_owned(), Some("core".to_owned()))];
+        world.delete_tags(&me, ids, &other_value).unwrap();
+        assert_eq!(world.own_service(&me, &id).unwrap().tags, tags);
+        world
+            .delete_tags(&me, ids, &[("team".to_owned(), None)])
+            .unwrap();
+        assert!(world.own_service(&me, &id).unwrap().tags.is_empty());
+    }
+
+    #[test]
+    fn an_unknown_id_changes_nothing() {
+        let (mut world, me) = (world(), caller(PROVIDER));
+        let lb = load_balancer(&mut world, &me, "edge");
+        let id = service(&mut world, &me, &lb, true).to_string();
+        let tags = Tags::from([("team".to_owned(), "edge".to_owned())]);
+        let error = world
+            .create_tags(&me, &[id.clone(), "vpc-0".into()], &tags)
+            .unwrap_err();
+        assert_eq!(error.code, "InvalidVpcID.NotFound");
+        assert!(world.own_service(&me, &id).unwrap().tags.is_empty());
+    }
+
+    #[test]
+    fn keys_that_belong_to_aws_are_refused() {
+        let tags = Tags::from([("aws:own".to_owned(), String::new())]);
+        assert_eq!(check_tags(&tags).unwrap_err().code, "InvalidParameterValue");
+    }
+}

@@ -1,0 +1,137 @@
+//! The trait: what Portcullis asks of AWS, for one account in one Region.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::{
+    AccountId, AllowedPrincipal, AvailabilityZone, Connection, ConnectionFilter, EndpointService,
+    EndpointServiceChange, GatewayError, ItemFailure, Listener, LoadBalancer, LoadBalancerArn,
+    NewEndpointService, Region, ServiceId, TargetGroup, TargetHealth, VpcEndpointId,
+};
+
+/// An opaque place in a paged listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageToken(pub String);
+
+/// One page of a listing. A listing is complete only when a page came without `next`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The rows of this page; may be empty although more pages follow.
+    pub items: Vec<T>,
+    /// Where the next page starts. AWS may page even when not asked to.
+    pub next: Option<PageToken>,
+}
+
+/// Everything Portcullis asks of AWS PrivateLink and its load balancers.
+///
+/// Implementations make one request per call (two where the doc says so), retry at most once by themselves, and never
+/// wait for a state: patience belongs to the worker.
+#[async_trait]
+pub trait PrivateLink: Send + Sync {
+    /// Creates an endpoint service. Repeating it with an equal request and the same token answers with the first result.
+    async fn create_endpoint_service(
+        &self,
+        new: &NewEndpointService,
+    ) -> Result<EndpointService, GatewayError>;
+
+    /// Changes an endpoint service. The new state is not in the answer: describe again.
+    async fn modify_endpoint_service(
+        &self,
+        id: &ServiceId,
+        change: &EndpointServiceChange,
+    ) -> Result<(), GatewayError>;
+
+    /// Deletes an endpoint service. `Ok(Some(_))` is a refusal inside an HTTP 200, such as `ExistingVpcEndpointConnections`.
+    async fn delete_endpoint_service(
+        &self,
+        id: &ServiceId,
+    ) -> Result<Option<ItemFailure>, GatewayError>;
+
+    /// Reads one endpoint service; [`GatewayError::NotFound`] when this account does not own it here.
+    async fn endpoint_service(&self, id: &ServiceId) -> Result<EndpointService, GatewayError>;
+
+    /// Lists the account's endpoint services, up to 1,000 a page.
+    async fn endpoint_services(
+        &self,
+        from: Option<&PageToken>,
+    ) -> Result<Page<EndpointService>, GatewayError>;
+
+    /// Adds and removes allowed principals.
+    async fn modify_principals(
+        &self,
+        id: &ServiceId,
+        add: &[String],
+        remove: &[String],
+    ) -> Result<(), GatewayError>;
+
+    /// Lists allowed principals, up to 1,000 a page.
+    async fn principals(
+        &self,
+        id: &ServiceId,
+        from: Option<&PageToken>,
+    ) -> Result<Page<AllowedPrincipal>, GatewayError>;
+
+    /// Lists connections, up to 1,000 a page.
+    async fn connections(
+        &self,
+        filter: &ConnectionFilter,
+        from: Option<&PageToken>,
+    ) -> Result<Page<Connection>, GatewayError>;
+
+    /// Accepts connections of one service. An empty list means AWS recorded every accept; it is done when a read says so.
+    async fn accept_connections(
+        &self,
+        id: &ServiceId,
+        endpoints: &[VpcEndpointId],
+    ) -> Result<Vec<ItemFailure>, GatewayError>;
+
+    /// Rejects connections of one service, also ones that are available. Results as for accepting.
+    async fn reject_connections(
+        &self,
+        id: &ServiceId,
+        endpoints: &[VpcEndpointId],
+    ) -> Result<Vec<ItemFailure>, GatewayError>;
+
+    /// Reads one load balancer and its cross-zone attribute: two requests.
+    async fn load_balancer(&self, arn: &LoadBalancerArn) -> Result<LoadBalancer, GatewayError>;
+
+    /// Lists all listeners of a load balancer (at most 50 exist).
+    async fn listeners(&self, arn: &LoadBalancerArn) -> Result<Vec<Listener>, GatewayError>;
+
+    /// Lists all target groups that a load balancer forwards to.
+    async fn target_groups(&self, arn: &LoadBalancerArn) -> Result<Vec<TargetGroup>, GatewayError>;
+
+    /// Reads the health of all targets of one target group.
+    async fn target_health(
+        &self,
+        target_group_arn: &str,
+    ) -> Result<Vec<TargetHealth>, GatewayError>;
+
+    /// Lists the Region's zones with the names they have in this account.
+    async fn availability_zones(&self) -> Result<Vec<AvailabilityZone>, GatewayError>;
+
+    /// Tells whose credentials these are (STS `GetCallerIdentity`), so that one account is never mistaken for another.
+    async fn caller_account(&self) -> Result<AccountId, GatewayError>;
+}
+
+/// Which account and Region to reach, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct AccountRegionRef {
+    /// The provider's account.
+    pub account: AccountId,
+    /// The Region.
+    pub region: Region,
+    /// The role to assume, where the process's own credentials are not this account's.
+    pub role_arn: Option<String>,
+    /// The external id that the role's trust policy asks for.
+    pub external_id: Option<String>,
+}
+
+/// Makes gateways. Implementations keep one client per account and Region.
+#[async_trait]
+pub trait Gateways: Send + Sync {
+    /// A gateway for this account and Region. Cheap after the first call; makes no request by itself.
+    async fn gateway(&self, place: &AccountRegionRef)
+    -> Result<Arc<dyn PrivateLink>, GatewayError>;
+}

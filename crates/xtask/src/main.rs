@@ -1,0 +1,74 @@
+//! The project's own tools: `cargo xtask <verb>`. Nothing here is part of the product.
+//!
+//! Each verb is one file. They share [`step`] (run a command, time it, say how to run it again), [`place`] (where things are),
+//! [`database`] (a private PostgreSQL with the migrations applied) and [`python`] (a private Python environment).
+
+mod compose;
+mod conformance;
+mod database;
+mod db;
+mod openapi;
+mod place;
+mod python;
+mod sqlx;
+mod step;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// What a verb returns; the error is one sentence for the person at the terminal.
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The project's own tools.")]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Everything: formatting, lints, all tests, documentation, generated files.
+    Test {
+        /// Leave out what needs the AWS SDK: minutes instead of a quarter of an hour when nothing is built yet.
+        #[arg(long)]
+        fast: bool,
+    },
+    /// Writes the checked query data in `.sqlx` anew, against a scratch database with all migrations.
+    Sqlx {
+        /// Compare with what is there instead, and fail on a difference.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Writes `openapi/openapi.json` anew.
+    Openapi,
+    /// Runs a development database until Ctrl-C, with all migrations, and prints its `DATABASE_URL`.
+    Db,
+    /// Checks `docker-compose.yml` against the Compose specification's schema.
+    Compose,
+    /// Runs the conformance scripts in `tests/conformance` with Python and boto3 against the built program.
+    Conformance {
+        /// Run only the scripts whose name contains this.
+        filter: Option<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().verb {
+        Verb::Test { fast } => test::run(fast),
+        Verb::Sqlx { check } => sqlx::run(check),
+        Verb::Openapi => openapi::run(),
+        Verb::Db => db::run(),
+        Verb::Compose => compose::run(),
+        Verb::Conformance { filter } => conformance::run(filter.as_deref()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nxtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The caller of a handler: proven, and allowed what the handler does.
+
+use std::future::{Ready, ready};
+use std::marker::PhantomData;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::{FromRequest, HttpRequest, web};
+
+use super::permission::Permission;
+use super::role::Roles;
+use super::verifier::AuthError;
+use crate::api::edge::Edge;
+use crate::api::problem::Problem;
+use crate::app::code::Code;
+use crate::app::error::AppError;
+
+/// Proof that the request was made by somebody who holds the permission `P`.
+///
+/// Put it first among a handler's arguments: arguments are taken in order, and nothing else of a
+/// request should be looked at before its caller is known.
+#[derive(Debug, Clone)]
+pub struct Caller<P> {
+    /// Who it is: the `sub` claim of the token.
+    pub subject: String,
+    /// What they are trusted with.
+    pub roles: Roles,
+    permission: PhantomData<fn() -> P>,
+}
+
+impl<P: Permission> FromRequest for Caller<P> {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(identify(request))
+    }
+}
+
+fn identify<P: Permission>(request: &HttpRequest) -> Result<Caller<P>, Problem> {
+    let edge = request
+        .app_data::<web::Data<Edge>>()
+        .ok_or_else(|| Problem::from(AppError::internal("the application has no verifier")))?;
+    let claims = bearer(request.headers())
+        .and_then(|token| edge.verifier().verify(token, edge.now()))
+        .map_err(refuse)?;
+    if !P::allowed(&claims.roles) {
+        return Err(forbid::<P>());
+    }
+    Ok(Caller {
+        subject: claims.subject,
+        roles: claims.roles,
+        permission: PhantomData,
+    })
+}
+
+fn bearer(headers: &HeaderMap) -> Result<&str, AuthError> {
+    let mut values = headers.get_all(header::AUTHORIZATION);
+    let value = values.next().ok_or(AuthError::Missing)?;
+    if values.next().is_some() {
+        return Err(AuthError::Malformed);
+    }
+    let (scheme, token) = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.split_once(' '))
+        .ok_or(AuthError::Malformed)?;
+    if scheme.eq_ignore_ascii_case("bearer") {
+        Ok(token.trim())
+    } else {
+        Err(AuthError::Malformed)
+    }
+}
+
+/// Says no, and in the challenge of RFC 6750 how a caller could do better.
+fn refuse(error: AuthError) -> Problem {
+    tracing::debug!(error.reason = %error, "a caller was not identified");
+    let (code, detail, challenge) = match error {
+        AuthError::Missing => (
+            Code::Unauthenticated,
+            "Send a token in the header Authorization: Bearer <token>.",
+            r#"Bearer realm="portcullis""#,
+        ),
+        AuthError::Malformed | AuthError::Refused(_) => (
+            Code::Unauthenticated,
+            "The bearer token is not accepted.",
+            r#"Bearer realm="portcullis", error="invalid_token", error_description="not accepted""#,
+        ),
+        AuthError::Expired => (
+            Code::TokenExpired,
+            "The bearer token has expired; get a new one.",
+            r#"Bearer realm="portcullis", error="invalid_token", error_description="expired""#,
+        ),
+    };
+    Problem::new(code, detail).header(
+        header::WWW_AUTHENTICATE,
+        HeaderValue::from_static(challenge),
+    )
+}
+
+fn forbid<P: Permission>() -> Problem {
+    let permission = P::NAME;
+    let challenge =
+        format!(r#"Bearer realm="portcullis", error="insufficient_scope", scope="{permission}""#);
+    let problem = Problem::new(
+        Code::Forbidden,
+        format!("This needs the permission to {permission}, which the token does not grant."),
+    );
+    match HeaderValue::from_str(&challenge) {
+        Ok(value) => problem.header(header::WWW_AUTHENTICATE, value),
+        Err(_) => problem,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token_of(values: &[&str]) -> Result<String, AuthError> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            let value = HeaderValue::from_str(value).expect("a header value");
+            headers.append(header::AUTHORIZATION, value);
+        }
+        bearer(&headers).map(str::to_owned)
+    }
+
+    #[test]
+    fn the_scheme_is_read_in_any_case() {
+        assert_eq!(token_of(&["bearer abc"]), Ok("abc".to_owned()));
+        assert_eq!(token_of(&["BEARER  abc"]), Ok("abc".to_owned()));
+    }
+
+    #[test]
+    fn other_schemes_bare_tokens_and_two_headers_are_malformed() {
+        for values in [
+            &["Basic abc"][..],
+            &["abc"],
+            &["Bearer a", "Bearer b"],
+            &["Bearer"],
+        ] {
+            assert_eq!(token_of(values), Err(AuthError::Malformed), "{values:?}");
+        }
+        assert_eq!(token_of(&[]), Err(AuthError::Missing));
+    }
+}

@@ -1,0 +1,48 @@
+//! Permissions: what a handler asks of its caller, as a type in its signature.
+
+use super::role::{Role, Roles};
+
+/// Something a handler may demand of its caller.
+pub trait Permission: 'static {
+    /// The name that a refusal shows.
+    const NAME: &'static str;
+
+    /// Says whether the roles grant it.
+    fn allowed(roles: &Roles) -> bool;
+}
+
+/// Reading anything: viewers and above.
+#[derive(Debug, Clone, Copy)]
+pub struct Read;
+
+/// Deciding about connections: approvers and above.
+#[derive(Debug, Clone, Copy)]
+pub struct Decide;
+
+/// Registering accounts and services: admins.
+#[derive(Debug, Clone, Copy)]
+pub struct Manage;
+
+impl Permission for Read {
+    const NAME: &'static str = "read";
+
+    fn allowed(roles: &Roles) -> bool {
+        roles.reach(Role::Viewer)
+    }
+}
+
+impl Permission for Decide {
+    const NAME: &'static str = "decide";
+
+    fn allowed(roles: &Roles) -> bool {
+        roles.reach(Role::Approver)
+    }
+}
+
+impl Permission for Manage {
+    const NAME: &'static str = "manage";
+
+    fn allowed(roles: &Roles) -> bool {
+        roles.reach(Role::Admin)
+    }
+}

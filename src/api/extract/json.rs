@@ -1,0 +1,181 @@
+//! A JSON body with a size limit and a time limit.
+//!
+//! Reading stops where the limit is passed. The server then lingers on the connection for a while, so
+//! that a client that is busy sending hears the refusal instead of a reset.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::web::{Bytes, BytesMut};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use futures_util::StreamExt;
+use serde::de::DeserializeOwned;
+
+use super::sentence;
+use crate::api::problem::Problem;
+use crate::app::code::Code;
+
+/// The largest body we read, in bytes.
+pub const BODY_LIMIT: usize = 64 * 1024;
+
+/// The longest we wait for a whole body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A JSON body of at most [`BODY_LIMIT`] bytes, read into `T`.
+///
+/// Refuses with `unsupported_media_type` (415) unless the body is declared as JSON,
+/// `payload_too_large` (413), `request_timeout` (408), or `invalid_json` (400) with the path to the
+/// offending field. Document it with `request_body = T` in the handler's attribute.
+#[derive(Debug)]
+pub struct ApiJson<T>(pub T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for ApiJson<T> {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let declared_json = is_json(request);
+        let payload = payload.take();
+        Box::pin(async move {
+            if !declared_json {
+                return Err(Problem::new(
+                    Code::UnsupportedMediaType,
+                    "Send the body with the header Content-Type: application/json.",
+                ));
+            }
+            let body = tokio::time::timeout(BODY_TIMEOUT, read(payload))
+                .await
+                .map_err(|_| {
+                    let seconds = BODY_TIMEOUT.as_secs();
+                    Problem::new(
+                        Code::RequestTimeout,
+                        format!("The request body did not arrive within {seconds} seconds."),
+                    )
+                })??;
+            parse(&body).map(Self)
+        })
+    }
+}
+
+fn is_json(request: &HttpRequest) -> bool {
+    // Two such headers are two opinions about one body; we take neither.
+    if request.headers().get_all(header::CONTENT_TYPE).count() != 1 {
+        return false;
+    }
+    let essence = request.content_type().trim().to_ascii_lowercase();
+    match essence.strip_prefix("application/") {
+        Some(subtype) => subtype == "json" || subtype.ends_with("+json"),
+        None => false,
+    }
+}
+
+async fn read(mut payload: Payload) -> Result<Bytes, Problem> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|error| {
+            let reason = sentence(&error);
+            Problem::new(
+                Code::InvalidJson,
+                format!("The request body broke off: {reason}"),
+            )
+        })?;
+        if body.len().saturating_add(chunk.len()) > BODY_LIMIT {
+            return Err(Problem::new(
+                Code::PayloadTooLarge,
+                format!("The request body may have at most {BODY_LIMIT} bytes."),
+            ));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = error.path().to_string();
+        let problem = Problem::new(Code::InvalidJson, sentence(error.inner()));
+        // "." is the document itself, and a syntax error has no field to blame.
+        if path == "." || error.inner().is_syntax() || error.inner().is_eof() {
+            problem
+        } else {
+            problem.field(path)
+        }
+    })?;
+    reader
+        .end()
+        .map_err(|error| Problem::new(Code::InvalidJson, sentence(&error)))?;
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::ResponseError;
+    use actix_web::test::TestRequest;
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Thing {
+        #[serde(rename = "counts")]
+        _counts: Vec<u8>,
+    }
+
+    fn declared(content_type: &str) -> bool {
+        is_json(
+            &TestRequest::default()
+                .insert_header(("content-type", content_type))
+                .to_http_request(),
+        )
+    }
+
+    #[test]
+    fn json_and_its_kin_are_json() {
+        for yes in [
+            "application/json",
+            "Application/JSON; charset=utf-8",
+            "application/x+json",
+        ] {
+            assert!(declared(yes), "{yes}");
+        }
+        for no in [
+            "text/plain",
+            "application/jsonp",
+            "text/json",
+            "application/x-www-form-urlencoded",
+        ] {
+            assert!(!declared(no), "{no}");
+        }
+        assert!(!is_json(&TestRequest::default().to_http_request()));
+    }
+
+    #[test]
+    fn a_wrong_element_is_named_by_its_path() {
+        let problem = parse::<Thing>(br#"{"counts":[1,300]}"#).expect_err("300 is not a u8");
+        let body = format!("{problem:?}");
+        assert!(body.contains("counts[1]"), "{body}");
+        assert_eq!(problem.status_code(), 400);
+    }
+
+    #[test]
+    fn unknown_and_missing_fields_trailing_text_and_deep_nesting_are_refused() {
+        let deep = format!("{{\"counts\":{}", "[".repeat(10_000));
+        let bad = [
+            r#"{"counts":[],"x":1}"#,
+            "{}",
+            r#"{"counts":[]} {}"#,
+            "",
+            "{",
+            deep.as_str(),
+        ];
+        for text in bad {
+            let problem = parse::<Thing>(text.as_bytes()).expect_err(text);
+            assert_eq!(problem.code(), Code::InvalidJson);
+        }
+    }
+}

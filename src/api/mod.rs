@@ -1,0 +1,144 @@
+//! HTTP, and nothing but HTTP: routes, callers, bodies and refusals.
+//!
+//! A handler reads its arguments through the extractors in [`extract`] and [`auth`], makes one call
+//! to a use case in `app`, and shows the result. Every refusal is a [`problem::Problem`]. The
+//! OpenAPI document is collected from the very functions that register the routes, so the two
+//! cannot disagree. This file is the map: what is served and what every request passes through.
+
+pub mod auth;
+mod docs;
+mod edge;
+pub mod extract;
+mod fallback;
+mod middleware;
+pub mod openapi;
+mod ops;
+pub mod problem;
+pub mod responses;
+#[cfg(test)]
+mod tests;
+pub mod v1;
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::middleware::from_fn;
+use actix_web::{App, Error, HttpServer, web};
+use tracing_actix_web::TracingLogger;
+use utoipa_actix_web::AppExt;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+pub use edge::{Edge, NotReady, Readiness};
+pub use middleware::request_id::{RequestId, current as current_request_id};
+
+use crate::app::AppContext;
+use middleware::{metrics, request_id, security_headers, trace::Trace};
+use openapi::Document;
+
+/// How many threads serve requests unless told otherwise.
+pub const DEFAULT_WORKERS: usize = 2;
+
+/// How long an idle connection is kept.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// How long a client may take to send the header of a request.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a client may take to close a connection that we are done with.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a stopping server waits for the requests it has begun, in seconds.
+const SHUTDOWN_SECONDS: u64 = 10;
+
+/// Everything the API needs to serve.
+#[derive(Clone)]
+pub struct ApiState {
+    /// What the use cases need.
+    pub app: AppContext,
+    /// What the HTTP layer itself needs.
+    pub edge: Edge,
+    /// How many threads serve requests.
+    pub workers: usize,
+}
+
+impl ApiState {
+    /// Serves with [`DEFAULT_WORKERS`] threads.
+    pub fn new(app: AppContext, edge: Edge) -> Self {
+        Self {
+            app,
+            edge,
+            workers: DEFAULT_WORKERS,
+        }
+    }
+}
+
+/// Makes the server on a listener that is already bound; it runs when awaited.
+///
+/// It leaves signals alone: whoever starts it stops it through its handle. Fails if the listener
+/// cannot be used.
+pub fn server(listener: TcpListener, state: ApiState) -> std::io::Result<Server> {
+    let ApiState { app, edge, workers } = state;
+    serve(listener, edge, workers, move |cfg| {
+        cfg.app_data(web::Data::new(app.clone()));
+        v1::configure(cfg);
+    })
+}
+
+/// As [`server`], with any routes.
+fn serve(
+    listener: TcpListener,
+    edge: Edge,
+    workers: usize,
+    routes: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+) -> std::io::Result<Server> {
+    let document = Arc::new(Document::new(&openapi::collect(routes.clone())));
+    let build = move || assemble(edge.clone(), Arc::clone(&document), routes.clone());
+    let server = HttpServer::new(build)
+        .workers(workers)
+        .keep_alive(KEEP_ALIVE)
+        .client_request_timeout(HEADER_TIMEOUT)
+        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+        .shutdown_timeout(SHUTDOWN_SECONDS)
+        .disable_signals()
+        .listen(listener)?
+        .run();
+    Ok(server)
+}
+
+/// The application: what is served, and around it what every request passes through.
+fn assemble(
+    edge: Edge,
+    document: Arc<Document>,
+    routes: impl Fn(&mut ServiceConfig),
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
+    App::new()
+        .app_data(web::Data::new(edge))
+        .app_data(web::Data::from(document))
+        .into_utoipa_app()
+        .configure(|cfg| documented(cfg, routes))
+        .into_app()
+        .configure(docs::configure)
+        .default_service(web::to(fallback::refuse))
+        // The last one named is the first that a request meets.
+        .wrap(from_fn(security_headers::add))
+        .wrap(from_fn(metrics::measure))
+        .wrap(TracingLogger::<Trace>::new())
+        .wrap(from_fn(request_id::assign))
+}
+
+/// Registers everything that the OpenAPI document describes.
+fn documented(cfg: &mut ServiceConfig, routes: impl Fn(&mut ServiceConfig)) {
+    ops::configure(cfg);
+    routes(cfg);
+}

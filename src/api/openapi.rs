@@ -1,0 +1,193 @@
+//! The OpenAPI document: what no handler can say about itself, and the text that is served.
+//!
+//! The operations come from the handlers, collected while they are registered. Each operation's id
+//! is the name of its handler.
+
+use actix_web::http::Method;
+use actix_web::web::Bytes;
+use actix_web::{App, web};
+use utoipa::OpenApi as _;
+use utoipa::openapi::path::PathItem;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{Components, OpenApi};
+use utoipa_actix_web::AppExt;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::problem::{FieldProblem, ProblemDocument};
+
+/// The name of the security scheme that operations refer to.
+pub const BEARER: &str = "bearer";
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Portcullis",
+        description = "The provider's side of AWS PrivateLink: register endpoint services, decide \
+                       about connections, and have AWS told. Refusals are RFC 9457 problems whose \
+                       `code` is stable.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+        contact(),
+    ),
+    tags(
+        (name = "account-regions", description = "AWS accounts in Regions that this installation works in."),
+        (name = "services", description = "Endpoint services and their checks."),
+        (name = "connections", description = "Connections, the decisions about them and their history."),
+        (name = "operations", description = "Health, metrics and this document; public."),
+    ),
+    security(("bearer" = [])),
+    components(schemas(ProblemDocument, FieldProblem)),
+)]
+struct Base;
+
+/// The document of the product's API, as `portcullis openapi` prints it.
+pub fn document() -> OpenApi {
+    collect(super::v1::configure)
+}
+
+/// The document of the given routes together with the operational ones.
+pub(super) fn collect(routes: impl Fn(&mut ServiceConfig)) -> OpenApi {
+    let (_, document) = App::new()
+        .into_utoipa_app()
+        .openapi(base())
+        .configure(|cfg| super::documented(cfg, routes))
+        .split_for_parts();
+    document
+}
+
+fn base() -> OpenApi {
+    let mut document = Base::openapi();
+    // An empty contact helps nobody, and without an attribute one is made from the manifest.
+    document.info.contact = None;
+    let scheme = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .description(Some(
+            "A signed token; `portcullis token` issues one for development.",
+        ))
+        .build();
+    document
+        .components
+        .get_or_insert_with(Components::new)
+        .add_security_scheme(BEARER, SecurityScheme::Http(scheme));
+    document
+}
+
+/// The document in the forms that requests need: its text, and its routes to say 405 by.
+#[derive(Debug)]
+pub(super) struct Document {
+    text: Bytes,
+    routes: Vec<(Vec<String>, Vec<Method>)>,
+}
+
+impl Document {
+    /// Writes the text and notes the routes.
+    pub(super) fn new(document: &OpenApi) -> Self {
+        let text = document
+            .to_pretty_json()
+            .map(Bytes::from)
+            .unwrap_or_default();
+        let routes = document
+            .paths
+            .paths
+            .iter()
+            .map(|(path, item)| (path.split('/').map(str::to_owned).collect(), methods(item)))
+            .collect();
+        Self { text, routes }
+    }
+
+    /// The document as JSON.
+    pub(super) fn text(&self) -> Bytes {
+        self.text.clone()
+    }
+
+    /// The methods that the document has for a path; none if it does not know the path.
+    pub(super) fn methods_at(&self, path: &str) -> Vec<Method> {
+        let matches = |pattern: &[String]| {
+            let mut segments = path.split('/');
+            pattern.iter().all(|part| {
+                segments.next().is_some_and(|segment| {
+                    part == segment || (part.starts_with('{') && !segment.is_empty())
+                })
+            }) && segments.next().is_none()
+        };
+        let mut methods: Vec<_> = self
+            .routes
+            .iter()
+            .filter(|(pattern, _)| matches(pattern))
+            .flat_map(|(_, methods)| methods.iter().cloned())
+            .collect();
+        methods.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        methods.dedup();
+        methods
+    }
+}
+
+fn methods(item: &PathItem) -> Vec<Method> {
+    [
+        (&item.get, Method::GET),
+        (&item.put, Method::PUT),
+        (&item.post, Method::POST),
+        (&item.delete, Method::DELETE),
+        (&item.patch, Method::PATCH),
+        (&item.head, Method::HEAD),
+        (&item.options, Method::OPTIONS),
+    ]
+    .into_iter()
+    .filter_map(|(operation, method)| operation.is_some().then_some(method))
+    .collect()
+}
+
+/// Keeps the type of application data in one place for those who ask for it.
+pub(super) type DocumentData = web::Data<Document>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn operational() -> serde_json::Value {
+        serde_json::to_value(collect(|_| ())).expect("JSON")
+    }
+
+    #[test]
+    fn the_document_says_what_it_is() {
+        let document = operational();
+        assert_eq!(document["openapi"], "3.1.0");
+        assert_eq!(document["info"]["title"], "Portcullis");
+        assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+        assert_eq!(document["info"]["license"]["identifier"], "Apache-2.0");
+        assert_eq!(
+            document["components"]["securitySchemes"]["bearer"]["scheme"],
+            "bearer"
+        );
+        assert_eq!(document["security"][0]["bearer"], serde_json::json!([]));
+    }
+
+    #[test]
+    fn a_problem_lists_every_code() {
+        let document = operational();
+        let listed = document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]
+            .as_array()
+            .expect("an enum")
+            .len();
+        assert_eq!(listed, crate::app::code::Code::ALL.len());
+    }
+
+    #[test]
+    fn operational_routes_are_public_and_named_after_their_handlers() {
+        let document = operational();
+        for path in ["healthz", "readyz", "metrics"] {
+            let operation = &document["paths"][format!("/{path}")]["get"];
+            assert_eq!(operation["operationId"], path);
+            assert_eq!(operation["security"], serde_json::json!([{}]));
+        }
+    }
+
+    #[test]
+    fn a_path_matches_segment_by_segment() {
+        let document = Document::new(&collect(|_| ()));
+        assert_eq!(document.methods_at("/healthz"), [Method::GET]);
+        for unknown in ["/healthz/", "/healthz/x", "/", "", "/nothing"] {
+            assert!(document.methods_at(unknown).is_empty(), "{unknown:?}");
+        }
+    }
+}

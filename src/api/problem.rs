@@ -1,0 +1,297 @@
+//! Every refusal on the wire: `application/problem+json` as in RFC 9457, and the only place where a
+//! [`Code`] becomes an HTTP status.
+//!
+//! A fault of ours (status 500 and above) always reads the same: one sentence and the request id.
+//! What really happened is logged here, once, with its whole chain of causes.
+
+#![deny(clippy::wildcard_enum_match_arm)]
+
+use std::error::Error;
+use std::fmt;
+
+use actix_web::body::BoxBody;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::middleware::request_id;
+use crate::app::code::Code;
+use crate::app::error::AppError;
+
+/// The media type of every refusal.
+pub const CONTENT_TYPE: &str = "application/problem+json";
+
+/// The one sentence that a fault of ours shows.
+const FAULT: &str = "Something went wrong on our side. Try again; if it goes on, report the \
+                     request id to whoever runs this installation.";
+
+/// Chooses the HTTP status of a code.
+pub const fn status(code: Code) -> StatusCode {
+    match code {
+        Code::InvalidRequest | Code::InvalidJson | Code::InvalidQuery | Code::InvalidPath => {
+            StatusCode::BAD_REQUEST
+        }
+        Code::Unauthenticated | Code::TokenExpired => StatusCode::UNAUTHORIZED,
+        Code::Forbidden => StatusCode::FORBIDDEN,
+        Code::NotFound
+        | Code::AccountRegionNotFound
+        | Code::ServiceNotFound
+        | Code::ConnectionNotFound => StatusCode::NOT_FOUND,
+        Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+        Code::AccountRegionExists
+        | Code::ServiceExists
+        | Code::ConnectionAlreadyDecided
+        | Code::ConnectionNotRevocable
+        | Code::ConnectionClosed
+        | Code::ConnectionStateUnknown
+        | Code::ServiceNotStalled
+        | Code::ConnectionNotStalled => StatusCode::CONFLICT,
+        Code::VersionConflict => StatusCode::PRECONDITION_FAILED,
+        Code::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Code::Unavailable | Code::Timeout => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+/// A refusal that is ready to be sent. Handlers return it as the error of their result.
+#[derive(Debug)]
+pub struct Problem {
+    code: Code,
+    detail: String,
+    field: Option<String>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Problem {
+    /// Refuses with a sentence that the caller will read; faults show the fixed sentence instead.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self {
+            code,
+            detail: detail.into(),
+            field: None,
+            headers: Vec::new(),
+        }
+    }
+
+    /// Names the part of the request to blame.
+    #[must_use]
+    pub fn field(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+
+    /// Adds a response header that belongs to this refusal, `Allow` for example.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// The reason, for programs.
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    fn document(&self) -> ProblemDocument {
+        let status = status(self.code);
+        let fault = status.is_server_error();
+        let detail = if fault {
+            FAULT.to_owned()
+        } else {
+            self.detail.clone()
+        };
+        let blamed = self.field.iter().filter(|_| !fault);
+        ProblemDocument {
+            r#type: format!("urn:portcullis:error:{}", self.code.slug()),
+            title: self.code.title(),
+            status: status.as_u16(),
+            code: self.code.slug(),
+            request_id: request_id::current().map(|id| id.as_str().to_owned()),
+            errors: blamed
+                .map(|field| FieldProblem {
+                    field: field.clone(),
+                    detail: detail.clone(),
+                })
+                .collect(),
+            detail,
+        }
+    }
+}
+
+/// Makes a sentence of a clause: use cases speak in clauses, as every error here does.
+fn sentence(clause: &str) -> String {
+    // An identifier at the beginning stays as it is.
+    let is_word = clause
+        .split(' ')
+        .next()
+        .is_some_and(|w| w.bytes().all(|b| b.is_ascii_lowercase()));
+    let mut rest = clause.chars();
+    let mut text = match rest.next() {
+        Some(first) if is_word => first.to_uppercase().chain(rest).collect(),
+        _ => clause.to_owned(),
+    };
+    if !text.ends_with(['.', '!', '?']) {
+        text.push('.');
+    }
+    text
+}
+
+impl From<AppError> for Problem {
+    fn from(error: AppError) -> Self {
+        if status(error.code()).is_server_error() {
+            tracing::error!(
+                error.code = error.code().slug(),
+                error.chain = chain(&error),
+                "a request failed on our side"
+            );
+        }
+        Self {
+            code: error.code(),
+            detail: sentence(error.detail()),
+            field: error.blamed_field().map(str::to_owned),
+            headers: Vec::new(),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.detail)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        status(self.code)
+    }
+
+    fn error_response(&self) -> HttpResponse<BoxBody> {
+        let mut response = HttpResponse::build(status(self.code));
+        response.insert_header(("content-type", CONTENT_TYPE));
+        response.insert_header(("cache-control", "no-store"));
+        for (name, value) in &self.headers {
+            response.insert_header((name.clone(), value.clone()));
+        }
+        response.json(self.document())
+    }
+}
+
+/// A refusal as RFC 9457 describes it, with a code to match on.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct ProblemDocument {
+    /// The kind of refusal as a URI: `urn:portcullis:error:` and the code.
+    #[schema(example = "urn:portcullis:error:connection_already_decided")]
+    r#type: String,
+    /// The kind of refusal in words; the same for every occurrence.
+    #[schema(example = "The connection is already decided")]
+    title: &'static str,
+    /// The HTTP status, repeated.
+    #[schema(example = 409, minimum = 400, maximum = 599)]
+    status: u16,
+    /// What happened this time.
+    detail: String,
+    /// The code to match on; `docs/errors.md` explains each.
+    #[schema(schema_with = code_schema)]
+    code: &'static str,
+    /// The id of this request, to quote in a report; also in the `X-Request-Id` header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
+    /// The parts of the request to blame, where they can be named.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    errors: Vec<FieldProblem>,
+}
+
+/// One part of a request and what is wrong with it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct FieldProblem {
+    /// The path to the part, for example `load_balancer_arns[0]`.
+    #[schema(example = "load_balancer_arns[0]")]
+    field: String,
+    /// What is wrong with it.
+    detail: String,
+}
+
+fn code_schema() -> utoipa::openapi::schema::Object {
+    utoipa::openapi::schema::ObjectBuilder::new()
+        .schema_type(utoipa::openapi::schema::Type::String)
+        .description(Some(
+            "The code to match on; `docs/errors.md` explains each.",
+        ))
+        .enum_values(Some(Code::ALL.iter().map(|code| code.slug())))
+        .build()
+}
+
+/// Joins an error and its causes into one line.
+fn chain(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line.push_str(": ");
+        line.push_str(&error.to_string());
+        cause = error.source();
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_code_has_exactly_one_heading_in_the_error_guide() {
+        let guide = include_str!("../../docs/errors.md");
+        let headings: Vec<_> = guide
+            .lines()
+            .filter_map(|line| line.strip_prefix("## "))
+            .map(str::trim)
+            .collect();
+        let distinct: BTreeSet<_> = headings.iter().copied().collect();
+        assert_eq!(distinct.len(), headings.len(), "a heading appears twice");
+        let codes: BTreeSet<_> = Code::ALL.iter().map(|code| code.slug()).collect();
+        assert_eq!(distinct, codes);
+    }
+
+    #[test]
+    fn every_code_is_refused_with_an_error_status() {
+        for code in Code::ALL {
+            assert!(status(*code).as_u16() >= 400, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_fault_shows_neither_its_sentence_nor_its_field_nor_its_cause() {
+        let cause = std::io::Error::other("password authentication failed for user app");
+        let problem = Problem::from(AppError::internal(cause).field("secret_column"));
+        let body = serde_json::to_string(&problem.document()).expect("JSON");
+        assert!(body.contains(FAULT), "{body}");
+        for secret in ["password", "secret_column", "unexpected fault"] {
+            assert!(!body.contains(secret), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_field_to_blame() {
+        let error = AppError::new(Code::InvalidRequest, "This is not an ARN.").field("arns[0]");
+        let body = serde_json::to_value(Problem::from(error).document()).expect("JSON");
+        assert_eq!(body["detail"], "This is not an ARN.");
+        assert_eq!(body["errors"][0]["field"], "arns[0]");
+        assert_eq!(body["type"], "urn:portcullis:error:invalid_request");
+    }
+
+    #[test]
+    fn the_chain_names_every_cause_once() {
+        let error = AppError::unavailable(std::io::Error::other("refused"));
+        assert_eq!(
+            chain(&error),
+            "unavailable: a needed part is out of reach: refused"
+        );
+    }
+}

@@ -1,0 +1,120 @@
+//! The refusals that operations have in common, so that a handler names them in a word.
+//!
+//! `responses((status = 200, body = View), AuthProblems, InputProblems)`. The groups that may stand
+//! together share no status; where a handler reads a body, `BodyProblems` takes the place of
+//! `InputProblems`.
+
+use std::collections::BTreeMap;
+
+use utoipa::IntoResponses;
+use utoipa::openapi::content::ContentBuilder;
+use utoipa::openapi::response::{Response, ResponseBuilder};
+use utoipa::openapi::{Ref, RefOr};
+
+use super::problem::{CONTENT_TYPE, status};
+use crate::app::code::Code;
+
+/// Declares a group from the codes it may answer with.
+macro_rules! problems {
+    ($($(#[$doc:meta])+ $group:ident = [$($code:ident),+];)+) => {
+        $(
+            $(#[$doc])+
+            #[derive(Debug, Clone, Copy)]
+            pub struct $group;
+
+            impl IntoResponses for $group {
+                fn responses() -> BTreeMap<String, RefOr<Response>> {
+                    describe(&[$(Code::$code),+])
+                }
+            }
+        )+
+    };
+}
+
+problems! {
+    /// What any operation with a `Caller` may answer.
+    AuthProblems = [Unauthenticated, TokenExpired, Forbidden, Internal, Unavailable, Timeout];
+    /// What any operation without one may answer.
+    FaultProblems = [Internal, Unavailable, Timeout];
+    /// What an operation with path or query parameters may answer.
+    InputProblems = [InvalidPath, InvalidQuery, InvalidRequest];
+    /// What an operation with a body may answer; covers `InputProblems`.
+    BodyProblems = [
+        InvalidJson, InvalidPath, InvalidQuery, InvalidRequest, RequestTimeout, PayloadTooLarge,
+        UnsupportedMediaType
+    ];
+    /// The account and Region named is not registered.
+    AccountRegionMissing = [AccountRegionNotFound];
+    /// The endpoint service named does not exist.
+    ServiceMissing = [ServiceNotFound];
+    /// The connection named does not exist.
+    ConnectionMissing = [ConnectionNotFound];
+    /// The account and Region is registered already.
+    AccountRegionConflict = [AccountRegionExists];
+    /// The endpoint service is registered already.
+    ServiceConflict = [ServiceExists];
+    /// The connection is in no state to be accepted or rejected.
+    DecisionConflict = [ConnectionAlreadyDecided, ConnectionClosed, ConnectionStateUnknown];
+    /// The connection is in no state to be revoked.
+    RevocationConflict = [ConnectionNotRevocable, ConnectionClosed, ConnectionStateUnknown];
+    /// There is nothing to retry about the connection.
+    ConnectionRetryConflict = [ConnectionNotStalled];
+    /// There is nothing to retry about the endpoint service.
+    ServiceRetryConflict = [ServiceNotStalled];
+    /// The caller's copy of the resource is old.
+    Stale = [VersionConflict];
+}
+
+fn describe(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
+    let mut descriptions = BTreeMap::<u16, Vec<String>>::new();
+    for code in codes {
+        let line = format!("`{}`: {}.", code.slug(), code.title());
+        descriptions
+            .entry(status(*code).as_u16())
+            .or_default()
+            .push(line);
+    }
+    descriptions
+        .into_iter()
+        .map(|(status, lines)| {
+            let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem")));
+            let response = ResponseBuilder::new()
+                .description(lines.join(" "))
+                .content(CONTENT_TYPE, content.build());
+            (status.to_string(), response.build().into())
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_of_one_status_share_one_response() {
+        let responses = AuthProblems::responses();
+        assert_eq!(
+            responses.keys().collect::<Vec<_>>(),
+            ["401", "403", "500", "503"]
+        );
+        let unauthorized = serde_json::to_string(&responses["401"]).expect("JSON");
+        assert!(unauthorized.contains("unauthenticated"), "{unauthorized}");
+        assert!(unauthorized.contains("token_expired"), "{unauthorized}");
+        assert!(
+            unauthorized.contains("#/components/schemas/Problem"),
+            "{unauthorized}"
+        );
+    }
+
+    #[test]
+    fn groups_that_may_stand_together_share_no_status() {
+        let auth = AuthProblems::responses();
+        for group in [
+            InputProblems::responses(),
+            BodyProblems::responses(),
+            Stale::responses(),
+        ] {
+            assert!(group.keys().all(|status| !auth.contains_key(status)));
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! The REST API, version 1: one file for each noun, with its handlers and what they show.
+
+pub mod account_regions;
+mod arguments;
+pub mod connections;
+pub mod decisions;
+pub mod services;
+mod views;
+
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::current_request_id;
+use crate::domain::actor::Actor;
+
+/// Registers every operation.
+pub fn configure(cfg: &mut ServiceConfig) {
+    cfg.service(account_regions::list_account_regions)
+        .service(account_regions::register_account_region)
+        .service(account_regions::read_account_region)
+        .service(services::list_services)
+        .service(services::register_service)
+        .service(services::read_service)
+        .service(services::retry_service_sync)
+        .service(connections::list_connections)
+        .service(connections::read_connection)
+        .service(decisions::accept_connection)
+        .service(decisions::reject_connection)
+        .service(decisions::revoke_connection)
+        .service(connections::retry_connection_sync);
+}
+
+/// The caller as the audit trail knows it, with the request's id.
+fn actor(subject: String) -> Actor {
+    let request = current_request_id()
+        .map(|id| id.as_str().to_owned())
+        .unwrap_or_default();
+    Actor::person(subject, request)
+}

@@ -1,0 +1,318 @@
+//! Registered endpoint services.
+
+use actix_web::http::header;
+use actix_web::web::{Data, Json};
+use actix_web::{HttpResponse, get, post};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::actor;
+use super::arguments::{Limit, aws_id};
+use super::views::SyncView;
+use crate::api::auth::{Caller, Manage, Read};
+use crate::api::extract::{ApiJson, ApiPath, ApiQuery};
+use crate::api::problem::Problem;
+use crate::api::responses::{
+    AccountRegionMissing, AuthProblems, BodyProblems, InputProblems, ServiceConflict,
+    ServiceMissing, ServiceRetryConflict,
+};
+use crate::app::code::Code;
+use crate::app::register_service::{self as app, NewService, Place, Source};
+use crate::app::{AppContext, AppError, read, retry_sync};
+use crate::domain::endpoint_service::{Origin, RegisteredService};
+use crate::domain::ids::{AccountRegionId, EndpointServiceId};
+use crate::domain::readiness::{Check, is_ready};
+use crate::domain::sync::SyncState;
+use crate::store::endpoint_services::Filter;
+
+/// A registered endpoint service.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ServiceView {
+    /// Its id here.
+    id: EndpointServiceId,
+    /// Where it lives.
+    account_region_id: AccountRegionId,
+    /// The AWS account it lives in.
+    account_id: String,
+    /// The Region it lives in.
+    region: String,
+    /// What people call it.
+    name: String,
+    /// Whether Portcullis created it or adopted it.
+    origin: Origin,
+    /// Whether each connection has to be accepted.
+    acceptance_required: bool,
+    /// The Network Load Balancers behind it.
+    load_balancer_arns: Vec<String>,
+    /// Principals that Portcullis makes sure may connect. AWS may have more.
+    allowed_principals: Vec<String>,
+    /// AWS's id (`vpce-svc-…`); absent until AWS has created it.
+    aws_service_id: Option<String>,
+    /// What consumers type (`com.amazonaws.vpce.…`); absent until AWS has told.
+    service_name: Option<String>,
+    /// What AWS last said; absent until the first read.
+    observed: Option<ObservedServiceView>,
+    /// Whether no readiness check failed; absent until they ran.
+    ready: Option<bool>,
+    /// The readiness checks; empty until they ran.
+    checks: Vec<Check>,
+    /// When the checks ran.
+    checked_at: Option<DateTime<Utc>>,
+    /// How far AWS is told.
+    sync: SyncView,
+    /// When it was registered.
+    created_at: DateTime<Utc>,
+    /// Who registered it.
+    created_by: String,
+}
+
+/// What AWS said about a service.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ObservedServiceView {
+    /// `Pending`, `Available`, `Deleting`, `Deleted`, `Failed`, or a word that AWS added since.
+    state: String,
+    /// When the read began.
+    at: DateTime<Utc>,
+    /// Whether AWS asks for acceptance.
+    acceptance_required: bool,
+    /// Zones by id, the same in every account.
+    availability_zone_ids: Vec<String>,
+    /// Base DNS names.
+    base_endpoint_dns_names: Vec<String>,
+    /// The private DNS name, if one is set.
+    private_dns_name: Option<String>,
+}
+
+impl From<RegisteredService> for ServiceView {
+    fn from(row: RegisteredService) -> Self {
+        let checked_at = row.checks.as_ref().map(|c| c.at);
+        let checks = row.checks.map(|c| c.all).unwrap_or_default();
+        Self {
+            id: row.id,
+            account_region_id: row.account_region_id,
+            account_id: row.account.into(),
+            region: row.region.into(),
+            name: row.name,
+            origin: row.origin,
+            acceptance_required: row.acceptance_required,
+            load_balancer_arns: row.load_balancer_arns.into_iter().map(Into::into).collect(),
+            allowed_principals: row.allowed_principals,
+            aws_service_id: row.aws_service_id.map(Into::into),
+            service_name: row.service_name,
+            observed: row.observed.map(|seen| ObservedServiceView {
+                state: seen.service.state.into(),
+                at: seen.at,
+                acceptance_required: seen.service.acceptance_required,
+                availability_zone_ids: seen
+                    .service
+                    .availability_zone_ids
+                    .into_iter()
+                    .map(Into::into)
+                    .collect(),
+                base_endpoint_dns_names: seen.service.base_endpoint_dns_names,
+                private_dns_name: seen.service.private_dns_name.map(|p| p.name),
+            }),
+            ready: checked_at.map(|_| is_ready(&checks)),
+            checks,
+            checked_at,
+            sync: SyncView {
+                due_at: (row.sync.state != SyncState::Stalled).then_some(row.sync.due_at),
+                state: row.sync.state,
+                attempts: row.sync.attempts,
+                code: row.sync.code,
+                message: row.sync.message,
+            },
+            created_at: row.created_at,
+            created_by: row.created_by,
+        }
+    }
+}
+
+/// A page of services, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ServiceList {
+    /// The rows.
+    items: Vec<ServiceView>,
+    /// Pass it as `cursor` to read on; absent on the last page.
+    next_cursor: Option<EndpointServiceId>,
+}
+
+/// What to register: either `load_balancer_arns`, to create a service in AWS, or `aws_service_id`, to adopt one.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewServiceBody {
+    /// Where it lives, by id. Give this or `account_id` and `region`.
+    account_region_id: Option<AccountRegionId>,
+    /// The AWS account it lives in.
+    #[schema(pattern = "^[0-9]{12}$", example = "111122223333")]
+    account_id: Option<String>,
+    /// The Region it lives in.
+    #[schema(example = "eu-west-1")]
+    region: Option<String>,
+    /// What people call it.
+    #[schema(min_length = 1, max_length = 128)]
+    name: String,
+    /// To create: Network Load Balancers of that account and Region, 1 to 20.
+    load_balancer_arns: Option<Vec<String>>,
+    /// To create: whether each connection has to be accepted. Yes unless told otherwise.
+    acceptance_required: Option<bool>,
+    /// To adopt: AWS's id of the service.
+    #[schema(
+        pattern = "^vpce-svc-[0-9a-f]{8,17}$",
+        example = "vpce-svc-0123456789abcdef0"
+    )]
+    aws_service_id: Option<String>,
+    /// Principals that shall be able to connect: 12-digit accounts, IAM ARNs of accounts, roles or users, or `*`.
+    #[serde(default)]
+    allowed_principals: Vec<String>,
+}
+
+impl NewServiceBody {
+    fn into_new(self) -> Result<NewService, AppError> {
+        let refuse =
+            |field: &str, detail: &str| AppError::new(Code::InvalidRequest, detail).field(field);
+        let place = match (self.account_region_id, self.account_id, self.region) {
+            (Some(id), None, None) => Place::Id(id),
+            (None, Some(account), Some(region)) => {
+                Place::Named(aws_id("account_id", &account)?, aws_id("region", &region)?)
+            }
+            _ => {
+                let detail = "give either account_region_id, or account_id and region";
+                return Err(refuse("account_region_id", detail));
+            }
+        };
+        let source = match (self.load_balancer_arns, self.aws_service_id) {
+            (Some(arns), None) => Source::LoadBalancers {
+                arns: arns
+                    .iter()
+                    .enumerate()
+                    .map(|(index, arn)| aws_id(&format!("load_balancer_arns[{index}]"), arn))
+                    .collect::<Result<_, _>>()?,
+                acceptance_required: self.acceptance_required.unwrap_or(true),
+            },
+            (None, Some(id)) => {
+                if self.acceptance_required.is_some() {
+                    let detail = "an adopted service keeps its own acceptance setting";
+                    return Err(refuse("acceptance_required", detail));
+                }
+                Source::Existing(aws_id("aws_service_id", &id)?)
+            }
+            (Some(_), Some(_)) | (None, None) => {
+                let detail = "give either load_balancer_arns, to create a service, or aws_service_id, to adopt one";
+                return Err(refuse("load_balancer_arns", detail));
+            }
+        };
+        Ok(NewService {
+            place,
+            name: self.name,
+            source,
+            allowed_principals: self.allowed_principals,
+        })
+    }
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct ListQuery {
+    /// Only the services of this AccountRegion.
+    account_region_id: Option<AccountRegionId>,
+    /// Only the service with this AWS id.
+    #[param(value_type = Option<String>, pattern = "^vpce-svc-[0-9a-f]{8,17}$")]
+    aws_service_id: Option<privatelink::ServiceId>,
+    /// Only services whose sync is in this state; a service is never `confirming`.
+    sync_state: Option<SyncState>,
+    /// Where to read on: the `next_cursor` of the page before.
+    cursor: Option<EndpointServiceId>,
+    /// How many rows, 1 to 200.
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 200, default = 50)]
+    #[serde(default)]
+    limit: Limit,
+}
+
+/// Lists registered services
+#[utoipa::path(
+    tag = "services",
+    params(ListQuery),
+    responses((status = 200, description = "A page, newest first.", body = ServiceList), AuthProblems, InputProblems)
+)]
+#[get("/v1/services")]
+pub(super) async fn list_services(
+    _caller: Caller<Read>,
+    ApiQuery(query): ApiQuery<ListQuery>,
+    ctx: Data<AppContext>,
+) -> Result<Json<ServiceList>, Problem> {
+    let filter = Filter {
+        account_region: query.account_region_id,
+        aws_service_id: query.aws_service_id.as_ref(),
+        sync_state: query.sync_state,
+    };
+    let listed = read::services(&ctx, &filter, query.cursor, query.limit.0).await?;
+    Ok(Json(ServiceList {
+        items: listed.items.into_iter().map(Into::into).collect(),
+        next_cursor: listed.next,
+    }))
+}
+
+/// Registers an endpoint service
+///
+/// Creates it in AWS from Network Load Balancers, or adopts one that exists. The request is recorded and the worker carries it out; read the
+/// service to see `aws_service_id`, the checks, or, should AWS refuse, `sync.state` `stalled` with AWS's code and words.
+#[utoipa::path(
+    tag = "services",
+    request_body = NewServiceBody,
+    responses(
+        (status = 201, description = "Registered.", body = ServiceView,
+         headers(("location" = String, description = "The new service."))),
+        AuthProblems, BodyProblems, AccountRegionMissing, ServiceConflict
+    )
+)]
+#[post("/v1/services")]
+pub(super) async fn register_service(
+    caller: Caller<Manage>,
+    ApiJson(body): ApiJson<NewServiceBody>,
+    ctx: Data<AppContext>,
+) -> Result<HttpResponse, Problem> {
+    let made = app::register_service(&ctx, &actor(caller.subject), body.into_new()?).await?;
+    Ok(HttpResponse::Created()
+        .insert_header((header::LOCATION, format!("/v1/services/{}", made.id)))
+        .json(ServiceView::from(made)))
+}
+
+/// Reads a service with its checks
+#[utoipa::path(
+    tag = "services",
+    params(("id" = EndpointServiceId, Path, description = "The service.")),
+    responses((status = 200, description = "The service.", body = ServiceView), AuthProblems, InputProblems, ServiceMissing)
+)]
+#[get("/v1/services/{id}")]
+pub(super) async fn read_service(
+    _caller: Caller<Read>,
+    ApiPath(id): ApiPath<EndpointServiceId>,
+    ctx: Data<AppContext>,
+) -> Result<Json<ServiceView>, Problem> {
+    Ok(Json(read::service(&ctx, id).await?.into()))
+}
+
+/// Retries a stalled service
+#[utoipa::path(
+    tag = "services",
+    params(("id" = EndpointServiceId, Path, description = "The service.")),
+    responses(
+        (status = 200, description = "Due again.", body = ServiceView),
+        AuthProblems, InputProblems, ServiceMissing, ServiceRetryConflict
+    )
+)]
+#[post("/v1/services/{id}/retry-sync")]
+pub(super) async fn retry_service_sync(
+    caller: Caller<Manage>,
+    ApiPath(id): ApiPath<EndpointServiceId>,
+    ctx: Data<AppContext>,
+) -> Result<Json<ServiceView>, Problem> {
+    Ok(Json(
+        retry_sync::retry_service(&ctx, &actor(caller.subject), id)
+            .await?
+            .into(),
+    ))
+}

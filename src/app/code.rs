@@ -1,0 +1,128 @@
+//! The one table of error codes: every way a request can be refused, in words that programs match on.
+//!
+//! A code is a promise: its slug never changes meaning and is never reused. The HTTP status of each
+//! is chosen in the API, and `docs/errors.md` has a heading for each; tests hold both to this table.
+
+use std::fmt;
+
+/// Declares [`Code`] from lines of `Variant = "slug", "Title";`.
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $slug:literal, $title:literal;)+) => {
+        /// A stable, machine-readable reason for a refusal.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code {
+            $($(#[$doc])* $variant,)+
+        }
+
+        impl Code {
+            /// Every code, in the order of the table.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The name on the wire, lower case with underscores.
+            pub const fn slug(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $slug,)+
+                }
+            }
+
+            /// A short sentence for people, the same for every occurrence.
+            pub const fn title(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $title,)+
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// A value is well formed but not one we can act on.
+    InvalidRequest = "invalid_request", "The request is not valid";
+    /// The body is not JSON, or not JSON of the expected shape.
+    InvalidJson = "invalid_json", "The request body cannot be read";
+    /// A query parameter is unknown, missing or of the wrong shape.
+    InvalidQuery = "invalid_query", "A query parameter is not valid";
+    /// A path parameter, an id for example, is of the wrong shape.
+    InvalidPath = "invalid_path", "A path parameter is not valid";
+    /// No token, or one we do not accept.
+    Unauthenticated = "unauthenticated", "Authentication is required";
+    /// The token was good once.
+    TokenExpired = "token_expired", "The token has expired";
+    /// The caller is known and may not do this.
+    Forbidden = "forbidden", "The caller may not do this";
+    /// No such path.
+    NotFound = "not_found", "There is nothing here";
+    /// No such AWS account and Region.
+    AccountRegionNotFound = "account_region_not_found", "The account and Region are not registered";
+    /// No such endpoint service.
+    ServiceNotFound = "service_not_found", "The endpoint service does not exist";
+    /// No such connection.
+    ConnectionNotFound = "connection_not_found", "The connection does not exist";
+    /// The path exists, the method does not.
+    MethodNotAllowed = "method_not_allowed", "The method is not allowed here";
+    /// The client took too long to send its request.
+    RequestTimeout = "request_timeout", "The request took too long to arrive";
+    /// The account and Region are registered already.
+    AccountRegionExists = "account_region_exists", "The account and Region are already registered";
+    /// The endpoint service is registered already.
+    ServiceExists = "service_exists", "The endpoint service is already registered";
+    /// Somebody else decided first.
+    ConnectionAlreadyDecided = "connection_already_decided", "The connection is already decided";
+    /// Only an accepted connection can be revoked.
+    ConnectionNotRevocable = "connection_not_revocable", "The connection cannot be revoked";
+    /// The consumer's endpoint is gone.
+    ConnectionClosed = "connection_closed", "The connection is closed";
+    /// AWS reports a state this version does not know.
+    ConnectionStateUnknown = "connection_state_unknown", "The connection's state is not known";
+    /// There is nothing to retry about the service.
+    ServiceNotStalled = "service_not_stalled", "The endpoint service is not stalled";
+    /// There is nothing to retry about the connection.
+    ConnectionNotStalled = "connection_not_stalled", "The connection is not stalled";
+    /// The caller's copy is old.
+    VersionConflict = "version_conflict", "The resource has changed since it was read";
+    /// The body is larger than we read.
+    PayloadTooLarge = "payload_too_large", "The request body is too large";
+    /// The body is not declared as JSON.
+    UnsupportedMediaType = "unsupported_media_type", "The request body must be JSON";
+    /// A fault of ours.
+    Internal = "internal", "Something went wrong on our side";
+    /// A part we depend on cannot be reached now.
+    Unavailable = "unavailable", "The service is not available right now";
+    /// A part we depend on did not answer in time.
+    Timeout = "timeout", "The request could not be finished in time";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.slug())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn slugs_are_unique_and_in_snake_case() {
+        let mut seen = HashSet::new();
+        for code in Code::ALL {
+            let slug = code.slug();
+            assert!(seen.insert(slug), "{slug} appears twice");
+            assert!(
+                slug.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'),
+                "{slug}"
+            );
+        }
+    }
+
+    #[test]
+    fn titles_are_sentences_without_a_full_stop() {
+        for code in Code::ALL {
+            let title = code.title();
+            assert!(title.starts_with(char::is_uppercase), "{title}");
+            assert!(!title.ends_with('.'), "{title}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What every use case is given.
+
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::Duration;
+use tokio::sync::watch;
+
+use super::AppError;
+use crate::domain::clock::Clock;
+use crate::store::PgPool;
+
+/// Wakes this process's worker. Carries nothing: the worker reads what is due from the database.
+#[derive(Clone)]
+pub struct Nudge(watch::Sender<u64>);
+
+impl Nudge {
+    /// A nudge that nobody listens to yet.
+    pub fn new() -> Self {
+        Self(watch::Sender::new(0))
+    }
+
+    /// Makes every listener's next wait end at once.
+    pub fn wake(&self) {
+        self.0.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// A listener; hears every wake from now on, several at once as one.
+    pub fn listen(&self) -> watch::Receiver<u64> {
+        self.0.subscribe()
+    }
+}
+
+impl Default for Nudge {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What every use case is given: where rows live, what time it is, and whom to wake.
+#[derive(Clone)]
+pub struct AppContext {
+    /// The database.
+    pub pool: PgPool,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// This process's worker, if it has one.
+    pub nudge: Nudge,
+    /// How long AWS may take to show a decision before the connection counts as stalled.
+    pub patience: Duration,
+}
+
+impl AppContext {
+    /// A database connection for reads that need no transaction.
+    pub(super) async fn acquire(
+        &self,
+    ) -> Result<sqlx::pool::PoolConnection<sqlx::Postgres>, AppError> {
+        self.pool
+            .acquire()
+            .await
+            .map_err(|e| crate::store::StoreError::from(e).into())
+    }
+
+    /// Begins a transaction.
+    pub(super) async fn begin(
+        &self,
+    ) -> Result<sqlx::Transaction<'static, sqlx::Postgres>, AppError> {
+        self.pool
+            .begin()
+            .await
+            .map_err(|e| crate::store::StoreError::from(e).into())
+    }
+
+    /// Commits, and then wakes the worker.
+    pub(super) async fn commit(
+        &self,
+        tx: sqlx::Transaction<'static, sqlx::Postgres>,
+    ) -> Result<(), AppError> {
+        tx.commit()
+            .await
+            .map_err(|e| AppError::from(crate::store::StoreError::from(e)))?;
+        self.nudge.wake();
+        Ok(())
+    }
+}
+
+impl fmt::Debug for AppContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AppContext")
+            .field("patience", &self.patience)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,116 @@
+//! What a use case says when it refuses: what the caller can do about it, and nothing internal.
+//!
+//! The public sentence and the cause are kept apart on purpose. `detail` is shown to callers as it
+//! is; the cause is for the log and is reachable only through [`Error::source`].
+
+use std::error::Error;
+use std::fmt;
+
+use super::code::Code;
+
+/// What lies behind an [`AppError`]; for the log, never for the caller.
+pub type Cause = Box<dyn Error + Send + Sync>;
+
+/// A refusal: a code to match on, a public sentence, the field to blame and the cause.
+#[derive(Debug)]
+pub struct AppError {
+    code: Code,
+    detail: String,
+    field: Option<String>,
+    source: Option<Cause>,
+}
+
+impl AppError {
+    /// Refuses with a sentence that the caller will read.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self {
+            code,
+            detail: detail.into(),
+            field: None,
+            source: None,
+        }
+    }
+
+    /// Names the part of the request to blame, for example `load_balancer_arns[0]`.
+    #[must_use]
+    pub fn field(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+
+    /// Keeps the cause for the log.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<Cause>) -> Self {
+        self.source = Some(cause.into());
+        self
+    }
+
+    /// A fault of ours; the caller learns only that it happened.
+    pub fn internal(cause: impl Into<Cause>) -> Self {
+        Self::new(Code::Internal, "an unexpected fault").because(cause)
+    }
+
+    /// A part we depend on, the database for example, cannot be reached now.
+    pub fn unavailable(cause: impl Into<Cause>) -> Self {
+        Self::new(Code::Unavailable, "a needed part is out of reach").because(cause)
+    }
+
+    /// A part we depend on did not answer in time.
+    pub fn timeout(cause: impl Into<Cause>) -> Self {
+        Self::new(Code::Timeout, "a needed part did not answer in time").because(cause)
+    }
+
+    /// The reason, for programs.
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// The reason, for people.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The part of the request to blame, if there is one.
+    pub fn blamed_field(&self) -> Option<&str> {
+        self.field.as_deref()
+    }
+}
+
+impl fmt::Display for AppError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.detail)
+    }
+}
+
+impl Error for AppError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source
+            .as_deref()
+            .map(|cause| cause as &(dyn Error + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cause_is_a_source_and_not_a_part_of_the_sentence() {
+        let error = AppError::unavailable(std::io::Error::other("connection refused by 10.0.0.7"));
+        assert_eq!(
+            error.to_string(),
+            "unavailable: a needed part is out of reach"
+        );
+        let cause = error.source().expect("a cause").to_string();
+        assert_eq!(cause, "connection refused by 10.0.0.7");
+    }
+
+    #[test]
+    fn a_field_can_be_blamed() {
+        let error = AppError::new(Code::InvalidRequest, "not an ARN").field("arns[0]");
+        assert_eq!(
+            (error.code(), error.blamed_field()),
+            (Code::InvalidRequest, Some("arns[0]"))
+        );
+    }
+}

@@ -1,0 +1,18 @@
+//! Use cases: one file for each verb, one transaction each. They know no HTTP and never call AWS.
+//!
+//! A use case reads, asks the domain, writes guarded, records the audit line and makes the sync due, all in one transaction; then it
+//! wakes this process's worker. A lost wake-up costs a second, not correctness.
+
+pub mod code;
+pub mod context;
+pub mod decide_connection;
+pub mod error;
+mod from_store;
+pub mod read;
+pub mod register_account_region;
+pub mod register_service;
+pub mod retry_sync;
+mod text;
+
+pub use context::{AppContext, Nudge};
+pub use error::AppError;

@@ -1,0 +1,108 @@
+//! Lookups and lists.
+
+use super::code::Code;
+use super::{AppContext, AppError};
+use crate::domain::account_region::AccountRegion;
+use crate::domain::connection::Connection;
+use crate::domain::endpoint_service::RegisteredService;
+use crate::domain::history::HistoryEntry;
+use crate::domain::ids::{AccountRegionId, ConnectionId, EndpointServiceId};
+use crate::store::{
+    PgConnection, account_regions, connection_list, connections, endpoint_services, history,
+};
+
+/// One page of a list and where the next one starts.
+#[derive(Debug)]
+pub struct Listed<T, Id> {
+    /// The rows.
+    pub items: Vec<T>,
+    /// Pass it as the cursor of the next page; absent on the last one.
+    pub next: Option<Id>,
+}
+
+impl<T, Id> Listed<T, Id> {
+    /// Cuts a list that was read one row too long, which is how it is known that more follow.
+    fn cut(mut items: Vec<T>, limit: i64, id: impl Fn(&T) -> Id) -> Self {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next = if more { items.last().map(id) } else { None };
+        Self { items, next }
+    }
+}
+
+/// One AccountRegion.
+pub async fn account_region(
+    ctx: &AppContext,
+    id: AccountRegionId,
+) -> Result<AccountRegion, AppError> {
+    let conn: &mut PgConnection = &mut *ctx.acquire().await?;
+    account_regions::by_id(conn, id).await?.ok_or_else(|| {
+        AppError::new(
+            Code::AccountRegionNotFound,
+            format!("there is no AccountRegion {id}"),
+        )
+    })
+}
+
+/// AccountRegions, newest first.
+pub async fn account_regions(
+    ctx: &AppContext,
+    before: Option<AccountRegionId>,
+    limit: i64,
+) -> Result<Listed<AccountRegion, AccountRegionId>, AppError> {
+    let conn: &mut PgConnection = &mut *ctx.acquire().await?;
+    let rows = account_regions::page(conn, before, limit + 1).await?;
+    Ok(Listed::cut(rows, limit, |row| row.id))
+}
+
+/// One registered service.
+pub async fn service(
+    ctx: &AppContext,
+    id: EndpointServiceId,
+) -> Result<RegisteredService, AppError> {
+    let conn: &mut PgConnection = &mut *ctx.acquire().await?;
+    endpoint_services::by_id(conn, id)
+        .await?
+        .ok_or_else(|| AppError::new(Code::ServiceNotFound, format!("there is no service {id}")))
+}
+
+/// Registered services, newest first.
+pub async fn services(
+    ctx: &AppContext,
+    filter: &endpoint_services::Filter<'_>,
+    before: Option<EndpointServiceId>,
+    limit: i64,
+) -> Result<Listed<RegisteredService, EndpointServiceId>, AppError> {
+    let conn: &mut PgConnection = &mut *ctx.acquire().await?;
+    let rows = endpoint_services::page(conn, filter, before, limit + 1).await?;
+    Ok(Listed::cut(rows, limit, |row| row.id))
+}
+
+/// One connection with everything that happened to it.
+pub async fn connection(
+    ctx: &AppContext,
+    id: ConnectionId,
+) -> Result<(Connection, Vec<HistoryEntry>), AppError> {
+    let conn: &mut PgConnection = &mut *ctx.acquire().await?;
+    let connection = connections::by_id(conn, id).await?.ok_or_else(|| {
+        AppError::new(
+            Code::ConnectionNotFound,
+            format!("there is no connection {id}"),
+        )
+    })?;
+    let history = history::of_connection(conn, id).await?;
+    Ok((connection, history))
+}
+
+/// Connections, newest first.
+pub async fn connections(
+    ctx: &AppContext,
+    filter: &connection_list::Filter<'_>,
+    before: Option<ConnectionId>,
+    limit: i64,
+) -> Result<Listed<Connection, ConnectionId>, AppError> {
+    let conn: &mut PgConnection = &mut *ctx.acquire().await?;
+    let rows = connection_list::page(conn, filter, before, limit + 1).await?;
+    Ok(Listed::cut(rows, limit, |row| row.id))
+}

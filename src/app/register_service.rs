@@ -1,0 +1,225 @@
+//! Registers an endpoint service: to be created from load balancers, or adopted by its AWS id.
+//!
+//! Only the intent is recorded here. The worker creates or reads the service in AWS; what AWS says about it, a refusal included, shows
+//! up on the service.
+
+use privatelink::{AccountId, LoadBalancerArn, Region, ServiceId};
+use serde_json::json;
+
+use super::code::Code;
+use super::{AppContext, AppError, text};
+use crate::domain::account_region::AccountRegion;
+use crate::domain::actor::Actor;
+use crate::domain::endpoint_service::{Origin, RegisteredService, ServiceSync};
+use crate::domain::ids::{AccountRegionId, EndpointServiceId};
+use crate::domain::principal;
+use crate::domain::sync::SyncState;
+use crate::store::audit::{self, Entry, Subject};
+use crate::store::{PgConnection, StoreError, account_regions, endpoint_services};
+
+/// The most load balancers that one service may have here.
+const MOST_LOAD_BALANCERS: usize = 20;
+/// The most principals that one registration may name.
+const MOST_PRINCIPALS: usize = 500;
+
+/// Where a service is to live.
+#[derive(Debug)]
+pub enum Place {
+    /// By our id.
+    Id(AccountRegionId),
+    /// By AWS's words.
+    Named(AccountId, Region),
+}
+
+/// What a service is registered with.
+#[derive(Debug)]
+pub struct NewService {
+    /// Where it lives.
+    pub place: Place,
+    /// What people call it.
+    pub name: String,
+    /// Created or adopted.
+    pub source: Source,
+    /// Principals that may connect, in any form that [`principal::normalise`] takes.
+    pub allowed_principals: Vec<String>,
+}
+
+/// How the service comes to be.
+#[derive(Debug)]
+pub enum Source {
+    /// Create it from these load balancers.
+    LoadBalancers {
+        /// Network Load Balancers of the same account and Region.
+        arns: Vec<LoadBalancerArn>,
+        /// Whether each connection has to be accepted.
+        acceptance_required: bool,
+    },
+    /// Take over the service that has this id.
+    Existing(ServiceId),
+}
+
+/// Registers it and makes it due.
+#[tracing::instrument(skip_all, fields(service.name = %new.name))]
+pub async fn register_service(
+    ctx: &AppContext,
+    actor: &Actor,
+    new: NewService,
+) -> Result<RegisteredService, AppError> {
+    let name = text::checked("name", &new.name, 128)?;
+    let allowed_principals = checked_principals(&new)?;
+    let at = ctx.clock.now();
+    let mut tx = ctx.begin().await?;
+    let place = find_place(&mut tx, &new.place).await?;
+    let (origin, arns, acceptance_required, aws_service_id) = match new.source {
+        Source::LoadBalancers {
+            arns,
+            acceptance_required,
+        } => {
+            check_load_balancers(&arns, &place)?;
+            (Origin::Created, arns, acceptance_required, None)
+        }
+        Source::Existing(id) => (Origin::Adopted, Vec::new(), true, Some(id)),
+    };
+    let service = RegisteredService {
+        id: EndpointServiceId::new(at),
+        account_region_id: place.id,
+        account: place.place.account,
+        region: place.place.region,
+        name,
+        origin,
+        acceptance_required,
+        load_balancer_arns: arns,
+        allowed_principals,
+        aws_service_id,
+        service_name: None,
+        observed: None,
+        checks: None,
+        sync: ServiceSync {
+            state: SyncState::Due,
+            due_at: at,
+            attempts: 0,
+            code: None,
+            message: None,
+        },
+        created_at: at,
+        created_by: actor.name.clone(),
+    };
+    endpoint_services::insert(&mut tx, &service)
+        .await
+        .map_err(|error| match error {
+            StoreError::Duplicate { .. } => AppError::new(
+                Code::ServiceExists,
+                "this endpoint service is registered already in this account and Region",
+            )
+            .field("aws_service_id"),
+            other => other.into(),
+        })?;
+    let entry = Entry {
+        at,
+        actor,
+        action: "endpoint_service.register",
+        subject: Subject::EndpointService(service.id),
+        before: None,
+        after: Some(json!({
+            "name": service.name,
+            "origin": service.origin,
+            "account_id": service.account,
+            "region": service.region,
+            "aws_service_id": service.aws_service_id,
+            "load_balancer_arns": service.load_balancer_arns,
+            "acceptance_required": service.acceptance_required,
+            "allowed_principals": service.allowed_principals,
+        })),
+        reason: None,
+        decision: None,
+    };
+    audit::record(&mut tx, entry).await?;
+    ctx.commit(tx).await?;
+    Ok(service)
+}
+
+async fn find_place(conn: &mut PgConnection, place: &Place) -> Result<AccountRegion, AppError> {
+    let (id, said) = match place {
+        Place::Id(id) => (Some(*id), id.to_string()),
+        Place::Named(account, region) => {
+            let id = account_regions::id_by_place(conn, account, region).await?;
+            (id, format!("account {account} in {region}"))
+        }
+    };
+    let found = match id {
+        Some(id) => account_regions::by_id(conn, id).await?,
+        None => None,
+    };
+    found.ok_or_else(|| {
+        let detail = format!("{said} is not registered; add it with POST /v1/account-regions");
+        AppError::new(Code::AccountRegionNotFound, detail)
+    })
+}
+
+fn check_load_balancers(arns: &[LoadBalancerArn], place: &AccountRegion) -> Result<(), AppError> {
+    let refuse = |field: String, detail: String| {
+        Err(AppError::new(Code::InvalidRequest, detail).field(field))
+    };
+    if arns.is_empty() || arns.len() > MOST_LOAD_BALANCERS {
+        let detail = format!(
+            "give 1 to {MOST_LOAD_BALANCERS} load balancers, not {}",
+            arns.len()
+        );
+        return refuse("load_balancer_arns".to_owned(), detail);
+    }
+    for (index, arn) in arns.iter().enumerate() {
+        let field = format!("load_balancer_arns[{index}]");
+        if !arn.is_network() {
+            return refuse(field, format!("{arn} is not a Network Load Balancer"));
+        }
+        if arn.account() != place.place.account.as_str()
+            || arn.region() != place.place.region.as_str()
+        {
+            let detail = format!(
+                "{arn} is not in account {} in {}",
+                place.place.account, place.place.region
+            );
+            return refuse(field, detail);
+        }
+        if arns.iter().take(index).any(|earlier| earlier == arn) {
+            return refuse(field, format!("{arn} is given twice"));
+        }
+    }
+    Ok(())
+}
+
+fn checked_principals(new: &NewService) -> Result<Vec<String>, AppError> {
+    let given = &new.allowed_principals;
+    if given.len() > MOST_PRINCIPALS {
+        let detail = format!(
+            "give at most {MOST_PRINCIPALS} principals, not {}",
+            given.len()
+        );
+        return Err(AppError::new(Code::InvalidRequest, detail).field("allowed_principals"));
+    }
+    let mut all = Vec::with_capacity(given.len());
+    for (index, principal) in given.iter().enumerate() {
+        let blame = |detail: String| {
+            AppError::new(Code::InvalidRequest, detail)
+                .field(format!("allowed_principals[{index}]"))
+        };
+        let principal =
+            principal::normalise(principal).map_err(|refusal| blame(refusal.to_string()))?;
+        let accepts_by_itself = matches!(
+            new.source,
+            Source::LoadBalancers {
+                acceptance_required: false,
+                ..
+            }
+        );
+        if principal == "*" && accepts_by_itself {
+            return Err(blame(
+                "* without acceptance would open the load balancer to everybody with an AWS account".to_owned(),
+            ));
+        }
+        if !all.contains(&principal) {
+            all.push(principal);
+        }
+    }
+    Ok(all)
+}

@@ -1,0 +1,91 @@
+//! The operator's verb for what the worker gave up on: try again from the start.
+
+use serde_json::json;
+
+use super::code::Code;
+use super::{AppContext, AppError};
+use crate::domain::actor::Actor;
+use crate::domain::connection::Connection;
+use crate::domain::endpoint_service::RegisteredService;
+use crate::domain::ids::{ConnectionId, EndpointServiceId};
+use crate::store::audit::{self, Entry, Subject};
+use crate::store::{connections, endpoint_services};
+
+/// Makes a stalled connection due again. Where it stalled because somebody acted behind our back, this is what overwrites it.
+pub async fn retry_connection(
+    ctx: &AppContext,
+    actor: &Actor,
+    id: ConnectionId,
+) -> Result<Connection, AppError> {
+    let at = ctx.clock.now();
+    let mut tx = ctx.begin().await?;
+    let missing = || {
+        AppError::new(
+            Code::ConnectionNotFound,
+            format!("there is no connection {id}"),
+        )
+    };
+    let before = connections::by_id(&mut tx, id).await?.ok_or_else(missing)?;
+    if !connections::retry(&mut tx, id, at, at + ctx.patience).await? {
+        return Err(AppError::new(
+            Code::ConnectionNotStalled,
+            format!(
+                "its sync is {}, so there is nothing to retry",
+                before.sync.state
+            ),
+        ));
+    }
+    let entry = Entry {
+        at,
+        actor,
+        action: "connection.retry_sync",
+        subject: Subject::Connection(id),
+        before: Some(json!({ "code": before.sync.code, "message": before.sync.message })),
+        after: None,
+        reason: None,
+        decision: before.decision_id,
+    };
+    audit::record(&mut tx, entry).await?;
+    let after = connections::by_id(&mut tx, id).await?.ok_or_else(missing)?;
+    ctx.commit(tx).await?;
+    Ok(after)
+}
+
+/// Makes a stalled service due again.
+pub async fn retry_service(
+    ctx: &AppContext,
+    actor: &Actor,
+    id: EndpointServiceId,
+) -> Result<RegisteredService, AppError> {
+    let at = ctx.clock.now();
+    let mut tx = ctx.begin().await?;
+    let missing = || AppError::new(Code::ServiceNotFound, format!("there is no service {id}"));
+    let before = endpoint_services::by_id(&mut tx, id)
+        .await?
+        .ok_or_else(missing)?;
+    if !endpoint_services::retry(&mut tx, id, at).await? {
+        return Err(AppError::new(
+            Code::ServiceNotStalled,
+            format!(
+                "its sync is {}, so there is nothing to retry",
+                before.sync.state
+            ),
+        ));
+    }
+    let entry = Entry {
+        at,
+        actor,
+        action: "endpoint_service.retry_sync",
+        subject: Subject::EndpointService(id),
+        before: Some(json!({ "code": before.sync.code, "message": before.sync.message })),
+        after: None,
+        reason: None,
+        decision: None,
+    };
+    audit::record(&mut tx, entry).await?;
+    let after = endpoint_services::by_id(&mut tx, id)
+        .await?
+        .ok_or_else(missing)?;
+    ctx.commit(tx).await?;
+    Ok(after)
+}

@@ -1,0 +1,43 @@
+//! Checks on free text that callers send.
+
+use super::AppError;
+use super::code::Code;
+
+/// Trims a line of text and refuses it when it is empty, longer than `most` characters, or carries control characters other than
+/// line breaks and tabs.
+pub(super) fn checked(field: &str, text: &str, most: usize) -> Result<String, AppError> {
+    let refuse = |detail: String| AppError::new(Code::InvalidRequest, detail).field(field);
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(refuse(format!("{field} must not be empty")));
+    }
+    let length = text.chars().count();
+    if length > most {
+        return Err(refuse(format!(
+            "{field} may have {most} characters, not {length}"
+        )));
+    }
+    if text
+        .chars()
+        .any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+    {
+        return Err(refuse(format!(
+            "{field} must not contain control characters"
+        )));
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_trimmed_and_bounded() {
+        assert_eq!(checked("reason", "  fine\n", 4).unwrap(), "fine");
+        for bad in ["", "   ", "too long", "nul\0"] {
+            let refusal = checked("reason", bad, 4).unwrap_err();
+            assert_eq!(refusal.blamed_field(), Some("reason"), "{bad:?}");
+        }
+    }
+}

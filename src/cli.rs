@@ -1,0 +1,201 @@
+//! The command line.
+
+use std::error::Error;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::api::auth::{DevelopmentIssuer, Role as TokenRole};
+use crate::config::Settings;
+use crate::demo::{self, DemoArgs};
+use crate::domain::clock::{Clock as _, SystemClock};
+use crate::startup::{self, Role};
+use crate::{api, store, telemetry};
+
+/// The provider's side of AWS PrivateLink.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the API, work for AccountRegions, or both
+    Serve(ServeArgs),
+    /// Bring the database's schema up to date
+    Migrate(ConfigArgs),
+    /// Everything at once on this machine: a private PostgreSQL, the simulator, API and worker, and a tour
+    Demo(DemoArgs),
+    /// The PrivateLink simulator alone
+    Sim(SimArgs),
+    /// Print the `OpenAPI` document
+    Openapi(OpenapiArgs),
+    /// Issue a development token
+    Token(TokenArgs),
+}
+
+#[derive(Debug, Args)]
+struct ConfigArgs {
+    /// A TOML file; the environment (`PORTCULLIS__SECTION__KEY`) overrides it
+    #[arg(long, env = "PORTCULLIS_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct ServeArgs {
+    /// What this process does
+    #[arg(long, value_enum, default_value = "all")]
+    role: Role,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+#[derive(Debug, Args)]
+struct SimArgs {
+    /// Address and port; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:4600")]
+    listen: SocketAddr,
+    /// Same seed and same calls, same ids
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Keep the simulated world in this file, so that it outlives the process
+    #[arg(long)]
+    state_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct OpenapiArgs {
+    /// Compare with openapi/openapi.json and fail when they differ
+    #[arg(long)]
+    check: bool,
+}
+
+#[derive(Debug, Args)]
+struct TokenArgs {
+    /// What the bearer is trusted with
+    #[arg(long, default_value = "viewer")]
+    role: TokenRole,
+    /// Whom the token names
+    #[arg(long, default_value = "developer")]
+    subject: String,
+    /// How long it is good, in seconds
+    #[arg(long, default_value_t = 86_400)]
+    ttl: u64,
+    /// The development issuer's key; made if missing
+    #[arg(long, default_value = ".portcullis/development-issuer.pem")]
+    key_file: PathBuf,
+}
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// Runs a command.
+pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    match cli.command {
+        Command::Serve(args) => serve(&args).await,
+        Command::Migrate(args) => migrate(args.config.as_deref()).await,
+        Command::Demo(args) => {
+            telemetry::init(telemetry::LogFormat::Pretty, &args.log)?;
+            demo::run(args).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Sim(args) => sim(args).await,
+        Command::Openapi(args) => openapi(args.check),
+        Command::Token(args) => token(&args),
+    }
+}
+
+async fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
+    let settings = Settings::load(args.config.config.as_deref())?;
+    telemetry::init(settings.log.format, &settings.log.filter)?;
+    #[cfg(not(feature = "aws"))]
+    if args.role != Role::Api {
+        return Err("this build has no AWS SDK; build it with the default features".into());
+    }
+    #[cfg(feature = "aws")]
+    let gateways = || startup::aws(&settings);
+    #[cfg(not(feature = "aws"))]
+    let gateways =
+        || -> std::sync::Arc<dyn privatelink::Gateways> { unreachable!("refused above") };
+    let mut running = startup::start(&settings, args.role, gateways)?;
+    if let Some(address) = running.api {
+        tracing::info!("serving the API on http://{address}");
+    }
+    let ended = tokio::select! {
+        signalled = startup::signal() => { signalled?; None }
+        error = running.ended() => Some(error),
+    };
+    match ended {
+        None => {
+            tracing::info!("stopping");
+            running.stop().await;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(error) => Err(error.into()),
+    }
+}
+
+async fn migrate(config: Option<&Path>) -> Result<ExitCode, Failure> {
+    let settings = Settings::load(config)?;
+    telemetry::init(settings.log.format, &settings.log.filter)?;
+    let pool = store::pool(settings.database_url()?, 2)?;
+    store::migrate(&pool).await?;
+    pool.close().await;
+    tracing::info!("the database is up to date");
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn sim(args: SimArgs) -> Result<ExitCode, Failure> {
+    telemetry::init(telemetry::LogFormat::Pretty, "info")?;
+    let listener = TcpListener::bind(args.listen)?;
+    let address = listener.local_addr()?;
+    let simulator = privatelink_sim::Simulator::new(privatelink_sim::SimConfig {
+        seed: args.seed,
+        state_file: args.state_file,
+        ..privatelink_sim::SimConfig::default()
+    })?;
+    let (server, handle) = simulator.serve(listener)?;
+    let task = tokio::spawn(server);
+    println!(
+        "{}",
+        serde_json::json!({ "ready": true, "sim": format!("http://{address}") })
+    );
+    startup::signal().await?;
+    handle.stop(true).await;
+    task.await??;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn openapi(check: bool) -> Result<ExitCode, Failure> {
+    let document = format!("{}\n", api::openapi::document().to_pretty_json()?);
+    if !check {
+        print!("{document}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let file = Path::new("openapi/openapi.json");
+    if std::fs::read_to_string(file)? == document {
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprintln!(
+        "{} is out of date: run `cargo xtask openapi`",
+        file.display()
+    );
+    Ok(ExitCode::FAILURE)
+}
+
+fn token(args: &TokenArgs) -> Result<ExitCode, Failure> {
+    if let Some(directory) = args.key_file.parent() {
+        std::fs::create_dir_all(directory)?;
+    }
+    let issuer = DevelopmentIssuer::open(&args.key_file)?;
+    let ttl = Duration::from_secs(args.ttl);
+    println!(
+        "{}",
+        issuer.issue(&args.subject, &[args.role], ttl, SystemClock.now())?
+    );
+    Ok(ExitCode::SUCCESS)
+}

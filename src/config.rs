@@ -1,0 +1,227 @@
+//! Configuration: defaults, then a file, then the environment. Unknown keys are errors, and all problems are told together.
+//!
+//! A key `a.b` is the environment variable `PORTCULLIS__A__B`. `DATABASE_URL` is taken where `database.url` is not set.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use crate::telemetry::LogFormat;
+use crate::worker::WorkerSettings;
+
+/// Everything that can be set.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// The API's listener.
+    pub http: HttpSettings,
+    /// The database.
+    pub database: DatabaseSettings,
+    /// Who may call the API.
+    pub auth: AuthSettings,
+    /// How AWS is reached.
+    pub aws: AwsEndpoint,
+    /// The worker.
+    pub worker: WorkerSettings,
+    /// Logging.
+    pub log: LogSettings,
+}
+
+/// The API's listener.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpSettings {
+    /// Address and port; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// How many threads serve requests.
+    pub workers: usize,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            workers: 2,
+        }
+    }
+}
+
+/// The database.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DatabaseSettings {
+    /// `postgres://…`, PostgreSQL 15 or newer.
+    pub url: Option<SecretString>,
+    /// The most connections that this process opens.
+    pub max_connections: u32,
+}
+
+impl Default for DatabaseSettings {
+    fn default() -> Self {
+        Self {
+            url: None,
+            max_connections: 16,
+        }
+    }
+}
+
+/// Who may call the API.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuthSettings {
+    /// Whether tokens of the development issuer (`portcullis token`) are accepted. Never on the internet.
+    pub development_issuer: bool,
+    /// Where the development issuer's key is; made if missing.
+    pub development_key_file: Option<PathBuf>,
+}
+
+/// How AWS is reached.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AwsEndpoint {
+    /// One URL for every service and Region, for the simulator; absent for AWS itself.
+    pub endpoint_url: Option<String>,
+}
+
+/// Logging.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogSettings {
+    /// `pretty` or `json`.
+    pub format: LogFormat,
+    /// In the syntax of `RUST_LOG`.
+    pub filter: String,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Pretty,
+            filter: "info,sqlx=warn,aws_config=warn,actix_server=warn".to_owned(),
+        }
+    }
+}
+
+/// What is wrong with the configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file or variable cannot be read, or has a key or value that is not known.
+    #[error("the configuration cannot be read: {0}")]
+    Unreadable(#[from] config::ConfigError),
+    /// The values make no sense; each problem names its key.
+    #[error("the configuration is not valid:\n  {}", .0.join("\n  "))]
+    Invalid(Vec<String>),
+}
+
+impl Settings {
+    /// Reads the file, if one is given, and the environment.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is where configuration comes from"
+    )]
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let mut builder = config::Config::builder();
+        if let Some(file) = file {
+            builder = builder.add_source(config::File::from(file));
+        }
+        let environment = config::Environment::with_prefix("PORTCULLIS")
+            .prefix_separator("__")
+            .separator("__")
+            .try_parsing(true);
+        let mut settings: Self = builder.add_source(environment).build()?.try_deserialize()?;
+        if settings.database.url.is_none() {
+            settings.database.url = std::env::var("DATABASE_URL").ok().map(Into::into);
+        }
+        let problems = settings.problems();
+        if problems.is_empty() {
+            Ok(settings)
+        } else {
+            Err(ConfigError::Invalid(problems))
+        }
+    }
+
+    /// The database's URL, or what to set.
+    pub fn database_url(&self) -> Result<&str, ConfigError> {
+        self.database.url.as_ref().map(ExposeSecret::expose_secret).ok_or_else(|| {
+            ConfigError::Invalid(vec![
+                "database.url is not set: set DATABASE_URL or PORTCULLIS__DATABASE__URL, or run `portcullis demo`, which \
+                 brings its own"
+                    .to_owned(),
+            ])
+        })
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let mut problems = self.worker.problems();
+        if self.http.workers == 0 {
+            problems.push("http.workers must be at least 1".to_owned());
+        }
+        if self.database.max_connections < 2 {
+            problems.push("database.max_connections must be at least 2".to_owned());
+        }
+        if self.auth.development_issuer && self.auth.development_key_file.is_none() {
+            problems.push("auth.development_issuer needs auth.development_key_file".to_owned());
+        }
+        if let Some(url) = &self.aws.endpoint_url
+            && !(url.starts_with("http://") || url.starts_with("https://"))
+        {
+            problems.push("aws.endpoint_url must be an http:// or https:// URL".to_owned());
+        }
+        problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn from_toml(text: &str) -> Result<Settings, ConfigError> {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("portcullis.toml");
+        std::fs::write(&file, text).unwrap();
+        Settings::load(Some(&file))
+    }
+
+    #[test]
+    fn the_defaults_are_valid() {
+        assert!(Settings::default().problems().is_empty());
+    }
+
+    #[test]
+    fn a_file_overrides_defaults() {
+        let settings =
+            from_toml("[worker]\nlisting_interval = \"30s\"\n[http]\nworkers = 4\n").unwrap();
+        assert_eq!(settings.worker.listing_interval, Duration::from_secs(30));
+        assert_eq!(settings.http.workers, 4);
+        assert_eq!(settings.worker.batch_size, 100);
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_that_names_it() {
+        let error = from_toml("[worker]\nlisting_intervall = \"30s\"\n")
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("listing_intervall"), "{error}");
+    }
+
+    #[test]
+    fn every_problem_is_told_at_once() {
+        let error = from_toml("[worker]\nbatch_size = 0\nmax_attempts = 0\n[http]\nworkers = 0\n")
+            .unwrap_err();
+        let ConfigError::Invalid(problems) = error else {
+            panic!("{error}")
+        };
+        assert_eq!(problems.len(), 3, "{problems:?}");
+    }
+
+    #[test]
+    fn the_database_url_is_not_printed() {
+        let mut settings = Settings::default();
+        settings.database.url = Some("postgres://me:tell-nobody@db/x".to_owned().into());
+        assert!(!format!("{settings:?}").contains("tell-nobody"));
+    }
+}

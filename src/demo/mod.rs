@@ -1,0 +1,193 @@
+//! `portcullis demo`: everything on this machine, by itself.
+//!
+//! A private PostgreSQL, the simulator, the API and the worker in one process, the worker speaking to the simulator over HTTP through the
+//! real AWS SDK. All of it lives in the data directory, the simulated AWS included, so a demo that is killed goes on where it stood.
+
+mod aws_wire;
+mod rest;
+mod tour;
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use private_postgres::{Cluster, Options};
+use privatelink::Gateways;
+use privatelink_sim::{SimConfig, Simulator};
+
+use crate::api::auth::{DevelopmentIssuer, Role as TokenRole};
+use crate::config::Settings;
+use crate::domain::clock::{Clock as _, SystemClock};
+use crate::startup::{self, Role};
+use crate::store::{self, leases};
+
+/// What the demo can be told.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Where the API listens; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Where the simulator listens; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:4600")]
+    sim_listen: SocketAddr,
+    /// Where everything is kept
+    #[arg(long, default_value = ".portcullis")]
+    data_dir: PathBuf,
+    /// What is played against it
+    #[arg(long, value_enum, default_value = "tour")]
+    scenario: Scenario,
+    /// What is logged, in the syntax of `RUST_LOG`
+    #[arg(long, default_value = "warn,portcullis::worker::metered=error")]
+    pub(crate) log: String,
+}
+
+/// What is played against the demo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Scenario {
+    /// A day in the life: two services, five consumers, every outcome.
+    Tour,
+    /// Nothing.
+    None,
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// How long the admin token is good.
+const TOKEN_TTL: Duration = Duration::from_hours(30 * 24);
+
+/// Runs until a signal comes.
+pub async fn run(args: DemoArgs) -> Result<(), Failure> {
+    std::fs::create_dir_all(&args.data_dir)?;
+    // Bind first: a port that is taken must not cost a cluster start.
+    let sim_listener = bind(args.sim_listen, "--sim-listen")?;
+    let sim_url = format!("http://{}", sim_listener.local_addr()?);
+    drop(bind(args.listen, "--listen")?);
+
+    let cluster = start_cluster(args.data_dir.join("postgres")).await?;
+    let database_url = cluster.url("portcullis");
+    let result = run_on(&args, sim_listener, &sim_url, &database_url).await;
+    tokio::task::spawn_blocking(move || drop(cluster)).await?;
+    result
+}
+
+async fn run_on(
+    args: &DemoArgs,
+    sim_listener: TcpListener,
+    sim_url: &str,
+    database_url: &str,
+) -> Result<(), Failure> {
+    let pool = store::pool(database_url, 2)?;
+    store::migrate(&pool).await?;
+    // The cluster admits one starter at a time, so whoever held a lease in it is dead.
+    leases::release_all(&mut *pool.acquire().await?).await?;
+    pool.close().await;
+
+    let simulator = Simulator::new(SimConfig {
+        state_file: Some(args.data_dir.join("simulator.json")),
+        ..SimConfig::default()
+    })?;
+    let (sim_server, sim_handle) = simulator.serve(sim_listener)?;
+    let sim_task = tokio::spawn(sim_server);
+
+    let key_file = args.data_dir.join("development-issuer.pem");
+    let settings = settings(args.listen, database_url, sim_url, &key_file);
+    let mut running = startup::start(&settings, Role::All, || gateways(&settings, &simulator))?;
+    let api = running.api.ok_or("the API did not start")?;
+    let token = DevelopmentIssuer::open(&key_file)?.issue(
+        "demo-admin",
+        &[TokenRole::Admin],
+        TOKEN_TTL,
+        SystemClock.now(),
+    )?;
+    let api_url = format!("http://{api}");
+    println!(
+        "{}",
+        serde_json::json!({
+            "ready": true,
+            "api": api_url,
+            "sim": sim_url,
+            "page": format!("{api_url}/docs/"),
+            "admin_token": token,
+            "database_url": database_url,
+        })
+    );
+    say(&format!(
+        "Portcullis is ready: open {api_url}/docs/ (the token is in the line above)"
+    ));
+
+    let scenario = async {
+        if args.scenario == Scenario::Tour {
+            match tour::play(&api_url, sim_url, &token).await {
+                Ok(()) => {
+                    say("The tour is over and everything goes on running. Press Ctrl-C to stop.");
+                }
+                Err(error) => say(&format!(
+                    "The tour FAILED: {error}\nEverything goes on running; Ctrl-C stops it."
+                )),
+            }
+        }
+        std::future::pending::<()>().await;
+    };
+    let ended: Result<(), Failure> = tokio::select! {
+        signalled = startup::signal() => signalled.map_err(Into::into),
+        error = running.ended() => Err(error.into()),
+        () = scenario => Ok(()),
+    };
+    say("Stopping.");
+    running.stop().await;
+    sim_handle.stop(true).await;
+    sim_task.await??;
+    ended
+}
+
+fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).map_err(|error| {
+        format!("cannot listen on {address}: {error}; choose another address with {flag}, port 0 takes a free one").into()
+    })
+}
+
+async fn start_cluster(data_dir: PathBuf) -> Result<Cluster, Failure> {
+    let options = Options {
+        progress: say,
+        ..Options::new(data_dir)
+    };
+    let cluster =
+        tokio::task::spawn_blocking(move || -> Result<Cluster, private_postgres::Error> {
+            let cluster = Cluster::start(&options)?;
+            cluster.create_database("portcullis")?;
+            Ok(cluster)
+        });
+    Ok(cluster.await??)
+}
+
+/// Settings for one machine: look often, since nothing here is far away or throttled by others.
+fn settings(listen: SocketAddr, database_url: &str, sim_url: &str, key_file: &Path) -> Settings {
+    let mut settings = Settings::default();
+    settings.http.listen = listen;
+    settings.database.url = Some(database_url.to_owned().into());
+    settings.auth.development_issuer = true;
+    settings.auth.development_key_file = Some(key_file.to_owned());
+    settings.aws.endpoint_url = Some(sim_url.to_owned());
+    settings.worker.listing_interval = Duration::from_secs(1);
+    settings.worker.service_interval = Duration::from_secs(15);
+    settings.worker.lease_interval = Duration::from_millis(500);
+    settings
+}
+
+#[cfg(feature = "aws")]
+fn gateways(settings: &Settings, _simulator: &Simulator) -> Arc<dyn Gateways> {
+    startup::aws(settings)
+}
+
+/// Without the SDK in the build, the worker reaches the simulator in process.
+#[cfg(not(feature = "aws"))]
+fn gateways(_settings: &Settings, simulator: &Simulator) -> Arc<dyn Gateways> {
+    Arc::new(simulator.clone())
+}
+
+/// Tells the person at the terminal. Standard output is for the ready line alone.
+fn say(line: &str) {
+    eprintln!("{line}");
+}

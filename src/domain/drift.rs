@@ -1,0 +1,129 @@
+//! Drift: AWS shows something that no decision of ours explains.
+
+use privatelink::ConnectionState;
+
+use super::review::ReviewState;
+use super::sync::{Plan, SyncState, plan};
+use super::text::text_enum;
+
+text_enum!(
+    /// How AWS and the review came apart.
+    DriftKind {
+        /// Accepted by somebody behind our back: nobody here decided, or it was decided otherwise.
+        AcceptedOutside = "accepted_outside",
+        /// Rejected by somebody behind our back.
+        RejectedOutside = "rejected_outside",
+        /// The service accepts by itself (`acceptance_required` is off).
+        AutoAccepted = "auto_accepted",
+        /// It stood there already when the service was adopted.
+        Preexisting = "preexisting",
+    }
+);
+
+/// What is known when a connection's observed state is new or has changed.
+#[derive(Debug, Clone, Copy)]
+pub struct Change<'a> {
+    /// What was decided.
+    pub review: ReviewState,
+    /// Whether the worker had brought AWS in step, was on its way, or had given up.
+    pub sync: SyncState,
+    /// Whether the connection is seen for the first time.
+    pub first_sight: bool,
+    /// Whether the service was adopted rather than created by us, and has not been listed completely before.
+    pub adopting: bool,
+    /// Whether the service asks for acceptance.
+    pub acceptance_required: bool,
+    /// What AWS says now.
+    pub observed: &'a ConnectionState,
+}
+
+/// Which drift, if any, a change is.
+pub fn detect(change: Change<'_>) -> Option<DriftKind> {
+    use ConnectionState as S;
+    let accepted = matches!(change.observed, S::Pending | S::Available | S::Partial);
+    let rejected = matches!(change.observed, S::Rejected);
+    match change.review {
+        ReviewState::Undecided if accepted && !change.acceptance_required => {
+            Some(DriftKind::AutoAccepted)
+        }
+        ReviewState::Undecided
+            if (accepted || rejected) && change.first_sight && change.adopting =>
+        {
+            Some(DriftKind::Preexisting)
+        }
+        ReviewState::Undecided if accepted => Some(DriftKind::AcceptedOutside),
+        ReviewState::Undecided | ReviewState::Accepted if rejected => {
+            Some(DriftKind::RejectedOutside)
+        }
+        // Once AWS showed the rejection, coming back to life is somebody else's doing. Before that it is merely not done yet.
+        ReviewState::Rejected | ReviewState::Revoked
+            if change.sync == SyncState::Idle
+                && matches!(plan(change.review, change.observed), Plan::Act(_)) =>
+        {
+            Some(DriftKind::AcceptedOutside)
+        }
+        ReviewState::Undecided
+        | ReviewState::Accepted
+        | ReviewState::Rejected
+        | ReviewState::Revoked => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(review: ReviewState, sync: SyncState, observed: &ConnectionState) -> Change<'_> {
+        Change {
+            review,
+            sync,
+            first_sight: false,
+            adopting: false,
+            acceptance_required: true,
+            observed,
+        }
+    }
+
+    #[test]
+    fn an_accept_nobody_here_decided_is_drift() {
+        let seen = ConnectionState::Pending;
+        let drift = detect(change(ReviewState::Undecided, SyncState::Idle, &seen));
+        assert_eq!(drift, Some(DriftKind::AcceptedOutside));
+    }
+
+    #[test]
+    fn our_own_reject_on_its_way_is_not_drift_but_its_undoing_is() {
+        let seen = ConnectionState::Available;
+        assert_eq!(
+            detect(change(ReviewState::Revoked, SyncState::Confirming, &seen)),
+            None
+        );
+        let drift = detect(change(ReviewState::Revoked, SyncState::Idle, &seen));
+        assert_eq!(drift, Some(DriftKind::AcceptedOutside));
+    }
+
+    #[test]
+    fn a_service_that_accepts_by_itself_needs_no_decision() {
+        let seen = ConnectionState::Available;
+        let mut seen = change(ReviewState::Undecided, SyncState::Idle, &seen);
+        seen.acceptance_required = false;
+        assert_eq!(detect(seen), Some(DriftKind::AutoAccepted));
+    }
+
+    #[test]
+    fn what_stood_there_at_adoption_is_told_apart() {
+        let seen = ConnectionState::Available;
+        let mut seen = change(ReviewState::Undecided, SyncState::Idle, &seen);
+        (seen.first_sight, seen.adopting) = (true, true);
+        assert_eq!(detect(seen), Some(DriftKind::Preexisting));
+    }
+
+    #[test]
+    fn accepted_and_available_is_as_decided() {
+        let seen = ConnectionState::Available;
+        assert_eq!(
+            detect(change(ReviewState::Accepted, SyncState::Confirming, &seen)),
+            None
+        );
+    }
+}

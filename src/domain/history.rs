@@ -1,0 +1,70 @@
+//! What happened to a connection, in order: seen, decided, told to AWS, found different.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::actor::ActorKind;
+use super::drift::DriftKind;
+use super::ids::DecisionId;
+use super::review::{ReviewState, Verb};
+use super::sync::Act;
+
+/// One thing that happened to a connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct HistoryEntry {
+    /// When it happened, or was noticed.
+    pub at: DateTime<Utc>,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: HistoryEvent,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum HistoryEvent {
+    /// AWS showed a new state.
+    Observed {
+        /// The state before; absent at first sight.
+        from: Option<String>,
+        /// The state now.
+        to: String,
+    },
+    /// Somebody decided.
+    Decided {
+        /// The decision.
+        decision_id: DecisionId,
+        /// What was decided.
+        verb: Verb,
+        /// What kind of decider.
+        actor_kind: ActorKind,
+        /// Who decided.
+        actor: String,
+        /// Why.
+        reason: String,
+    },
+    /// AWS was called.
+    Called {
+        /// The call.
+        act: Act,
+        /// The decision it carries out.
+        decision_id: DecisionId,
+        /// `recorded`, or how it failed for this endpoint.
+        outcome: String,
+        /// The AWS error code.
+        aws_code: Option<String>,
+        /// AWS's words.
+        message: Option<String>,
+    },
+    /// AWS showed what no decision explains.
+    Drifted {
+        /// How the two came apart.
+        kind: DriftKind,
+        /// The review at that time.
+        review: ReviewState,
+        /// What AWS showed.
+        observed: String,
+        /// When the two agreed again.
+        resolved_at: Option<DateTime<Utc>>,
+    },
+}

@@ -1,0 +1,172 @@
+//! Our own identifiers: a UUIDv7 in the database, a prefixed word for people.
+//!
+//! Each table has its own type, so a service's id does not compile where a connection's belongs, and pasting one where the other
+//! is meant is refused at the edge with a sentence.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use uuid::{NoContext, Timestamp, Uuid};
+
+/// Text that is not the id it was taken for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{value:?} is not {expected}")]
+pub struct InvalidId {
+    value: String,
+    expected: &'static str,
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, sqlx::Type)]
+        #[sqlx(transparent)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// What the id looks like.
+            pub const EXPECTED: &'static str = concat!($what, " (", $prefix, " and 32 hexadecimal digits)");
+
+            /// A new id that sorts by `at`.
+            pub fn new(at: DateTime<Utc>) -> Self {
+                Self(uuid_at(at))
+            }
+
+            /// The bare UUID, as the database has it.
+            pub fn uuid(self) -> Uuid {
+                self.0
+            }
+        }
+
+        impl From<Uuid> for $name {
+            fn from(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "{}"), self.0.simple())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(value: &str) -> Result<Self, InvalidId> {
+                value
+                    .strip_prefix($prefix)
+                    .filter(|tail| tail.len() == 32)
+                    .and_then(|tail| Uuid::try_parse(tail).ok())
+                    .map(Self)
+                    .ok_or_else(|| InvalidId {
+                        value: value.chars().take(64).collect(),
+                        expected: Self::EXPECTED,
+                    })
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'de, str>>::deserialize(from)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                utoipa::openapi::schema::ObjectBuilder::new()
+                    .schema_type(utoipa::openapi::schema::Type::String)
+                    .description(Some(Self::EXPECTED))
+                    .pattern(Some(concat!("^", $prefix, "[0-9a-f]{32}$")))
+                    .into()
+            }
+        }
+
+        impl utoipa::ToSchema for $name {
+            fn name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+        }
+    };
+}
+
+id!(
+    /// An AWS account in a Region that Portcullis works in.
+    AccountRegionId,
+    "acr_",
+    "an AccountRegion id"
+);
+id!(
+    /// A consumer's connection to a registered service.
+    ConnectionId,
+    "con_",
+    "a connection id"
+);
+id!(
+    /// A decision about a connection.
+    DecisionId,
+    "dec_",
+    "a decision id"
+);
+id!(
+    /// A registered endpoint service. (`vpce-svc-…` is AWS's id of it.)
+    EndpointServiceId,
+    "svc_",
+    "an endpoint service id"
+);
+
+/// A UUIDv7 for a row that needs no type of its own.
+pub fn uuid_at(at: DateTime<Utc>) -> Uuid {
+    let seconds = u64::try_from(at.timestamp()).unwrap_or_default();
+    Uuid::new_v7(Timestamp::from_unix(
+        NoContext,
+        seconds,
+        at.timestamp_subsec_nanos(),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(seconds, 0).unwrap()
+    }
+
+    #[test]
+    fn an_id_reads_back_as_itself() {
+        let id = ConnectionId::new(at(1_800_000_000));
+        assert_eq!(id.to_string().parse::<ConnectionId>(), Ok(id));
+    }
+
+    #[test]
+    fn ids_of_another_kind_are_refused_with_the_expected_shape() {
+        let id = EndpointServiceId::new(at(1_800_000_000)).to_string();
+        let refusal = id.parse::<ConnectionId>().unwrap_err().to_string();
+        assert!(
+            refusal.ends_with("is not a connection id (con_ and 32 hexadecimal digits)"),
+            "{refusal}"
+        );
+        for bad in [
+            "",
+            "con_",
+            "con_zz",
+            "con_{0192f0c1-0000-7000-8000-000000000000}",
+        ] {
+            assert!(bad.parse::<ConnectionId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ids_sort_by_time() {
+        assert!(ConnectionId::new(at(1_800_000_000)) < ConnectionId::new(at(1_800_000_001)));
+    }
+}

@@ -1,0 +1,21 @@
+//! The rules, pure: ids, time, states and their transitions, the sync plan, readiness checks.
+//!
+//! Nothing here is async, does I/O or knows HTTP. `sqlx` appears only as the derive on ids.
+
+pub mod account_region;
+pub mod actor;
+pub mod backoff;
+pub mod clock;
+pub mod connection;
+pub mod drift;
+pub mod endpoint_service;
+pub mod history;
+pub mod ids;
+pub mod observe;
+pub mod principal;
+pub mod readiness;
+pub mod review;
+pub mod summary;
+pub mod sync;
+pub mod sync_step;
+pub mod text;

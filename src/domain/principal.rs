@@ -1,0 +1,107 @@
+//! Allowed principals: what AWS takes, normalised before the call, and refused with the reason where AWS would refuse or do harm.
+
+use privatelink::AccountId;
+
+/// Why a principal is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidPrincipal {
+    /// AWS takes IAM identities, not sessions.
+    #[error("{0:?} is an STS session; give the IAM role's ARN instead")]
+    Session(String),
+    /// AWS does not support paths in principals.
+    #[error("{0:?} has a path, which AWS does not support here; give the ARN without it")]
+    Path(String),
+    /// Anything else.
+    #[error(
+        "{0:?} is not an allowed principal: give a 12-digit account id, arn:aws:iam::ACCOUNT:root, \
+         arn:aws:iam::ACCOUNT:role/NAME, arn:aws:iam::ACCOUNT:user/NAME, or *"
+    )]
+    Shape(String),
+}
+
+/// Brings a principal to the form AWS stores: an IAM ARN or `*`. A bare account id becomes the account's root.
+pub fn normalise(given: &str) -> Result<String, InvalidPrincipal> {
+    let shown = || given.chars().take(128).collect::<String>();
+    if given == "*" {
+        return Ok(given.to_owned());
+    }
+    if given.parse::<AccountId>().is_ok() {
+        return Ok(format!("arn:aws:iam::{given}:root"));
+    }
+    let parts: Vec<&str> = given.splitn(6, ':').collect();
+    let ["arn", partition, service, "", account, resource] = parts.as_slice() else {
+        return Err(InvalidPrincipal::Shape(shown()));
+    };
+    if *service == "sts" {
+        return Err(InvalidPrincipal::Session(shown()));
+    }
+    let well_formed = (*partition == "aws" || partition.starts_with("aws-"))
+        && *service == "iam"
+        && account.parse::<AccountId>().is_ok();
+    if !well_formed {
+        return Err(InvalidPrincipal::Shape(shown()));
+    }
+    if *resource == "root" {
+        return Ok(given.to_owned());
+    }
+    match resource.split('/').collect::<Vec<_>>().as_slice() {
+        ["role" | "user", name] if is_iam_name(name) => Ok(given.to_owned()),
+        ["role" | "user", _, .., _] => Err(InvalidPrincipal::Path(shown())),
+        _ => Err(InvalidPrincipal::Shape(shown())),
+    }
+}
+
+fn is_iam_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"+=,.@_-".contains(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_id_becomes_its_root() {
+        assert_eq!(
+            normalise("123456789012").as_deref(),
+            Ok("arn:aws:iam::123456789012:root")
+        );
+    }
+
+    #[test]
+    fn arns_that_aws_takes_stay_as_they_are() {
+        for principal in [
+            "*",
+            "arn:aws:iam::123456789012:root",
+            "arn:aws-us-gov:iam::123456789012:role/edge",
+            "arn:aws:iam::123456789012:user/ann@example.com",
+        ] {
+            assert_eq!(normalise(principal).as_deref(), Ok(principal));
+        }
+    }
+
+    #[test]
+    fn sessions_paths_and_junk_are_refused_each_with_its_reason() {
+        let session = "arn:aws:sts::123456789012:assumed-role/edge/me";
+        assert!(matches!(
+            normalise(session),
+            Err(InvalidPrincipal::Session(_))
+        ));
+        let path = "arn:aws:iam::123456789012:role/team/edge";
+        assert!(matches!(normalise(path), Err(InvalidPrincipal::Path(_))));
+        for junk in [
+            "",
+            "**",
+            "arn:aws:iam::1234:root",
+            "arn:aws:s3:::bucket",
+            "arn:aws:iam::123456789012:group/x",
+        ] {
+            assert!(
+                matches!(normalise(junk), Err(InvalidPrincipal::Shape(_))),
+                "{junk}"
+            );
+        }
+    }
+}

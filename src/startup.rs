@@ -1,0 +1,235 @@
+//! The composition root: puts the parts together, starts them, and stops them in order.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use async_trait::async_trait;
+use privatelink::Gateways;
+use prometheus_client::registry::Registry;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::auth::{DevelopmentIssuer, Verifier};
+use crate::api::{self, ApiState, Edge, NotReady, Readiness};
+use crate::app::{AppContext, Nudge};
+use crate::config::{ConfigError, Settings};
+use crate::domain::clock::{Clock, SystemClock};
+use crate::store::{self, PgPool};
+use crate::worker::metrics::WorkerMetrics;
+use crate::worker::{Shared, Worker};
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Role {
+    /// Serves the API.
+    Api,
+    /// Works for the AccountRegions it can lease.
+    Worker,
+    /// Both.
+    All,
+}
+
+/// Why a process could not start, or why it stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The database.
+    #[error("the database cannot be used")]
+    Store(#[from] store::StoreError),
+    /// The schema.
+    #[error("the database cannot be brought up to date")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The listener.
+    #[error("cannot listen on {0}")]
+    Listen(SocketAddr, #[source] std::io::Error),
+    /// The development issuer's key.
+    #[error("the development issuer's key cannot be used")]
+    Key(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The server ended by itself.
+    #[error("the HTTP server ended")]
+    Server(#[source] std::io::Error),
+    /// A part that should run until it is told to stop has ended.
+    #[error("{0} ended unexpectedly")]
+    Ended(&'static str),
+}
+
+/// A process that runs.
+#[derive(Debug)]
+pub struct Running {
+    /// Where the API listens, if it does.
+    pub api: Option<SocketAddr>,
+    stop: CancellationToken,
+    server: Option<(ServerHandle, JoinHandle<std::io::Result<()>>)>,
+    worker: Option<JoinHandle<()>>,
+    pool: PgPool,
+}
+
+/// How long the worker may take to end its calls and give its leases back.
+const WORKER_STOP: Duration = Duration::from_secs(10);
+
+/// Starts what the role asks for, in the runtime it is called in. `gateways` is how the worker reaches AWS.
+pub fn start(
+    settings: &Settings,
+    role: Role,
+    gateways: impl FnOnce() -> Arc<dyn Gateways>,
+) -> Result<Running, StartError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let pool = store::pool(settings.database_url()?, settings.database.max_connections)?;
+    let nudge = Nudge::new();
+    let metrics = WorkerMetrics::default();
+    let stop = CancellationToken::new();
+    let mut running = Running {
+        api: None,
+        stop: stop.clone(),
+        server: None,
+        worker: None,
+        pool: pool.clone(),
+    };
+
+    if matches!(role, Role::Api | Role::All) {
+        let patience =
+            chrono::TimeDelta::from_std(settings.worker.patience).unwrap_or(chrono::TimeDelta::MAX);
+        let app = AppContext {
+            pool: pool.clone(),
+            clock: clock.clone(),
+            nudge: nudge.clone(),
+            patience,
+        };
+        let mut registry = Registry::default();
+        metrics.register(&mut registry);
+        let edge = Edge::new(
+            verifier(settings)?,
+            Arc::new(Database(pool.clone())),
+            clock.clone(),
+            registry,
+        );
+        let mut state = ApiState::new(app, edge);
+        state.workers = settings.http.workers;
+        let listen = |e| StartError::Listen(settings.http.listen, e);
+        let listener = TcpListener::bind(settings.http.listen).map_err(listen)?;
+        running.api = Some(listener.local_addr().map_err(listen)?);
+        let server = api::server(listener, state).map_err(listen)?;
+        running.server = Some((server.handle(), tokio::spawn(server)));
+    }
+    if matches!(role, Role::Worker | Role::All) {
+        let shared = Shared {
+            pool,
+            clock,
+            settings: Arc::new(settings.worker.clone()),
+            metrics,
+            nudge,
+        };
+        let worker = Worker::new(shared, gateways());
+        running.worker = Some(tokio::spawn(async move { worker.run(stop).await }));
+    }
+    Ok(running)
+}
+
+/// Who may call: the development issuer if it is switched on. Nobody at all is a mistake.
+fn verifier(settings: &Settings) -> Result<Verifier, StartError> {
+    match (
+        &settings.auth.development_key_file,
+        settings.auth.development_issuer,
+    ) {
+        (Some(path), true) => {
+            let issuer = DevelopmentIssuer::open(path).map_err(|e| StartError::Key(Box::new(e)))?;
+            tracing::warn!(
+                "tokens of the development issuer are accepted; do not put this on the internet"
+            );
+            Ok(Verifier::new([issuer.trusted_key()]))
+        }
+        _ => Err(ConfigError::Invalid(vec![
+            "no token would be accepted: set auth.development_issuer and auth.development_key_file"
+                .to_owned(),
+        ])
+        .into()),
+    }
+}
+
+impl Running {
+    /// Waits for a part to end by itself, which none should.
+    pub async fn ended(&mut self) -> StartError {
+        let server = async {
+            match &mut self.server {
+                Some((_, task)) => match task.await {
+                    Ok(Err(error)) => StartError::Server(error),
+                    Ok(Ok(())) | Err(_) => StartError::Ended("the HTTP server"),
+                },
+                None => std::future::pending().await,
+            }
+        };
+        let worker = async {
+            match &mut self.worker {
+                Some(task) => {
+                    let _ = task.await;
+                    StartError::Ended("the worker")
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            error = server => error,
+            error = worker => error,
+        }
+    }
+
+    /// Stops in order: no new requests, then the worker, then the database connections.
+    pub async fn stop(self) {
+        if let Some((handle, task)) = self.server {
+            handle.stop(true).await;
+            let _ = task.await;
+        }
+        self.stop.cancel();
+        if let Some(task) = self.worker
+            && tokio::time::timeout(WORKER_STOP, task).await.is_err()
+        {
+            tracing::warn!("the worker did not end in time; its leases run out by themselves");
+        }
+        self.pool.close().await;
+    }
+}
+
+/// The database as `/readyz` asks about it.
+struct Database(PgPool);
+
+#[async_trait]
+impl Readiness for Database {
+    async fn check(&self) -> Result<(), NotReady> {
+        let answered = async {
+            let mut conn = self.0.acquire().await?;
+            store::ping(&mut conn).await
+        };
+        match tokio::time::timeout(Duration::from_secs(2), answered).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(NotReady(format!("{error}"))),
+            Err(_) => Err(NotReady("the database did not answer in 2 s".to_owned())),
+        }
+    }
+}
+
+/// How the worker reaches AWS: the SDK, against AWS or against `aws.endpoint_url`.
+#[cfg(feature = "aws")]
+pub fn aws(settings: &Settings) -> Arc<dyn Gateways> {
+    use crate::worker::place::LONGEST_CALL;
+    let settings = privatelink_aws::AwsSettings {
+        endpoint_url: settings.aws.endpoint_url.clone(),
+        connect_timeout: Duration::from_secs(2),
+        attempt_timeout: LONGEST_CALL / 2,
+        operation_timeout: LONGEST_CALL,
+        ..privatelink_aws::AwsSettings::default()
+    };
+    Arc::new(privatelink_aws::AwsGateways::new(settings))
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+pub async fn signal() -> std::io::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => result,
+        _ = terminate.recv() => Ok(()),
+    }
+}

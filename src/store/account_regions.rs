@@ -1,0 +1,224 @@
+//! AccountRegions.
+
+use chrono::{DateTime, Utc};
+use privatelink::{AccountId, AccountRegionRef, Region};
+use uuid::Uuid;
+
+use super::{PgConnection, StoreError};
+use crate::domain::account_region::{AccountRegion, LeaseView, Listing, ListingError};
+use crate::domain::ids::AccountRegionId;
+
+struct Row {
+    id: AccountRegionId,
+    account_id: String,
+    region: String,
+    name: String,
+    role_arn: Option<String>,
+    external_id: Option<String>,
+    state: String,
+    lease_holder: Option<Uuid>,
+    lease_fence: i64,
+    lease_until: Option<DateTime<Utc>>,
+    listed_at: Option<DateTime<Utc>>,
+    listed_ms: Option<i64>,
+    listed_connections: Option<i64>,
+    unregistered_seen: Option<i64>,
+    error_code: Option<String>,
+    error_message: Option<String>,
+    error_at: Option<DateTime<Utc>>,
+    created_at: DateTime<Utc>,
+    created_by: String,
+}
+
+impl TryFrom<Row> for AccountRegion {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        let broken = |what: privatelink::InvalidId| {
+            StoreError::inconsistent("account_regions", row.id, what)
+        };
+        let listing = match (
+            row.listed_at,
+            row.listed_ms,
+            row.listed_connections,
+            row.unregistered_seen,
+        ) {
+            (None, None, None, None) => None,
+            (Some(at), Some(took_ms), Some(connections), Some(unregistered)) => Some(Listing {
+                at,
+                took_ms,
+                connections,
+                unregistered,
+            }),
+            _ => {
+                return Err(StoreError::inconsistent(
+                    "account_regions",
+                    row.id,
+                    "half a listing",
+                ));
+            }
+        };
+        let error = match (row.error_code, row.error_message, row.error_at) {
+            (None, None, None) => None,
+            (Some(code), Some(message), Some(at)) => Some(ListingError { code, message, at }),
+            _ => {
+                return Err(StoreError::inconsistent(
+                    "account_regions",
+                    row.id,
+                    "half an error",
+                ));
+            }
+        };
+        Ok(Self {
+            id: row.id,
+            place: AccountRegionRef {
+                account: row.account_id.parse().map_err(broken)?,
+                region: row.region.parse().map_err(broken)?,
+                role_arn: row.role_arn,
+                external_id: row.external_id,
+            },
+            name: row.name,
+            enabled: row.state == "enabled",
+            lease: row
+                .lease_holder
+                .zip(row.lease_until)
+                .map(|(holder, until)| LeaseView { holder, until }),
+            fence: row.lease_fence,
+            listing,
+            error,
+            created_at: row.created_at,
+            created_by: row.created_by,
+        })
+    }
+}
+
+/// What is needed to add one.
+#[derive(Debug)]
+pub struct New<'a> {
+    /// Its id.
+    pub id: AccountRegionId,
+    /// The account, the Region and how to get in.
+    pub place: &'a AccountRegionRef,
+    /// What people call it.
+    pub name: &'a str,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Who.
+    pub by: &'a str,
+}
+
+/// Adds an AccountRegion; `Duplicate` on `account_regions_place_unique`.
+pub async fn insert(conn: &mut PgConnection, new: New<'_>) -> Result<(), StoreError> {
+    sqlx::query!(
+        "INSERT INTO account_regions (id, account_id, region, name, role_arn, external_id, created_at, created_by)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        new.id as _,
+        new.place.account.as_str(),
+        new.place.region.as_str(),
+        new.name,
+        new.place.role_arn,
+        new.place.external_id,
+        new.at,
+        new.by,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// One by id.
+pub async fn by_id(
+    conn: &mut PgConnection,
+    id: AccountRegionId,
+) -> Result<Option<AccountRegion>, StoreError> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"SELECT id AS "id: AccountRegionId", account_id, region, name, role_arn, external_id, state, lease_holder,
+                  lease_fence, lease_until, listed_at, listed_ms, listed_connections, unregistered_seen, error_code,
+                  error_message, error_at, created_at, created_by
+             FROM account_regions WHERE id = $1"#,
+        id as _,
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(AccountRegion::try_from).transpose()
+}
+
+/// The id of an account in a Region.
+pub async fn id_by_place(
+    conn: &mut PgConnection,
+    account: &AccountId,
+    region: &Region,
+) -> Result<Option<AccountRegionId>, StoreError> {
+    let id = sqlx::query_scalar!(
+        r#"SELECT id AS "id: AccountRegionId" FROM account_regions WHERE account_id = $1 AND region = $2"#,
+        account.as_str(),
+        region.as_str(),
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(id)
+}
+
+/// A page, newest first, starting after `before`.
+pub async fn page(
+    conn: &mut PgConnection,
+    before: Option<AccountRegionId>,
+    limit: i64,
+) -> Result<Vec<AccountRegion>, StoreError> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"SELECT id AS "id: AccountRegionId", account_id, region, name, role_arn, external_id, state, lease_holder,
+                  lease_fence, lease_until, listed_at, listed_ms, listed_connections, unregistered_seen, error_code,
+                  error_message, error_at, created_at, created_by
+             FROM account_regions
+            WHERE $1::uuid IS NULL OR id < $1
+            ORDER BY id DESC
+            LIMIT $2"#,
+        before.map(AccountRegionId::uuid),
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(AccountRegion::try_from).collect()
+}
+
+/// Records a complete listing and clears the last error. The caller holds the lease.
+pub async fn record_listing(
+    conn: &mut PgConnection,
+    id: AccountRegionId,
+    listing: Listing,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE account_regions
+            SET listed_at = $2, listed_ms = $3, listed_connections = $4, unregistered_seen = $5,
+                error_code = NULL, error_message = NULL, error_at = NULL
+          WHERE id = $1",
+        id as _,
+        listing.at,
+        listing.took_ms,
+        listing.connections,
+        listing.unregistered,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Records why a listing failed; what earlier listings saw stays. The caller holds the lease.
+pub async fn record_error(
+    conn: &mut PgConnection,
+    id: AccountRegionId,
+    error: &ListingError,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE account_regions SET error_code = $2, error_message = $3, error_at = $4 WHERE id = $1",
+        id as _,
+        error.code,
+        error.message,
+        error.at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

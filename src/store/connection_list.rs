@@ -1,0 +1,78 @@
+//! Lists of connections: filtered, newest first, by keyset.
+
+use privatelink::{AccountId, VpcEndpointId};
+
+use super::connections::Row;
+use super::{PgConnection, StoreError};
+use crate::domain::connection::Connection;
+use crate::domain::ids::{AccountRegionId, ConnectionId, DecisionId, EndpointServiceId};
+use crate::domain::review::ReviewState;
+use crate::domain::summary::Summary;
+
+/// Which connections to list. Absent filters let everything through.
+#[derive(Debug, Default)]
+pub struct Filter<'a> {
+    /// Only this service's.
+    pub service: Option<EndpointServiceId>,
+    /// Only those of the service with this AWS id.
+    pub aws_service_id: Option<&'a privatelink::ServiceId>,
+    /// Only this consumer's.
+    pub owner: Option<&'a AccountId>,
+    /// Only this endpoint's.
+    pub endpoint: Option<&'a VpcEndpointId>,
+    /// Only those that stand here.
+    pub summary: Option<Summary>,
+    /// Only those reviewed so.
+    pub review: Option<ReviewState>,
+}
+
+/// A page, newest first, starting after `before`.
+pub async fn page(
+    conn: &mut PgConnection,
+    filter: &Filter<'_>,
+    before: Option<ConnectionId>,
+    limit: i64,
+) -> Result<Vec<Connection>, StoreError> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"SELECT c.id AS "id: ConnectionId", c.endpoint_service_id AS "endpoint_service_id: EndpointServiceId",
+                  s.aws_service_id, c.account_region_id AS "account_region_id: AccountRegionId", c.endpoint_id,
+                  c.owner_account, c.observed_state, c.observed_at, c.aws_created_at, c.aws_connection_id,
+                  c.endpoint_region, c.ip_address_type, c.dns_entries, c.first_seen_at, c.review_state,
+                  c.decision_id AS "decision_id: DecisionId", c.sync_state, c.sync_due_at, c.sync_deadline_at,
+                  c.sync_attempts, c.sync_act, c.sync_act_at, c.sync_code, c.sync_message, c.version
+             FROM connections c JOIN endpoint_services s ON s.id = c.endpoint_service_id
+            WHERE ($1::uuid IS NULL OR c.id < $1)
+              AND ($2::uuid IS NULL OR c.endpoint_service_id = $2)
+              AND ($3::text IS NULL OR s.aws_service_id = $3)
+              AND ($4::text IS NULL OR c.owner_account = $4)
+              AND ($5::text IS NULL OR c.endpoint_id = $5)
+              AND ($6::text IS NULL OR c.summary = $6)
+              AND ($7::text IS NULL OR c.review_state = $7)
+            ORDER BY c.id DESC
+            LIMIT $8"#,
+        before.map(ConnectionId::uuid),
+        filter.service.map(EndpointServiceId::uuid),
+        filter.aws_service_id.map(privatelink::ServiceId::as_str),
+        filter.owner.map(AccountId::as_str),
+        filter.endpoint.map(VpcEndpointId::as_str),
+        filter.summary.map(Summary::as_str),
+        filter.review.map(ReviewState::as_str),
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Connection::try_from).collect()
+}
+
+/// How many connections stand where, for the metrics page.
+pub async fn count_by_summary(conn: &mut PgConnection) -> Result<Vec<(String, i64)>, StoreError> {
+    let rows =
+        sqlx::query!(r#"SELECT summary, count(*) AS "count!" FROM connections GROUP BY summary"#)
+            .fetch_all(conn)
+            .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.summary, row.count))
+        .collect())
+}

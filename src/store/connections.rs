@@ -1,0 +1,190 @@
+//! Connections: rows, reads by id, and the guarded write of a review.
+
+use chrono::{DateTime, Utc};
+use privatelink::{ConnectionState, DnsEntry};
+use serde_json::Value;
+
+use super::{PgConnection, StoreError};
+use crate::domain::connection::{Connection, ConnectionSync, Observed};
+use crate::domain::ids::{AccountRegionId, ConnectionId, DecisionId, EndpointServiceId};
+use crate::domain::review::ReviewState;
+use crate::domain::sync::{Act, SyncState};
+
+/// The columns of a connection, with its service's AWS id. Shared by the modules that read connections.
+pub(super) struct Row {
+    pub(super) id: ConnectionId,
+    pub(super) endpoint_service_id: EndpointServiceId,
+    pub(super) aws_service_id: Option<String>,
+    pub(super) account_region_id: AccountRegionId,
+    pub(super) endpoint_id: String,
+    pub(super) owner_account: String,
+    pub(super) observed_state: String,
+    pub(super) observed_at: DateTime<Utc>,
+    pub(super) aws_created_at: Option<DateTime<Utc>>,
+    pub(super) aws_connection_id: Option<String>,
+    pub(super) endpoint_region: Option<String>,
+    pub(super) ip_address_type: Option<String>,
+    pub(super) dns_entries: Value,
+    pub(super) first_seen_at: DateTime<Utc>,
+    pub(super) review_state: String,
+    pub(super) decision_id: Option<DecisionId>,
+    pub(super) sync_state: String,
+    pub(super) sync_due_at: Option<DateTime<Utc>>,
+    pub(super) sync_deadline_at: Option<DateTime<Utc>>,
+    pub(super) sync_attempts: i32,
+    pub(super) sync_act: Option<String>,
+    pub(super) sync_act_at: Option<DateTime<Utc>>,
+    pub(super) sync_code: Option<String>,
+    pub(super) sync_message: Option<String>,
+    pub(super) version: i64,
+}
+
+impl TryFrom<Row> for Connection {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        let id = row.id;
+        let broken =
+            |what: &dyn std::fmt::Display| StoreError::inconsistent("connections", id, what);
+        let act = match (row.sync_act, row.sync_act_at) {
+            (None, None) => None,
+            (Some(act), Some(at)) => Some((act.parse::<Act>().map_err(|e| broken(&e))?, at)),
+            _ => return Err(broken(&"a call without its time")),
+        };
+        let dns_entries: Vec<DnsEntry> =
+            serde_json::from_value(row.dns_entries).map_err(|e| broken(&e))?;
+        Ok(Self {
+            id,
+            service_id: row.endpoint_service_id,
+            aws_service_id: row
+                .aws_service_id
+                .map(|id| id.parse().map_err(|e| broken(&e)))
+                .transpose()?,
+            account_region_id: row.account_region_id,
+            endpoint_id: row.endpoint_id.parse().map_err(|e| broken(&e))?,
+            owner: row.owner_account.parse().map_err(|e| broken(&e))?,
+            observed: Observed {
+                state: ConnectionState::parse(&row.observed_state),
+                at: row.observed_at,
+                created_at: row.aws_created_at,
+                connection_id: row.aws_connection_id,
+                endpoint_region: row.endpoint_region,
+                ip_address_type: row.ip_address_type,
+                dns_entries,
+            },
+            first_seen_at: row.first_seen_at,
+            review: row
+                .review_state
+                .parse::<ReviewState>()
+                .map_err(|e| broken(&e))?,
+            decision_id: row.decision_id,
+            sync: ConnectionSync {
+                state: row
+                    .sync_state
+                    .parse::<SyncState>()
+                    .map_err(|e| broken(&e))?,
+                due_at: row.sync_due_at,
+                deadline_at: row.sync_deadline_at,
+                attempts: row.sync_attempts,
+                act,
+                code: row.sync_code,
+                message: row.sync_message,
+            },
+            version: row.version,
+        })
+    }
+}
+
+/// One by id.
+pub async fn by_id(
+    conn: &mut PgConnection,
+    id: ConnectionId,
+) -> Result<Option<Connection>, StoreError> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"SELECT c.id AS "id: ConnectionId", c.endpoint_service_id AS "endpoint_service_id: EndpointServiceId",
+                  s.aws_service_id, c.account_region_id AS "account_region_id: AccountRegionId", c.endpoint_id,
+                  c.owner_account, c.observed_state, c.observed_at, c.aws_created_at, c.aws_connection_id,
+                  c.endpoint_region, c.ip_address_type, c.dns_entries, c.first_seen_at, c.review_state,
+                  c.decision_id AS "decision_id: DecisionId", c.sync_state, c.sync_due_at, c.sync_deadline_at,
+                  c.sync_attempts, c.sync_act, c.sync_act_at, c.sync_code, c.sync_message, c.version
+             FROM connections c JOIN endpoint_services s ON s.id = c.endpoint_service_id
+            WHERE c.id = $1"#,
+        id as _,
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(Connection::try_from).transpose()
+}
+
+/// Takes the row's lock, so that what is read next stays true until the transaction ends.
+pub async fn lock(conn: &mut PgConnection, id: ConnectionId) -> Result<bool, StoreError> {
+    let found = sqlx::query_scalar!(
+        r#"SELECT true AS "found!" FROM connections WHERE id = $1 FOR UPDATE"#,
+        id as _
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(found.is_some())
+}
+
+/// A new review, on its way to the worker.
+#[derive(Debug)]
+pub struct Reviewed {
+    /// Which connection.
+    pub id: ConnectionId,
+    /// The review it had when the decider looked.
+    pub from: ReviewState,
+    /// The version it had when the decider looked.
+    pub version: i64,
+    /// The review it gets.
+    pub to: ReviewState,
+    /// The decision behind it.
+    pub decision: DecisionId,
+    /// Whether AWS has to be told: `Some` makes the sync due at that time, and it stalls after the second.
+    pub due: Option<(DateTime<Utc>, DateTime<Utc>)>,
+}
+
+/// Records a review where it still is what the decider saw. Answers whether it was.
+pub async fn record_review(conn: &mut PgConnection, new: &Reviewed) -> Result<bool, StoreError> {
+    let (due_at, deadline_at) = new.due.unzip();
+    let done = sqlx::query!(
+        "UPDATE connections
+            SET review_state = $4, decision_id = $5, version = version + 1,
+                sync_state = CASE WHEN $6::timestamptz IS NULL THEN 'idle' ELSE 'due' END,
+                sync_due_at = $6, sync_deadline_at = $7, sync_attempts = 0,
+                sync_act = NULL, sync_act_at = NULL, sync_code = NULL, sync_message = NULL
+          WHERE id = $1 AND review_state = $2 AND version = $3",
+        new.id as _,
+        new.from.as_str(),
+        new.version,
+        new.to.as_str(),
+        new.decision as _,
+        due_at,
+        deadline_at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Makes a stalled connection due again. Answers whether it was stalled.
+pub async fn retry(
+    conn: &mut PgConnection,
+    id: ConnectionId,
+    now: DateTime<Utc>,
+    deadline: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query!(
+        "UPDATE connections
+            SET sync_state = 'due', sync_due_at = $2, sync_deadline_at = $3, sync_attempts = 0,
+                sync_act = NULL, sync_act_at = NULL, sync_code = NULL, sync_message = NULL
+          WHERE id = $1 AND sync_state = 'stalled'",
+        id as _,
+        now,
+        deadline,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}

@@ -1,0 +1,47 @@
+//! Decisions. Append-only: the table refuses updates and deletes.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use super::{PgConnection, StoreError};
+use crate::domain::actor::Actor;
+use crate::domain::ids::{ConnectionId, DecisionId};
+use crate::domain::review::Verb;
+
+/// A decision to be recorded.
+#[derive(Debug)]
+pub struct New<'a> {
+    /// Its id.
+    pub id: DecisionId,
+    /// About which connection.
+    pub connection: ConnectionId,
+    /// What.
+    pub verb: Verb,
+    /// Who.
+    pub actor: &'a Actor,
+    /// Why.
+    pub reason: &'a str,
+    /// What the decider could see.
+    pub inputs: Value,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// Records a decision.
+pub async fn insert(conn: &mut PgConnection, new: New<'_>) -> Result<(), StoreError> {
+    sqlx::query!(
+        "INSERT INTO decisions (id, connection_id, verb, actor_kind, actor, reason, inputs, decided_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        new.id as _,
+        new.connection as _,
+        new.verb.as_str(),
+        new.actor.kind.as_str(),
+        new.actor.name,
+        new.reason,
+        new.inputs,
+        new.at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

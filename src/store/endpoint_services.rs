@@ -1,0 +1,332 @@
+//! Registered endpoint services.
+
+use chrono::{DateTime, Utc};
+use privatelink::{EndpointService, ServiceId};
+use serde_json::Value;
+
+use super::{PgConnection, StoreError};
+use crate::domain::endpoint_service::{
+    Checks, ObservedService, Origin, RegisteredService, ServiceSync,
+};
+use crate::domain::ids::{AccountRegionId, EndpointServiceId};
+use crate::domain::readiness::Check;
+use crate::domain::sync::SyncState;
+
+const TABLE: &str = "endpoint_services";
+
+struct Row {
+    id: EndpointServiceId,
+    account_region_id: AccountRegionId,
+    account_id: String,
+    region: String,
+    name: String,
+    origin: String,
+    acceptance_required: bool,
+    load_balancer_arns: Vec<String>,
+    allowed_principals: Vec<String>,
+    aws_service_id: Option<String>,
+    service_name: Option<String>,
+    observed: Option<Value>,
+    observed_at: Option<DateTime<Utc>>,
+    checks: Option<Value>,
+    checked_at: Option<DateTime<Utc>>,
+    sync_state: String,
+    sync_due_at: DateTime<Utc>,
+    sync_attempts: i32,
+    sync_code: Option<String>,
+    sync_message: Option<String>,
+    created_at: DateTime<Utc>,
+    created_by: String,
+}
+
+impl TryFrom<Row> for RegisteredService {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        fn broken(id: EndpointServiceId) -> impl Fn(String) -> StoreError {
+            move |what| StoreError::inconsistent(TABLE, id, what)
+        }
+        let broken = broken(row.id);
+        let observed = row
+            .observed
+            .zip(row.observed_at)
+            .map(|(value, at)| {
+                let service: EndpointService =
+                    serde_json::from_value(value).map_err(|e| broken(format!("observed: {e}")))?;
+                Ok::<_, StoreError>(ObservedService { service, at })
+            })
+            .transpose()?;
+        let checks = row
+            .checks
+            .zip(row.checked_at)
+            .map(|(value, at)| {
+                let all: Vec<Check> =
+                    serde_json::from_value(value).map_err(|e| broken(format!("checks: {e}")))?;
+                Ok::<_, StoreError>(Checks { all, at })
+            })
+            .transpose()?;
+        Ok(Self {
+            id: row.id,
+            account_region_id: row.account_region_id,
+            account: row.account_id.parse().map_err(|e| broken(format!("{e}")))?,
+            region: row.region.parse().map_err(|e| broken(format!("{e}")))?,
+            name: row.name,
+            origin: row.origin.parse::<Origin>().map_err(&broken)?,
+            acceptance_required: row.acceptance_required,
+            load_balancer_arns: row
+                .load_balancer_arns
+                .iter()
+                .map(|arn| arn.parse().map_err(|e| broken(format!("{e}"))))
+                .collect::<Result<_, _>>()?,
+            allowed_principals: row.allowed_principals,
+            aws_service_id: row
+                .aws_service_id
+                .map(|id| id.parse().map_err(|e| broken(format!("{e}"))))
+                .transpose()?,
+            service_name: row.service_name,
+            observed,
+            checks,
+            sync: ServiceSync {
+                state: row.sync_state.parse::<SyncState>().map_err(&broken)?,
+                due_at: row.sync_due_at,
+                attempts: row.sync_attempts,
+                code: row.sync_code,
+                message: row.sync_message,
+            },
+            created_at: row.created_at,
+            created_by: row.created_by,
+        })
+    }
+}
+
+/// Adds a service, due for its first sync at once; `Duplicate` on `endpoint_services_aws_service_id_unique`.
+pub async fn insert(
+    conn: &mut PgConnection,
+    service: &RegisteredService,
+) -> Result<(), StoreError> {
+    let arns: Vec<String> = service
+        .load_balancer_arns
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    sqlx::query!(
+        "INSERT INTO endpoint_services (id, account_region_id, name, origin, acceptance_required, load_balancer_arns,
+                                        allowed_principals, aws_service_id, sync_state, sync_due_at, created_at, created_by)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'due', $9, $10, $11)",
+        service.id as _,
+        service.account_region_id as _,
+        service.name,
+        service.origin.as_str(),
+        service.acceptance_required,
+        &arns,
+        &service.allowed_principals,
+        service.aws_service_id.as_ref().map(ServiceId::as_str),
+        service.sync.due_at,
+        service.created_at,
+        service.created_by,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// One by id.
+pub async fn by_id(
+    conn: &mut PgConnection,
+    id: EndpointServiceId,
+) -> Result<Option<RegisteredService>, StoreError> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"SELECT s.id AS "id: EndpointServiceId", s.account_region_id AS "account_region_id: AccountRegionId",
+                  a.account_id, a.region, s.name, s.origin, s.acceptance_required, s.load_balancer_arns,
+                  s.allowed_principals, s.aws_service_id, s.service_name, s.observed, s.observed_at, s.checks,
+                  s.checked_at, s.sync_state, s.sync_due_at, s.sync_attempts, s.sync_code, s.sync_message,
+                  s.created_at, s.created_by
+             FROM endpoint_services s JOIN account_regions a ON a.id = s.account_region_id
+            WHERE s.id = $1"#,
+        id as _,
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(RegisteredService::try_from).transpose()
+}
+
+/// Which services to list. Absent filters let everything through.
+#[derive(Debug, Default)]
+pub struct Filter<'a> {
+    /// Only this AccountRegion's.
+    pub account_region: Option<AccountRegionId>,
+    /// Only the one with this AWS id.
+    pub aws_service_id: Option<&'a ServiceId>,
+    /// Only those whose sync is in this state.
+    pub sync_state: Option<SyncState>,
+}
+
+/// A page, newest first, starting after `before`.
+pub async fn page(
+    conn: &mut PgConnection,
+    filter: &Filter<'_>,
+    before: Option<EndpointServiceId>,
+    limit: i64,
+) -> Result<Vec<RegisteredService>, StoreError> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"SELECT s.id AS "id: EndpointServiceId", s.account_region_id AS "account_region_id: AccountRegionId",
+                  a.account_id, a.region, s.name, s.origin, s.acceptance_required, s.load_balancer_arns,
+                  s.allowed_principals, s.aws_service_id, s.service_name, s.observed, s.observed_at, s.checks,
+                  s.checked_at, s.sync_state, s.sync_due_at, s.sync_attempts, s.sync_code, s.sync_message,
+                  s.created_at, s.created_by
+             FROM endpoint_services s JOIN account_regions a ON a.id = s.account_region_id
+            WHERE ($1::uuid IS NULL OR s.id < $1)
+              AND ($2::uuid IS NULL OR s.account_region_id = $2)
+              AND ($3::text IS NULL OR s.aws_service_id = $3)
+              AND ($4::text IS NULL OR s.sync_state = $4)
+            ORDER BY s.id DESC
+            LIMIT $5"#,
+        before.map(EndpointServiceId::uuid),
+        filter.account_region.map(AccountRegionId::uuid),
+        filter.aws_service_id.map(ServiceId::as_str),
+        filter.sync_state.map(SyncState::as_str),
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(RegisteredService::try_from).collect()
+}
+
+/// What the worker has to look at now: out of step, or not looked at for a while.
+pub async fn due(
+    conn: &mut PgConnection,
+    account_region: AccountRegionId,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<RegisteredService>, StoreError> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"SELECT s.id AS "id: EndpointServiceId", s.account_region_id AS "account_region_id: AccountRegionId",
+                  a.account_id, a.region, s.name, s.origin, s.acceptance_required, s.load_balancer_arns,
+                  s.allowed_principals, s.aws_service_id, s.service_name, s.observed, s.observed_at, s.checks,
+                  s.checked_at, s.sync_state, s.sync_due_at, s.sync_attempts, s.sync_code, s.sync_message,
+                  s.created_at, s.created_by
+             FROM endpoint_services s JOIN account_regions a ON a.id = s.account_region_id
+            WHERE s.account_region_id = $1 AND s.sync_state <> 'stalled' AND s.sync_due_at <= $2
+            -- New registrations before refreshes: somebody may be waiting.
+            ORDER BY s.sync_state, s.sync_due_at
+            LIMIT $3"#,
+        account_region as _,
+        now,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(RegisteredService::try_from).collect()
+}
+
+/// When the next service of an AccountRegion is due.
+pub async fn next_due(
+    conn: &mut PgConnection,
+    account_region: AccountRegionId,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let at = sqlx::query_scalar!(
+        "SELECT min(sync_due_at) FROM endpoint_services WHERE account_region_id = $1 AND sync_state <> 'stalled'",
+        account_region as _,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(at)
+}
+
+/// Records what AWS said about a service. An adopted service takes its desired values from the first read. `Duplicate` on
+/// `endpoint_services_aws_service_id_unique` when another row already is this AWS service. The caller holds the lease.
+pub async fn record_observed(
+    conn: &mut PgConnection,
+    id: EndpointServiceId,
+    service: &EndpointService,
+    at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let observed =
+        serde_json::to_value(service).map_err(|e| StoreError::inconsistent(TABLE, id, e))?;
+    let arns: Vec<String> = service
+        .network_load_balancer_arns
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    sqlx::query!(
+        "UPDATE endpoint_services
+            SET acceptance_required = CASE WHEN origin = 'adopted' AND observed IS NULL THEN $6 ELSE acceptance_required END,
+                load_balancer_arns  = CASE WHEN origin = 'adopted' AND observed IS NULL THEN $7 ELSE load_balancer_arns END,
+                aws_service_id = $2, service_name = $3, observed_state = $4, observed = $5, observed_at = $8
+          WHERE id = $1 AND (observed_at IS NULL OR observed_at <= $8)",
+        id as _,
+        service.service_id.as_str(),
+        service.service_name,
+        service.state.as_str(),
+        observed,
+        service.acceptance_required,
+        &arns,
+        at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Records the outcome of the readiness checks. The caller holds the lease.
+pub async fn record_checks(
+    conn: &mut PgConnection,
+    id: EndpointServiceId,
+    checks: &[Check],
+    at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let checks =
+        serde_json::to_value(checks).map_err(|e| StoreError::inconsistent(TABLE, id, e))?;
+    sqlx::query!(
+        "UPDATE endpoint_services SET checks = $2, checked_at = $3 WHERE id = $1",
+        id as _,
+        checks,
+        at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Records how far AWS is told. The caller holds the lease.
+pub async fn record_sync(
+    conn: &mut PgConnection,
+    id: EndpointServiceId,
+    sync: &ServiceSync,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE endpoint_services
+            SET sync_state = $2, sync_due_at = $3, sync_attempts = $4, sync_code = $5, sync_message = $6
+          WHERE id = $1",
+        id as _,
+        sync.state.as_str(),
+        sync.due_at,
+        sync.attempts,
+        sync.code,
+        sync.message,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Makes a stalled service due again. Answers whether it was stalled.
+pub async fn retry(
+    conn: &mut PgConnection,
+    id: EndpointServiceId,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query!(
+        "UPDATE endpoint_services
+            SET sync_state = 'due', sync_due_at = $2, sync_attempts = 0, sync_code = NULL, sync_message = NULL
+          WHERE id = $1 AND sync_state = 'stalled'",
+        id as _,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}

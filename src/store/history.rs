@@ -1,0 +1,97 @@
+//! The history of one connection, put together from what each writer recorded.
+
+use super::{PgConnection, StoreError};
+use crate::domain::history::{HistoryEntry, HistoryEvent};
+use crate::domain::ids::{ConnectionId, DecisionId};
+
+/// The most entries of one kind that a history shows, newest kept. A connection that flaps for years must not fill a response.
+pub const MOST_OF_A_KIND: i64 = 200;
+
+/// Everything that happened to a connection, oldest first.
+pub async fn of_connection(
+    conn: &mut PgConnection,
+    id: ConnectionId,
+) -> Result<Vec<HistoryEntry>, StoreError> {
+    let broken = |what: String| StoreError::inconsistent("connections", id, what);
+    let mut all = Vec::new();
+
+    let rows = sqlx::query!(
+        "SELECT at, from_state, to_state FROM observations WHERE connection_id = $1 ORDER BY at DESC LIMIT $2",
+        id as _,
+        MOST_OF_A_KIND,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    all.extend(rows.into_iter().map(|row| HistoryEntry {
+        at: row.at,
+        event: HistoryEvent::Observed {
+            from: row.from_state,
+            to: row.to_state,
+        },
+    }));
+
+    let rows = sqlx::query!(
+        r#"SELECT id AS "id: DecisionId", decided_at, verb, actor_kind, actor, reason
+             FROM decisions WHERE connection_id = $1 ORDER BY id DESC LIMIT $2"#,
+        id as _,
+        MOST_OF_A_KIND,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    for row in rows {
+        all.push(HistoryEntry {
+            at: row.decided_at,
+            event: HistoryEvent::Decided {
+                decision_id: row.id,
+                verb: row.verb.parse().map_err(broken)?,
+                actor_kind: row.actor_kind.parse().map_err(broken)?,
+                actor: row.actor,
+                reason: row.reason,
+            },
+        });
+    }
+
+    let rows = sqlx::query!(
+        r#"SELECT at, decision_id AS "decision_id: DecisionId", act, outcome, aws_code, message
+             FROM sync_attempts WHERE connection_id = $1 ORDER BY at DESC LIMIT $2"#,
+        id as _,
+        MOST_OF_A_KIND,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    for row in rows {
+        all.push(HistoryEntry {
+            at: row.at,
+            event: HistoryEvent::Called {
+                act: row.act.parse().map_err(broken)?,
+                decision_id: row.decision_id,
+                outcome: row.outcome,
+                aws_code: row.aws_code,
+                message: row.message,
+            },
+        });
+    }
+
+    let rows = sqlx::query!(
+        "SELECT detected_at, kind, review_state, observed_state, resolved_at
+           FROM drifts WHERE connection_id = $1 ORDER BY id DESC LIMIT $2",
+        id as _,
+        MOST_OF_A_KIND,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    for row in rows {
+        all.push(HistoryEntry {
+            at: row.detected_at,
+            event: HistoryEvent::Drifted {
+                kind: row.kind.parse().map_err(broken)?,
+                review: row.review_state.parse().map_err(broken)?,
+                observed: row.observed_state,
+                resolved_at: row.resolved_at,
+            },
+        });
+    }
+
+    all.sort_by_key(|entry| entry.at);
+    Ok(all)
+}

@@ -1,0 +1,59 @@
+//! All SQL. Functions take `&mut PgConnection`, so that the caller decides where a transaction begins and ends.
+//!
+//! Naming: the noun comes from the module (`connections::by_id`). Locks are taken in this order: AccountRegion (lease), endpoint
+//! service, connections by (service, endpoint). SQL's own `now()` is used for leases only, where the replicas' clocks must not matter;
+//! everything else gets its time as a parameter. Nothing here calls AWS, and no transaction may be open while somebody does.
+
+pub mod account_regions;
+pub mod audit;
+pub mod connection_list;
+pub mod connections;
+pub mod decisions;
+pub mod endpoint_services;
+pub mod error;
+pub mod history;
+pub mod leases;
+pub mod observed;
+pub mod partitions;
+pub mod sync_queue;
+
+use std::str::FromStr;
+use std::time::Duration;
+
+pub use error::StoreError;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+pub use sqlx::{PgConnection, PgPool};
+
+/// The tables that grow for ever, partitioned by month.
+pub const PARTITIONED: [&str; 3] = ["observations", "sync_attempts", "audit_entries"];
+
+/// Opens a pool. Connections are made lazily, so that a database that is down shows in `/readyz` and not as a crash at start.
+pub fn pool(url: &str, max_connections: u32) -> Result<PgPool, StoreError> {
+    let options = PgConnectOptions::from_str(url)?
+        .application_name("portcullis")
+        // A statement that runs longer than this is stuck or a mistake.
+        .options([
+            ("statement_timeout", "15s"),
+            ("lock_timeout", "5s"),
+            ("idle_in_transaction_session_timeout", "30s"),
+        ]);
+    Ok(PgPoolOptions::new()
+        .max_connections(max_connections)
+        .acquire_timeout(Duration::from_secs(5))
+        // A ping for every checkout costs a round trip; a broken connection shows at first use anyway.
+        .test_before_acquire(false)
+        .connect_lazy_with(options))
+}
+
+/// Brings the schema up to date. Safe to run from several replicas at once.
+pub async fn migrate(pool: &PgPool) -> Result<(), sqlx::migrate::MigrateError> {
+    sqlx::migrate!().run(pool).await
+}
+
+/// Whether the database answers and has a schema.
+pub async fn ping(conn: &mut PgConnection) -> Result<(), StoreError> {
+    sqlx::query_scalar!("SELECT count(*) FROM account_regions WHERE false")
+        .fetch_one(conn)
+        .await?;
+    Ok(())
+}

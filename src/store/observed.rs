@@ -1,0 +1,489 @@
+//! Recording what AWS showed: the one idempotent upsert that every observer ends in.
+//!
+//! A page that shows nothing new writes nothing, not even a timestamp: a fleet at rest costs reads only. A row is overwritten only by
+//! a read that began later than the one it shows.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Duration, Utc};
+use privatelink::Connection as Seen;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{PgConnection, StoreError, audit};
+use crate::domain::account_region::Lease;
+use crate::domain::actor::Actor;
+use crate::domain::drift::{Change, DriftKind, detect};
+use crate::domain::ids::{AccountRegionId, ConnectionId, EndpointServiceId, uuid_at};
+use crate::domain::observe::{SyncChange, sync_change};
+use crate::domain::review::ReviewState;
+use crate::domain::sync::SyncState;
+
+/// What a page of observations changed.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Recorded {
+    /// Rows of the page that are connections of registered services.
+    pub known: usize,
+    /// Connections seen for the first time.
+    pub new: usize,
+    /// Connections whose state or details changed.
+    pub changed: usize,
+    /// Disagreements that no decision explains.
+    pub drifted: usize,
+}
+
+impl std::ops::AddAssign for Recorded {
+    fn add_assign(&mut self, other: Self) {
+        self.known += other.known;
+        self.new += other.new;
+        self.changed += other.changed;
+        self.drifted += other.drifted;
+    }
+}
+
+/// One row of the page that differs from what is stored.
+struct Difference {
+    service: EndpointServiceId,
+    acceptance_required: bool,
+    registered_at: DateTime<Utc>,
+    was: Option<String>,
+    seen: usize,
+}
+
+/// A row after the upsert.
+struct Written {
+    id: ConnectionId,
+    endpoint_service_id: EndpointServiceId,
+    endpoint_id: String,
+    review_state: String,
+    sync_state: String,
+}
+
+/// Records a page of connections whose read began at `at`, in the caller's transaction, which holds the lease. `patience` is how long a
+/// connection that has to be watched again may take.
+pub async fn record(
+    conn: &mut PgConnection,
+    lease: &Lease,
+    page: &[Seen],
+    at: DateTime<Utc>,
+    patience: Duration,
+) -> Result<Recorded, StoreError> {
+    let (known, differences) = compare(conn, lease.account_region, page).await?;
+    let mut recorded = Recorded {
+        known,
+        ..Recorded::default()
+    };
+    if differences.is_empty() {
+        return Ok(recorded);
+    }
+    let written = upsert(conn, lease.account_region, page, &differences, at).await?;
+
+    let by_key: HashMap<(EndpointServiceId, &str), (&Difference, &Seen)> = differences
+        .iter()
+        .filter_map(|d| Some((d, page.get(d.seen)?)))
+        .map(|(d, seen)| ((d.service, seen.endpoint_id.as_str()), (d, seen)))
+        .collect();
+    let mut observations = Batch::default();
+    let mut syncs = SyncBatch::default();
+    let mut agreed = Vec::new();
+    for row in written {
+        let key = (row.endpoint_service_id, row.endpoint_id.as_str());
+        let Some((difference, seen)) = by_key.get(&key).copied() else {
+            continue;
+        };
+        if difference.was.is_none() {
+            recorded.new += 1;
+        } else {
+            recorded.changed += 1;
+        }
+        if difference.was.as_deref() == Some(seen.state.as_str()) {
+            continue; // Only details changed, such as a DNS name.
+        }
+        observations.push(row.id, difference.was.clone(), seen.state.as_str(), at);
+
+        let broken = |what: String| StoreError::inconsistent("connections", row.id, what);
+        let review: ReviewState = row.review_state.parse().map_err(broken)?;
+        let sync: SyncState = row.sync_state.parse().map_err(broken)?;
+        let drift = detect(Change {
+            review,
+            sync,
+            first_sight: difference.was.is_none(),
+            adopting: seen
+                .created_at
+                .is_some_and(|made| made <= difference.registered_at),
+            acceptance_required: difference.acceptance_required,
+            observed: &seen.state,
+        });
+        if let Some(kind) = drift {
+            recorded.drifted += usize::from(
+                record_drift(conn, row.id, kind, review, seen.state.as_str(), at).await?,
+            );
+        } else {
+            agreed.push(row.id);
+        }
+        syncs.push(row.id, sync_change(review, sync, &seen.state, drift));
+    }
+    resolve_drifts(conn, &agreed, at).await?;
+    observations.insert(conn).await?;
+    syncs.apply(conn, at, patience).await?;
+    Ok(recorded)
+}
+
+/// Finds which rows of the page are new or differ, and how many are ours at all.
+async fn compare(
+    conn: &mut PgConnection,
+    account_region: AccountRegionId,
+    page: &[Seen],
+) -> Result<(usize, Vec<Difference>), StoreError> {
+    let columns = Columns::of(page.iter());
+    let rows = sqlx::query!(
+        r#"
+        SELECT u.position AS "position!", s.id AS "service: EndpointServiceId", s.acceptance_required, s.created_at,
+               c.observed_state AS "was?",
+               (c.id IS NULL OR (c.observed_state, c.aws_connection_id, c.endpoint_region, c.ip_address_type, c.dns_entries)
+                    IS DISTINCT FROM (u.state, u.aws_connection_id, u.endpoint_region, u.ip_address_type, u.dns_entries))
+                   AS "differs!"
+          FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::jsonb[])
+               WITH ORDINALITY AS u (aws_service_id, endpoint_id, state, aws_connection_id, endpoint_region,
+                                     ip_address_type, dns_entries, position)
+          JOIN endpoint_services s ON s.account_region_id = $1 AND s.aws_service_id = u.aws_service_id
+          LEFT JOIN connections c ON c.endpoint_service_id = s.id AND c.endpoint_id = u.endpoint_id
+        "#,
+        account_region as _,
+        &columns.service,
+        &columns.endpoint,
+        &columns.state,
+        &columns.connection as _,
+        &columns.region as _,
+        &columns.ip as _,
+        &columns.dns,
+    )
+    .fetch_all(conn)
+    .await?;
+    let known = rows.len();
+    let differences = rows
+        .into_iter()
+        .filter(|row| row.differs)
+        .filter_map(|row| {
+            Some(Difference {
+                service: row.service,
+                acceptance_required: row.acceptance_required,
+                registered_at: row.created_at,
+                was: row.was,
+                seen: usize::try_from(row.position).ok()?.checked_sub(1)?,
+            })
+        })
+        .collect();
+    Ok((known, differences))
+}
+
+async fn upsert(
+    conn: &mut PgConnection,
+    account_region: AccountRegionId,
+    page: &[Seen],
+    differences: &[Difference],
+    at: DateTime<Utc>,
+) -> Result<Vec<Written>, StoreError> {
+    let rows: Vec<(&Difference, &Seen)> = differences
+        .iter()
+        .filter_map(|d| Some((d, page.get(d.seen)?)))
+        .collect();
+    let columns = Columns::of(rows.iter().map(|(_, seen)| *seen));
+    let ids: Vec<Uuid> = rows.iter().map(|_| ConnectionId::new(at).uuid()).collect();
+    let services: Vec<Uuid> = rows.iter().map(|(d, _)| d.service.uuid()).collect();
+    let owners: Vec<String> = rows.iter().map(|(_, s)| s.owner.to_string()).collect();
+    let created: Vec<Option<DateTime<Utc>>> = rows.iter().map(|(_, s)| s.created_at).collect();
+    let written = sqlx::query_as!(
+        Written,
+        r#"
+        INSERT INTO connections AS c
+               (id, endpoint_service_id, account_region_id, endpoint_id, owner_account, observed_state, observed_at,
+                aws_created_at, aws_connection_id, endpoint_region, ip_address_type, dns_entries, first_seen_at)
+        SELECT u.id, u.service, $1, u.endpoint_id, u.owner, u.state, $2,
+               u.created, u.aws_connection_id, u.endpoint_region, u.ip_address_type, u.dns_entries, $2
+          FROM unnest($3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::text[],
+                      $10::text[], $11::text[], $12::jsonb[])
+               AS u (id, service, endpoint_id, owner, state, created, aws_connection_id, endpoint_region,
+                     ip_address_type, dns_entries)
+         -- One order for everybody who locks several connections.
+         ORDER BY u.service, u.endpoint_id
+        ON CONFLICT ON CONSTRAINT connections_endpoint_unique DO UPDATE
+           SET observed_state = EXCLUDED.observed_state,
+               observed_at = EXCLUDED.observed_at,
+               aws_connection_id = EXCLUDED.aws_connection_id,
+               endpoint_region = EXCLUDED.endpoint_region,
+               ip_address_type = EXCLUDED.ip_address_type,
+               dns_entries = EXCLUDED.dns_entries
+         WHERE c.observed_at <= EXCLUDED.observed_at
+        RETURNING c.id AS "id: ConnectionId", c.endpoint_service_id AS "endpoint_service_id: EndpointServiceId",
+                  c.endpoint_id, c.review_state, c.sync_state
+        "#,
+        account_region as _,
+        at,
+        &ids,
+        &services,
+        &columns.endpoint,
+        &owners,
+        &columns.state,
+        &created as _,
+        &columns.connection as _,
+        &columns.region as _,
+        &columns.ip as _,
+        &columns.dns,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(written)
+}
+
+/// The page turned into arrays, one a column, as `unnest` wants them.
+#[derive(Default)]
+struct Columns {
+    service: Vec<String>,
+    endpoint: Vec<String>,
+    state: Vec<String>,
+    connection: Vec<Option<String>>,
+    region: Vec<Option<String>>,
+    ip: Vec<Option<String>>,
+    dns: Vec<Value>,
+}
+
+impl Columns {
+    fn of<'a>(page: impl Iterator<Item = &'a Seen>) -> Self {
+        let mut columns = Self::default();
+        for seen in page {
+            columns.service.push(seen.service_id.to_string());
+            columns.endpoint.push(seen.endpoint_id.to_string());
+            columns.state.push(seen.state.as_str().to_owned());
+            columns.connection.push(seen.connection_id.clone());
+            columns
+                .region
+                .push(seen.endpoint_region.as_ref().map(ToString::to_string));
+            columns.ip.push(seen.ip_address_type.clone());
+            columns.dns.push(
+                serde_json::to_value(&seen.dns_entries).unwrap_or_else(|_| Value::Array(vec![])),
+            );
+        }
+        columns
+    }
+}
+
+/// Records a drift unless one of its kind is open; answers whether it is new.
+async fn record_drift(
+    conn: &mut PgConnection,
+    id: ConnectionId,
+    kind: DriftKind,
+    review: ReviewState,
+    observed: &str,
+    at: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query!(
+        "INSERT INTO drifts (id, connection_id, kind, review_state, observed_state, detected_at)
+         VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (connection_id, kind) WHERE resolved_at IS NULL DO NOTHING",
+        uuid_at(at),
+        id as _,
+        kind.as_str(),
+        review.as_str(),
+        observed,
+        at,
+    )
+    .execute(&mut *conn)
+    .await?;
+    let new = done.rows_affected() == 1;
+    if new {
+        let entry = audit::Entry {
+            at,
+            actor: &Actor::aws(),
+            action: "connection.drifted",
+            subject: audit::Subject::Connection(id),
+            before: Some(serde_json::json!({ "review": review })),
+            after: Some(serde_json::json!({ "observed": observed, "drift": kind })),
+            reason: None,
+            decision: None,
+        };
+        audit::record(conn, entry).await?;
+    }
+    Ok(new)
+}
+
+/// Closes every open drift of these connections: AWS and the review agree again, or somebody decided.
+pub async fn resolve_drifts(
+    conn: &mut PgConnection,
+    ids: &[ConnectionId],
+    at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    sqlx::query!(
+        "UPDATE drifts SET resolved_at = $2 WHERE connection_id = ANY($1) AND resolved_at IS NULL",
+        &ids,
+        at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Observations of one page, written in one statement.
+#[derive(Default)]
+struct Batch {
+    ids: Vec<Uuid>,
+    connections: Vec<Uuid>,
+    from: Vec<Option<String>>,
+    to: Vec<String>,
+    at: Option<DateTime<Utc>>,
+}
+
+impl Batch {
+    fn push(&mut self, id: ConnectionId, from: Option<String>, to: &str, at: DateTime<Utc>) {
+        self.ids.push(uuid_at(at));
+        self.connections.push(id.uuid());
+        self.from.push(from);
+        self.to.push(to.to_owned());
+        self.at = Some(at);
+    }
+
+    async fn insert(self, conn: &mut PgConnection) -> Result<(), StoreError> {
+        let Some(at) = self.at else { return Ok(()) };
+        sqlx::query!(
+            "INSERT INTO observations (id, at, connection_id, from_state, to_state)
+             SELECT u.id, $1, u.connection, u.was, u.is_now
+               FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[]) AS u (id, connection, was, is_now)",
+            at,
+            &self.ids,
+            &self.connections,
+            &self.from as _,
+            &self.to,
+        )
+        .execute(conn)
+        .await?;
+        Ok(())
+    }
+}
+
+/// Changes of sync state of one page, written in one statement.
+#[derive(Default)]
+struct SyncBatch {
+    ids: Vec<Uuid>,
+    states: Vec<String>,
+    codes: Vec<Option<String>>,
+}
+
+impl SyncBatch {
+    fn push(&mut self, id: ConnectionId, change: SyncChange) {
+        let (state, code) = match change {
+            SyncChange::Keep => return,
+            SyncChange::Settle => (SyncState::Idle, None),
+            SyncChange::Look => (SyncState::Confirming, None),
+            SyncChange::Stall(code) => (SyncState::Stalled, Some(code.to_owned())),
+        };
+        self.ids.push(id.uuid());
+        self.states.push(state.as_str().to_owned());
+        self.codes.push(code);
+    }
+
+    async fn apply(
+        self,
+        conn: &mut PgConnection,
+        at: DateTime<Utc>,
+        patience: Duration,
+    ) -> Result<(), StoreError> {
+        if self.ids.is_empty() {
+            return Ok(());
+        }
+        sqlx::query!(
+            "UPDATE connections AS c
+                SET sync_state = u.state,
+                    sync_due_at = CASE WHEN u.state = 'confirming' THEN $4::timestamptz END,
+                    sync_deadline_at = CASE WHEN u.state = 'confirming' THEN $5::timestamptz END,
+                    sync_code = u.code,
+                    sync_message = NULL
+               FROM unnest($1::uuid[], $2::text[], $3::text[]) AS u (id, state, code)
+              WHERE c.id = u.id",
+            &self.ids,
+            &self.states,
+            &self.codes as _,
+            at,
+            at + patience,
+        )
+        .execute(conn)
+        .await?;
+        Ok(())
+    }
+}
+
+/// A live connection, for finding what a complete listing did not show.
+#[derive(Debug, Clone)]
+pub struct Live {
+    /// Our id.
+    pub id: ConnectionId,
+    /// The service, by AWS's id.
+    pub aws_service_id: String,
+    /// The endpoint, by AWS's id.
+    pub endpoint_id: String,
+}
+
+/// Connections of an AccountRegion that are not deleted and were last written before `before`, in id order after `after`.
+pub async fn live_page(
+    conn: &mut PgConnection,
+    account_region: AccountRegionId,
+    before: DateTime<Utc>,
+    after: Option<ConnectionId>,
+    limit: i64,
+) -> Result<Vec<Live>, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT c.id AS "id: ConnectionId", s.aws_service_id AS "aws_service_id!", c.endpoint_id
+             FROM connections c JOIN endpoint_services s ON s.id = c.endpoint_service_id
+            WHERE c.account_region_id = $1 AND c.observed_state <> 'deleted' AND c.observed_at < $2
+              AND s.aws_service_id IS NOT NULL AND ($3::uuid IS NULL OR c.id > $3)
+            ORDER BY c.id
+            LIMIT $4"#,
+        account_region as _,
+        before,
+        after.map(ConnectionId::uuid),
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Live {
+            id: row.id,
+            aws_service_id: row.aws_service_id,
+            endpoint_id: row.endpoint_id,
+        })
+        .collect())
+}
+
+/// Marks connections as deleted that neither a complete listing nor a direct read showed. Their sync comes to rest: nothing is owed to an
+/// endpoint that is gone.
+pub async fn mark_deleted(
+    conn: &mut PgConnection,
+    ids: &[ConnectionId],
+    at: DateTime<Utc>,
+) -> Result<u64, StoreError> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    let rows = sqlx::query!(
+        r#"
+        UPDATE connections AS c
+           SET observed_state = 'deleted', observed_at = $2,
+               sync_state = 'idle', sync_due_at = NULL, sync_deadline_at = NULL, sync_code = NULL, sync_message = NULL
+          FROM (SELECT id, observed_state AS was FROM connections
+                 WHERE id = ANY($1) ORDER BY endpoint_service_id, endpoint_id FOR UPDATE) AS before
+         WHERE c.id = before.id AND c.observed_state <> 'deleted' AND c.observed_at < $2
+        RETURNING c.id AS "id: ConnectionId", before.was
+        "#,
+        &ids,
+        at,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut observations = Batch::default();
+    for row in &rows {
+        observations.push(row.id, Some(row.was.clone()), "deleted", at);
+    }
+    let gone: Vec<ConnectionId> = rows.iter().map(|row| row.id).collect();
+    resolve_drifts(conn, &gone, at).await?;
+    observations.insert(conn).await?;
+    Ok(rows.len() as u64)
+}

@@ -1,0 +1,192 @@
+//! The sync worker's queue, which is nothing but what is out of step.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::connections::Row;
+use super::{PgConnection, StoreError};
+use crate::domain::connection::Connection;
+use crate::domain::ids::{AccountRegionId, ConnectionId, DecisionId, EndpointServiceId, uuid_at};
+use crate::domain::sync::{Act, SyncState};
+
+/// What is due now, oldest first.
+pub async fn due(
+    conn: &mut PgConnection,
+    account_region: AccountRegionId,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<Connection>, StoreError> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"SELECT c.id AS "id: ConnectionId", c.endpoint_service_id AS "endpoint_service_id: EndpointServiceId",
+                  s.aws_service_id, c.account_region_id AS "account_region_id: AccountRegionId", c.endpoint_id,
+                  c.owner_account, c.observed_state, c.observed_at, c.aws_created_at, c.aws_connection_id,
+                  c.endpoint_region, c.ip_address_type, c.dns_entries, c.first_seen_at, c.review_state,
+                  c.decision_id AS "decision_id: DecisionId", c.sync_state, c.sync_due_at, c.sync_deadline_at,
+                  c.sync_attempts, c.sync_act, c.sync_act_at, c.sync_code, c.sync_message, c.version
+             FROM connections c JOIN endpoint_services s ON s.id = c.endpoint_service_id
+            WHERE c.account_region_id = $1 AND c.sync_state IN ('due', 'confirming') AND c.sync_due_at <= $2
+            ORDER BY c.sync_due_at, c.id
+            LIMIT $3"#,
+        account_region as _,
+        now,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Connection::try_from).collect()
+}
+
+/// The same connections again, as they are now: a decision may have come in while AWS was being read.
+pub async fn reload(
+    conn: &mut PgConnection,
+    ids: &[ConnectionId],
+) -> Result<Vec<Connection>, StoreError> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    let rows = sqlx::query_as!(
+        Row,
+        r#"SELECT c.id AS "id: ConnectionId", c.endpoint_service_id AS "endpoint_service_id: EndpointServiceId",
+                  s.aws_service_id, c.account_region_id AS "account_region_id: AccountRegionId", c.endpoint_id,
+                  c.owner_account, c.observed_state, c.observed_at, c.aws_created_at, c.aws_connection_id,
+                  c.endpoint_region, c.ip_address_type, c.dns_entries, c.first_seen_at, c.review_state,
+                  c.decision_id AS "decision_id: DecisionId", c.sync_state, c.sync_due_at, c.sync_deadline_at,
+                  c.sync_attempts, c.sync_act, c.sync_act_at, c.sync_code, c.sync_message, c.version
+             FROM connections c JOIN endpoint_services s ON s.id = c.endpoint_service_id
+            WHERE c.id = ANY($1)"#,
+        &ids,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Connection::try_from).collect()
+}
+
+/// When the next connection of an AccountRegion is due.
+pub async fn next_due(
+    conn: &mut PgConnection,
+    account_region: AccountRegionId,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let at = sqlx::query_scalar!(
+        "SELECT min(sync_due_at) FROM connections
+          WHERE account_region_id = $1 AND sync_state IN ('due', 'confirming')",
+        account_region as _,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(at)
+}
+
+/// Where the sync of one connection goes next.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// Which connection.
+    pub id: ConnectionId,
+    /// The decision that was acted on. If there is another by now, this settlement is void.
+    pub decision: Option<DecisionId>,
+    /// The new state; `due_at` goes with due and confirming.
+    pub state: SyncState,
+    /// When to look next.
+    pub due_at: Option<DateTime<Utc>>,
+    /// How many calls were made for this decision.
+    pub attempts: i32,
+    /// The last call that AWS recorded.
+    pub act: Option<(Act, DateTime<Utc>)>,
+    /// The last AWS error code.
+    pub code: Option<String>,
+    /// AWS's words.
+    pub message: Option<String>,
+}
+
+/// Records where the sync of many connections goes next, each only while its decision still stands. Answers how many stood.
+/// The caller holds the lease.
+pub async fn settle(conn: &mut PgConnection, all: &[Settlement]) -> Result<u64, StoreError> {
+    let ids: Vec<Uuid> = all.iter().map(|s| s.id.uuid()).collect();
+    let decisions: Vec<Option<Uuid>> = all
+        .iter()
+        .map(|s| s.decision.map(DecisionId::uuid))
+        .collect();
+    let states: Vec<&str> = all.iter().map(|s| s.state.as_str()).collect();
+    let due: Vec<Option<DateTime<Utc>>> = all.iter().map(|s| s.due_at).collect();
+    let attempts: Vec<i32> = all.iter().map(|s| s.attempts).collect();
+    let acts: Vec<Option<&str>> = all
+        .iter()
+        .map(|s| s.act.map(|(act, _)| act.as_str()))
+        .collect();
+    let act_times: Vec<Option<DateTime<Utc>>> =
+        all.iter().map(|s| s.act.map(|(_, at)| at)).collect();
+    let codes: Vec<Option<&str>> = all.iter().map(|s| s.code.as_deref()).collect();
+    let messages: Vec<Option<&str>> = all.iter().map(|s| s.message.as_deref()).collect();
+    let done = sqlx::query!(
+        "WITH locked AS (
+             SELECT id FROM connections WHERE id = ANY($1) ORDER BY endpoint_service_id, endpoint_id FOR UPDATE
+         )
+         UPDATE connections AS c
+            SET sync_state = u.state, sync_due_at = u.due_at, sync_attempts = u.attempts, sync_act = u.act,
+                sync_act_at = u.act_at, sync_code = u.code, sync_message = u.message
+           FROM locked
+           JOIN unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[], $5::int[], $6::text[], $7::timestamptz[],
+                       $8::text[], $9::text[])
+                AS u (id, decision, state, due_at, attempts, act, act_at, code, message) ON u.id = locked.id
+          WHERE c.id = u.id AND c.decision_id IS NOT DISTINCT FROM u.decision",
+        &ids,
+        &decisions as _,
+        &states as _,
+        &due as _,
+        &attempts,
+        &acts as _,
+        &act_times as _,
+        &codes as _,
+        &messages as _,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// One endpoint's part of a call to AWS.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// Which connection.
+    pub connection: ConnectionId,
+    /// The decision it carried out.
+    pub decision: DecisionId,
+    /// The call.
+    pub act: Act,
+    /// `recorded`, `refused`, or the kind of failure of the whole call.
+    pub outcome: &'static str,
+    /// The AWS error code.
+    pub code: Option<String>,
+    /// AWS's words.
+    pub message: Option<String>,
+}
+
+/// Records calls made, one row for each endpoint. The caller holds the lease.
+pub async fn record_attempts(
+    conn: &mut PgConnection,
+    all: &[Attempt],
+    at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let ids: Vec<Uuid> = all.iter().map(|_| uuid_at(at)).collect();
+    let connections: Vec<Uuid> = all.iter().map(|a| a.connection.uuid()).collect();
+    let decisions: Vec<Uuid> = all.iter().map(|a| a.decision.uuid()).collect();
+    let acts: Vec<&str> = all.iter().map(|a| a.act.as_str()).collect();
+    let outcomes: Vec<&str> = all.iter().map(|a| a.outcome).collect();
+    let codes: Vec<Option<&str>> = all.iter().map(|a| a.code.as_deref()).collect();
+    let messages: Vec<Option<&str>> = all.iter().map(|a| a.message.as_deref()).collect();
+    sqlx::query!(
+        "INSERT INTO sync_attempts (id, at, connection_id, decision_id, act, outcome, aws_code, message)
+         SELECT u.id, $1, u.connection, u.decision, u.act, u.outcome, u.code, u.message
+           FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[])
+                AS u (id, connection, decision, act, outcome, code, message)",
+        at,
+        &ids,
+        &connections,
+        &decisions,
+        &acts as _,
+        &outcomes as _,
+        &codes as _,
+        &messages as _,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

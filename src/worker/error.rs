@@ -1,0 +1,26 @@
+//! How a pass fails.
+
+use privatelink::GatewayError;
+
+use crate::store::StoreError;
+
+/// Why a pass ended early. What it had recorded until then stands; the next pass begins anew.
+#[derive(Debug, thiserror::Error)]
+pub enum PassError {
+    /// AWS.
+    #[error("a call to AWS failed")]
+    Gateway(#[from] GatewayError),
+    /// The database.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+    /// This replica's lease is about to run out, so it must not start a call.
+    #[error("the lease runs out before a call could end")]
+    LeaseExpiring,
+}
+
+impl PassError {
+    /// Whether another replica owns the AccountRegion now, so that this one must stop working in it.
+    pub fn lease_is_lost(&self) -> bool {
+        matches!(self, Self::Store(StoreError::LostLease))
+    }
+}

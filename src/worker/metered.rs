@@ -1,0 +1,229 @@
+//! A gateway that pays for each call from the AccountRegion's budget, counts it and logs how it ended.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use privatelink::{
+    AccountId, AllowedPrincipal, AvailabilityZone, Connection, ConnectionFilter, EndpointService,
+    EndpointServiceChange, GatewayError, ItemFailure, Listener, LoadBalancer, LoadBalancerArn,
+    NewEndpointService, Page, PageToken, PrivateLink, ServiceId, TargetGroup, TargetHealth,
+    VpcEndpointId,
+};
+
+use super::budget::{Bucket, Budget};
+use super::metrics::{CallLabels, WorkerMetrics};
+
+/// Wraps a gateway.
+pub struct Metered {
+    inner: Arc<dyn PrivateLink>,
+    budget: Budget,
+    metrics: WorkerMetrics,
+}
+
+impl Metered {
+    /// Wraps `inner` with buckets of its own.
+    pub fn new(inner: Arc<dyn PrivateLink>, budget: Budget, metrics: WorkerMetrics) -> Self {
+        Self {
+            inner,
+            budget,
+            metrics,
+        }
+    }
+
+    async fn call<T>(
+        &self,
+        action: &'static str,
+        bucket: Bucket,
+        call: impl Future<Output = Result<T, GatewayError>>,
+    ) -> Result<T, GatewayError> {
+        self.budget.take(bucket).await;
+        let result = call.await;
+        let outcome = result.as_ref().err().map_or("ok", GatewayError::kind);
+        self.metrics
+            .calls
+            .get_or_create(&CallLabels { action, outcome })
+            .inc();
+        match &result {
+            Ok(_) => tracing::debug!(aws.action = action, "called AWS"),
+            Err(error) => {
+                tracing::warn!(aws.action = action, aws.code = error.code(), %error, "a call to AWS failed");
+            }
+        }
+        result
+    }
+}
+
+#[async_trait]
+impl PrivateLink for Metered {
+    async fn create_endpoint_service(
+        &self,
+        new: &NewEndpointService,
+    ) -> Result<EndpointService, GatewayError> {
+        let call = self.inner.create_endpoint_service(new);
+        self.call(
+            "CreateVpcEndpointServiceConfiguration",
+            Bucket::ServiceMutation,
+            call,
+        )
+        .await
+    }
+
+    async fn modify_endpoint_service(
+        &self,
+        id: &ServiceId,
+        change: &EndpointServiceChange,
+    ) -> Result<(), GatewayError> {
+        let call = self.inner.modify_endpoint_service(id, change);
+        self.call(
+            "ModifyVpcEndpointServiceConfiguration",
+            Bucket::ServiceMutation,
+            call,
+        )
+        .await
+    }
+
+    async fn delete_endpoint_service(
+        &self,
+        id: &ServiceId,
+    ) -> Result<Option<ItemFailure>, GatewayError> {
+        let call = self.inner.delete_endpoint_service(id);
+        self.call(
+            "DeleteVpcEndpointServiceConfigurations",
+            Bucket::ServiceMutation,
+            call,
+        )
+        .await
+    }
+
+    async fn endpoint_service(&self, id: &ServiceId) -> Result<EndpointService, GatewayError> {
+        let call = self.inner.endpoint_service(id);
+        self.call(
+            "DescribeVpcEndpointServiceConfigurations",
+            Bucket::Read,
+            call,
+        )
+        .await
+    }
+
+    async fn endpoint_services(
+        &self,
+        from: Option<&PageToken>,
+    ) -> Result<Page<EndpointService>, GatewayError> {
+        let call = self.inner.endpoint_services(from);
+        self.call(
+            "DescribeVpcEndpointServiceConfigurations",
+            Bucket::Read,
+            call,
+        )
+        .await
+    }
+
+    async fn modify_principals(
+        &self,
+        id: &ServiceId,
+        add: &[String],
+        remove: &[String],
+    ) -> Result<(), GatewayError> {
+        let call = self.inner.modify_principals(id, add, remove);
+        self.call(
+            "ModifyVpcEndpointServicePermissions",
+            Bucket::Mutation,
+            call,
+        )
+        .await
+    }
+
+    async fn principals(
+        &self,
+        id: &ServiceId,
+        from: Option<&PageToken>,
+    ) -> Result<Page<AllowedPrincipal>, GatewayError> {
+        let call = self.inner.principals(id, from);
+        self.call("DescribeVpcEndpointServicePermissions", Bucket::Read, call)
+            .await
+    }
+
+    async fn connections(
+        &self,
+        filter: &ConnectionFilter,
+        from: Option<&PageToken>,
+    ) -> Result<Page<Connection>, GatewayError> {
+        let call = self.inner.connections(filter, from);
+        self.call("DescribeVpcEndpointConnections", Bucket::Read, call)
+            .await
+    }
+
+    async fn accept_connections(
+        &self,
+        id: &ServiceId,
+        endpoints: &[VpcEndpointId],
+    ) -> Result<Vec<ItemFailure>, GatewayError> {
+        let call = self.inner.accept_connections(id, endpoints);
+        self.call("AcceptVpcEndpointConnections", Bucket::Accept, call)
+            .await
+    }
+
+    async fn reject_connections(
+        &self,
+        id: &ServiceId,
+        endpoints: &[VpcEndpointId],
+    ) -> Result<Vec<ItemFailure>, GatewayError> {
+        let call = self.inner.reject_connections(id, endpoints);
+        self.call("RejectVpcEndpointConnections", Bucket::Reject, call)
+            .await
+    }
+
+    async fn load_balancer(&self, arn: &LoadBalancerArn) -> Result<LoadBalancer, GatewayError> {
+        // Two requests: the description and the attributes.
+        self.budget.take(Bucket::BalancerRead).await;
+        let call = self.inner.load_balancer(arn);
+        self.call("DescribeLoadBalancers", Bucket::BalancerRead, call)
+            .await
+    }
+
+    async fn listeners(&self, arn: &LoadBalancerArn) -> Result<Vec<Listener>, GatewayError> {
+        self.call(
+            "DescribeListeners",
+            Bucket::BalancerRead,
+            self.inner.listeners(arn),
+        )
+        .await
+    }
+
+    async fn target_groups(&self, arn: &LoadBalancerArn) -> Result<Vec<TargetGroup>, GatewayError> {
+        self.call(
+            "DescribeTargetGroups",
+            Bucket::BalancerRead,
+            self.inner.target_groups(arn),
+        )
+        .await
+    }
+
+    async fn target_health(
+        &self,
+        target_group_arn: &str,
+    ) -> Result<Vec<TargetHealth>, GatewayError> {
+        let call = self.inner.target_health(target_group_arn);
+        self.call("DescribeTargetHealth", Bucket::BalancerRead, call)
+            .await
+    }
+
+    async fn availability_zones(&self) -> Result<Vec<AvailabilityZone>, GatewayError> {
+        self.call(
+            "DescribeAvailabilityZones",
+            Bucket::Read,
+            self.inner.availability_zones(),
+        )
+        .await
+    }
+
+    async fn caller_account(&self) -> Result<AccountId, GatewayError> {
+        self.call(
+            "GetCallerIdentity",
+            Bucket::Read,
+            self.inner.caller_account(),
+        )
+        .await
+    }
+}

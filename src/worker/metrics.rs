@@ -1,0 +1,78 @@
+//! What the worker counts.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+/// A call to AWS by its action and how it ended.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct CallLabels {
+    /// The AWS action.
+    pub action: &'static str,
+    /// `ok`, or the kind of [`privatelink::GatewayError`].
+    pub outcome: &'static str,
+}
+
+/// A pass by its loop and how it ended.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct PassLabels {
+    /// The loop.
+    pub name: &'static str,
+    /// `ok` or `error`.
+    pub outcome: &'static str,
+}
+
+/// The worker's metrics. Clones count together.
+#[derive(Debug, Clone, Default)]
+pub struct WorkerMetrics {
+    /// Calls to AWS.
+    pub calls: Family<CallLabels, Counter>,
+    /// Passes.
+    pub passes: Family<PassLabels, Counter>,
+    /// AccountRegions that this replica serves.
+    pub leases: Gauge,
+    /// Connections seen for the first time.
+    pub connections_new: Counter,
+    /// Disagreements between AWS and the decisions.
+    pub drifts: Counter,
+    /// Connections that the worker gave up on.
+    pub stalled: Counter,
+}
+
+impl WorkerMetrics {
+    /// Makes the metrics visible on `/metrics`.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "portcullis_aws_calls",
+            "Calls to AWS by action and outcome",
+            self.calls.clone(),
+        );
+        registry.register(
+            "portcullis_worker_passes",
+            "Worker passes by loop and outcome",
+            self.passes.clone(),
+        );
+        registry.register(
+            "portcullis_worker_leases",
+            "AccountRegions this replica serves",
+            self.leases.clone(),
+        );
+        registry.register(
+            "portcullis_connections_new",
+            "Connections seen for the first time",
+            self.connections_new.clone(),
+        );
+        registry.register(
+            "portcullis_drifts",
+            "Disagreements between AWS and the decisions",
+            self.drifts.clone(),
+        );
+        registry.register(
+            "portcullis_connections_stalled",
+            "Connections whose sync the worker gave up on",
+            self.stalled.clone(),
+        );
+    }
+}

@@ -1,0 +1,30 @@
+//! The worker: brings AWS in step with what was decided, and records what AWS shows.
+//!
+//! Two rules hold everywhere here. *The worker takes no input*: each pass reads what should be and what is, and closes the gap; a nudge
+//! or a timer only says when. *No transaction is open across a call to AWS*: read, call, then write in a short transaction that begins
+//! by proving the lease ([`crate::store::leases::hold`]).
+//!
+//! The [`supervisor`] leases AccountRegions and runs three loops for each: [`observe`] lists all connections, [`sync_connections`] tells AWS the
+//! decisions and reads back, [`sync_services`] creates, reads and checks services. Each loop is a public `run_pass`, so that tests step
+//! it and never sleep.
+
+pub mod absent;
+pub mod budget;
+pub mod call;
+pub mod error;
+pub mod listing;
+pub mod metered;
+pub mod metrics;
+pub mod observe;
+pub mod place;
+pub mod probe;
+pub mod runner;
+pub mod settings;
+pub mod supervisor;
+pub mod sync_connections;
+pub mod sync_services;
+
+pub use error::PassError;
+pub use place::{Place, Shared};
+pub use settings::WorkerSettings;
+pub use supervisor::Worker;

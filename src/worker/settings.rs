@@ -1,0 +1,104 @@
+//! How patient, how eager and how careful the worker is.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use serde::Deserialize;
+
+/// The worker's settings. Every key has a default.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WorkerSettings {
+    /// How long a lease on an AccountRegion lasts unless renewed.
+    #[serde(with = "humantime_serde")]
+    pub lease_ttl: Duration,
+    /// How often leases are renewed and free ones claimed.
+    #[serde(with = "humantime_serde")]
+    pub lease_interval: Duration,
+    /// The most AccountRegions that one replica serves.
+    pub max_account_regions: usize,
+    /// How often all connections of an AccountRegion are listed.
+    #[serde(with = "humantime_serde")]
+    pub listing_interval: Duration,
+    /// How often a registered service is read and checked.
+    #[serde(with = "humantime_serde")]
+    pub service_interval: Duration,
+    /// How often the database is asked for work that another process caused.
+    #[serde(with = "humantime_serde")]
+    pub poll_interval: Duration,
+    /// The most connections that one call accepts or rejects. AWS documents no bound.
+    pub batch_size: usize,
+    /// The most connections that one pass takes up.
+    pub pass_size: i64,
+    /// How long a read may still show the state from before a call that AWS recorded.
+    #[serde(with = "humantime_serde")]
+    pub stale_read_grace: Duration,
+    /// How many calls are made for one decision before the connection stalls.
+    pub max_attempts: i32,
+    /// How long AWS may take to show a decision before the connection stalls.
+    #[serde(with = "humantime_serde")]
+    pub patience: Duration,
+    /// The delay before the first retry; doubles with each further one.
+    #[serde(with = "humantime_serde")]
+    pub retry_base: Duration,
+}
+
+impl Default for WorkerSettings {
+    fn default() -> Self {
+        Self {
+            lease_ttl: Duration::from_secs(12),
+            lease_interval: Duration::from_secs(2),
+            max_account_regions: 200,
+            listing_interval: Duration::from_secs(5),
+            service_interval: Duration::from_mins(5),
+            poll_interval: Duration::from_secs(1),
+            batch_size: 100,
+            pass_size: 2_000,
+            stale_read_grace: Duration::from_secs(10),
+            max_attempts: 5,
+            patience: Duration::from_mins(15),
+            retry_base: Duration::from_millis(500),
+        }
+    }
+}
+
+impl WorkerSettings {
+    /// What is wrong with the settings, all of it.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.lease_ttl < self.lease_interval * 3 {
+            problems.push(
+                "worker.lease_ttl must be at least three times worker.lease_interval".to_owned(),
+            );
+        }
+        if self.batch_size == 0 || self.batch_size > 1_000 {
+            problems.push("worker.batch_size must be 1 to 1000".to_owned());
+        }
+        if self.pass_size < 1 {
+            problems.push("worker.pass_size must be at least 1".to_owned());
+        }
+        if self.max_account_regions == 0 {
+            problems.push("worker.max_account_regions must be at least 1".to_owned());
+        }
+        if self.max_attempts < 1 {
+            problems.push("worker.max_attempts must be at least 1".to_owned());
+        }
+        for (name, value) in [
+            ("lease_interval", self.lease_interval),
+            ("listing_interval", self.listing_interval),
+            ("service_interval", self.service_interval),
+            ("poll_interval", self.poll_interval),
+            ("retry_base", self.retry_base),
+        ] {
+            if value < Duration::from_millis(10) {
+                problems.push(format!("worker.{name} must be at least 10 ms"));
+            }
+        }
+        problems
+    }
+}
+
+/// A duration as the database's and the clock's arithmetic want it.
+pub(super) fn delta(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
+}

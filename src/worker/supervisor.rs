@@ -1,0 +1,241 @@
+//! Leases AccountRegions for this replica and runs their loops.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use privatelink::Gateways;
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::budget::Budget;
+use super::metered::Metered;
+use super::{PassError, Place, Shared, observe, runner, sync_connections, sync_services};
+use crate::domain::account_region::Lease;
+use crate::domain::ids::{AccountRegionId, uuid_at};
+use crate::store::{StoreError, leases, partitions};
+
+/// One replica's worker.
+pub struct Worker {
+    shared: Shared,
+    gateways: Arc<dyn Gateways>,
+    holder: Uuid,
+    running: Mutex<HashMap<AccountRegionId, Running>>,
+}
+
+/// A leased AccountRegion with its loops.
+struct Running {
+    place: Arc<Place>,
+    stop: CancellationToken,
+    loops: JoinSet<()>,
+}
+
+impl Worker {
+    /// A worker that holds nothing yet.
+    pub fn new(shared: Shared, gateways: Arc<dyn Gateways>) -> Self {
+        let holder = uuid_at(shared.clock.now());
+        Self {
+            shared,
+            gateways,
+            holder,
+            running: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// Works until told to stop; then ends the loops and gives the leases back.
+    pub async fn run(&self, stop: CancellationToken) {
+        let mut partitions_at: Option<DateTime<Utc>> = None;
+        loop {
+            let pass = async {
+                self.ensure_partitions(&mut partitions_at).await?;
+                self.lease_pass(&stop).await
+            };
+            tokio::select! {
+                () = stop.cancelled() => break,
+                result = pass => {
+                    if let Err(error) = result {
+                        tracing::warn!(error = %runner::chain(&error), "could not renew leases");
+                        self.drop_expired().await;
+                    }
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep(self.shared.settings.lease_interval) => {}
+            }
+        }
+        self.shut_down().await;
+    }
+
+    /// Renews what is held, takes up what is free, and starts and stops loops accordingly.
+    async fn lease_pass(&self, stop: &CancellationToken) -> Result<(), PassError> {
+        let places = self.lease().await?;
+        let mut running = self.running.lock().await;
+        // A place whose loop ended by itself (a lost lease, a panic) is taken down whole and set up anew.
+        let mut ended: Vec<AccountRegionId> = Vec::new();
+        for (id, known) in running.iter_mut() {
+            let held = places.iter().any(|(lease, _)| *lease == known.place.lease);
+            if !held || known.loops.try_join_next().is_some() {
+                ended.push(*id);
+            }
+        }
+        for id in ended {
+            if let Some(mut old) = running.remove(&id) {
+                old.stop.cancel();
+                while old.loops.join_next().await.is_some() {}
+            }
+        }
+        for (lease, asked_at) in places {
+            if let Some(known) = running.get(&lease.account_region) {
+                known.place.renewed(asked_at);
+                continue;
+            }
+            let id = lease.account_region;
+            match self.place(lease, asked_at).await {
+                Ok(place) => {
+                    running.insert(id, start(Arc::new(place), stop.child_token()));
+                }
+                Err(error) => {
+                    tracing::warn!(account_region.id = %id, error = %runner::chain(&error), "cannot reach AWS");
+                }
+            }
+        }
+        self.shared
+            .metrics
+            .leases
+            .set(i64::try_from(running.len()).unwrap_or(i64::MAX));
+        Ok(())
+    }
+
+    /// Every lease that this replica holds after renewing and claiming, with the time the request was sent.
+    async fn lease(&self) -> Result<Vec<(Lease, Instant)>, PassError> {
+        let settings = &self.shared.settings;
+        let mut conn = self.shared.pool.acquire().await.map_err(StoreError::from)?;
+        let asked_at = Instant::now();
+        let mut held = leases::renew(&mut conn, self.holder, settings.lease_ttl).await?;
+        let free = settings.max_account_regions.saturating_sub(held.len());
+        let free = i64::try_from(free).unwrap_or(i64::MAX);
+        held.extend(leases::claim(&mut conn, self.holder, settings.lease_ttl, free).await?);
+        Ok(held.into_iter().map(|lease| (lease, asked_at)).collect())
+    }
+
+    async fn place(&self, lease: Lease, asked_at: Instant) -> Result<Place, PassError> {
+        let gateway = self.gateways.gateway(&lease.place).await?;
+        let gateway = Metered::new(gateway, Budget::aws_defaults(), self.shared.metrics.clone());
+        Ok(Place::new(
+            lease,
+            Arc::new(gateway),
+            self.shared.clone(),
+            asked_at,
+        ))
+    }
+
+    /// Leases everything that is free and answers the places, without starting loops: for tests that step the passes.
+    pub async fn lease_once(&self) -> Result<Vec<Place>, PassError> {
+        let mut places = Vec::new();
+        for (lease, asked_at) in self.lease().await? {
+            places.push(self.place(lease, asked_at).await?);
+        }
+        Ok(places)
+    }
+
+    /// Stops the loops whose lease has run out while the database was out of reach.
+    async fn drop_expired(&self) {
+        let mut running = self.running.lock().await;
+        let expired: Vec<AccountRegionId> = running
+            .iter()
+            .filter(|(_, r)| r.place.may_call().is_err())
+            .map(|(id, _)| *id)
+            .collect();
+        for id in expired {
+            if let Some(old) = running.remove(&id) {
+                old.stop.cancel();
+            }
+        }
+        self.shared
+            .metrics
+            .leases
+            .set(i64::try_from(running.len()).unwrap_or(i64::MAX));
+    }
+
+    async fn ensure_partitions(&self, last: &mut Option<DateTime<Utc>>) -> Result<(), PassError> {
+        let now = self.shared.clock.now();
+        if last.is_none_or(|at| now - at > chrono::TimeDelta::hours(1)) {
+            let mut conn = self.shared.pool.acquire().await.map_err(StoreError::from)?;
+            partitions::ensure(&mut conn, now).await?;
+            *last = Some(now);
+        }
+        Ok(())
+    }
+
+    async fn shut_down(&self) {
+        let mut running = self.running.lock().await;
+        for place in running.values() {
+            place.stop.cancel();
+        }
+        for (_, mut place) in running.drain() {
+            while place.loops.join_next().await.is_some() {}
+        }
+        let released = async {
+            let mut conn = self.shared.pool.acquire().await?;
+            leases::release(&mut conn, self.holder).await
+        };
+        if let Err(error) = released.await {
+            tracing::warn!(error = %runner::chain(&error), "could not give the leases back; they run out by themselves");
+        }
+    }
+}
+
+/// Starts the three loops of a place.
+fn start(place: Arc<Place>, stop: CancellationToken) -> Running {
+    tracing::info!(
+        account = %place.lease.place.account,
+        region = %place.lease.place.region,
+        fence = place.lease.fence,
+        "serving an AccountRegion"
+    );
+    let mut loops = JoinSet::new();
+    let (here, token) = (place.clone(), stop.clone());
+    loops.spawn(async move {
+        let interval = here.shared.settings.listing_interval;
+        let pass = || async {
+            observe::run_pass(&here)
+                .await
+                .map(|r| observe::rest(interval, r.listed))
+        };
+        runner::run("observe", &here.shared, &token, None, pass).await;
+    });
+    let (here, token) = (place.clone(), stop.clone());
+    loops.spawn(async move {
+        let pass = || async {
+            sync_connections::run_pass(&here)
+                .await
+                .map(|r| until(&here, r.next_due))
+        };
+        let nudge = Some(here.shared.nudge.listen());
+        runner::run("sync_connections", &here.shared, &token, nudge, pass).await;
+    });
+    let (here, token) = (place.clone(), stop.clone());
+    loops.spawn(async move {
+        let pass = || async {
+            sync_services::run_pass(&here)
+                .await
+                .map(|r| until(&here, r.next_due))
+        };
+        let nudge = Some(here.shared.nudge.listen());
+        runner::run("sync_services", &here.shared, &token, nudge, pass).await;
+    });
+    Running { place, stop, loops }
+}
+
+/// How long until `due`, but never longer than the poll interval: other processes decide too, and cannot wake this one.
+fn until(place: &Place, due: Option<DateTime<Utc>>) -> Duration {
+    let poll = place.shared.settings.poll_interval;
+    let wait = due.map_or(poll, |at| {
+        (at - place.now()).to_std().unwrap_or(Duration::ZERO)
+    });
+    wait.clamp(Duration::from_millis(5), poll)
+}
