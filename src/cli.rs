@@ -142,9 +142,7 @@ async fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
 async fn migrate(config: Option<&Path>) -> Result<ExitCode, Failure> {
     let settings = Settings::load(config)?;
     telemetry::init(settings.log.format, &settings.log.filter)?;
-    let pool = store::pool(settings.database_url()?, 2)?;
-    store::migrate(&pool).await?;
-    pool.close().await;
+    store::migrate(settings.database_url()?).await?;
     tracing::info!("the database is up to date");
     Ok(ExitCode::SUCCESS)
 }

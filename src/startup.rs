@@ -214,7 +214,7 @@ impl Readiness for Database {
 /// How the worker reaches AWS: the SDK, against AWS or against `aws.endpoint_url`.
 #[cfg(feature = "aws")]
 pub fn aws(settings: &Settings) -> Arc<dyn Gateways> {
-    use crate::worker::place::LONGEST_CALL;
+    use crate::worker::term::LONGEST_CALL;
     let settings = privatelink_aws::AwsSettings {
         endpoint_url: settings.aws.endpoint_url.clone(),
         connect_timeout: Duration::from_secs(2),

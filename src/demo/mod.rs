@@ -78,8 +78,8 @@ async fn run_on(
     sim_url: &str,
     database_url: &str,
 ) -> Result<(), Failure> {
+    store::migrate(database_url).await?;
     let pool = store::pool(database_url, 2)?;
-    store::migrate(&pool).await?;
     // The cluster admits one starter at a time, so whoever held a lease in it is dead.
     leases::release_all(&mut *pool.acquire().await?).await?;
     pool.close().await;

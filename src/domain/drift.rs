@@ -27,10 +27,10 @@ pub struct Change<'a> {
     pub review: ReviewState,
     /// Whether the worker had brought AWS in step, was on its way, or had given up.
     pub sync: SyncState,
-    /// Whether the connection is seen for the first time.
-    pub first_sight: bool,
-    /// Whether the service was adopted rather than created by us, and has not been listed completely before.
-    pub adopting: bool,
+    /// Whether AWS recorded a call of ours so recently that a read may still show the state from before it.
+    pub just_called: bool,
+    /// Whether this is the first sight of a connection that is older than its service's registration.
+    pub preexisting: bool,
     /// Whether the service asks for acceptance.
     pub acceptance_required: bool,
     /// What AWS says now.
@@ -46,18 +46,18 @@ pub fn detect(change: Change<'_>) -> Option<DriftKind> {
         ReviewState::Undecided if accepted && !change.acceptance_required => {
             Some(DriftKind::AutoAccepted)
         }
-        ReviewState::Undecided
-            if (accepted || rejected) && change.first_sight && change.adopting =>
-        {
+        ReviewState::Undecided if (accepted || rejected) && change.preexisting => {
             Some(DriftKind::Preexisting)
         }
         ReviewState::Undecided if accepted => Some(DriftKind::AcceptedOutside),
         ReviewState::Undecided | ReviewState::Accepted if rejected => {
             Some(DriftKind::RejectedOutside)
         }
-        // Once AWS showed the rejection, coming back to life is somebody else's doing. Before that it is merely not done yet.
+        // Once AWS showed the rejection, coming back to life is somebody else's doing. Before that it is merely not done yet, and
+        // right after it the read may be a stale one.
         ReviewState::Rejected | ReviewState::Revoked
             if change.sync == SyncState::Idle
+                && !change.just_called
                 && matches!(plan(change.review, change.observed), Plan::Act(_)) =>
         {
             Some(DriftKind::AcceptedOutside)
@@ -77,8 +77,8 @@ mod tests {
         Change {
             review,
             sync,
-            first_sight: false,
-            adopting: false,
+            just_called: false,
+            preexisting: false,
             acceptance_required: true,
             observed,
         }
@@ -103,6 +103,16 @@ mod tests {
     }
 
     #[test]
+    fn a_stale_read_right_after_our_own_reject_is_not_drift() {
+        let seen = ConnectionState::Available;
+        let stale = Change {
+            just_called: true,
+            ..change(ReviewState::Rejected, SyncState::Idle, &seen)
+        };
+        assert_eq!(detect(stale), None);
+    }
+
+    #[test]
     fn a_service_that_accepts_by_itself_needs_no_decision() {
         let seen = ConnectionState::Available;
         let mut seen = change(ReviewState::Undecided, SyncState::Idle, &seen);
@@ -114,7 +124,7 @@ mod tests {
     fn what_stood_there_at_adoption_is_told_apart() {
         let seen = ConnectionState::Available;
         let mut seen = change(ReviewState::Undecided, SyncState::Idle, &seen);
-        (seen.first_sight, seen.adopting) = (true, true);
+        seen.preexisting = true;
         assert_eq!(detect(seen), Some(DriftKind::Preexisting));
     }
 

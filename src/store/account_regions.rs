@@ -126,21 +126,28 @@ pub async fn insert(conn: &mut PgConnection, new: New<'_>) -> Result<(), StoreEr
     Ok(())
 }
 
+/// Reads AccountRegions: the columns once, whatever the rest of the statement says.
+macro_rules! account_region_rows {
+    ($rest:literal $(, $argument:expr)* $(,)?) => {
+        sqlx::query_as!(
+            Row,
+            r#"SELECT id AS "id: AccountRegionId", account_id, region, name, role_arn, external_id, state, lease_holder,
+                      lease_fence, lease_until, listed_at, listed_ms, listed_connections, unregistered_seen, error_code,
+                      error_message, error_at, created_at, created_by
+                 FROM account_regions "# + $rest
+            $(, $argument)*
+        )
+    };
+}
+
 /// One by id.
 pub async fn by_id(
     conn: &mut PgConnection,
     id: AccountRegionId,
 ) -> Result<Option<AccountRegion>, StoreError> {
-    let row = sqlx::query_as!(
-        Row,
-        r#"SELECT id AS "id: AccountRegionId", account_id, region, name, role_arn, external_id, state, lease_holder,
-                  lease_fence, lease_until, listed_at, listed_ms, listed_connections, unregistered_seen, error_code,
-                  error_message, error_at, created_at, created_by
-             FROM account_regions WHERE id = $1"#,
-        id as _,
-    )
-    .fetch_optional(conn)
-    .await?;
+    let row = account_region_rows!(r#"WHERE id = $1"#, id as _,)
+        .fetch_optional(conn)
+        .await?;
     row.map(AccountRegion::try_from).transpose()
 }
 
@@ -166,13 +173,8 @@ pub async fn page(
     before: Option<AccountRegionId>,
     limit: i64,
 ) -> Result<Vec<AccountRegion>, StoreError> {
-    let rows = sqlx::query_as!(
-        Row,
-        r#"SELECT id AS "id: AccountRegionId", account_id, region, name, role_arn, external_id, state, lease_holder,
-                  lease_fence, lease_until, listed_at, listed_ms, listed_connections, unregistered_seen, error_code,
-                  error_message, error_at, created_at, created_by
-             FROM account_regions
-            WHERE $1::uuid IS NULL OR id < $1
+    let rows = account_region_rows!(
+        r#"WHERE $1::uuid IS NULL OR id < $1
             ORDER BY id DESC
             LIMIT $2"#,
         before.map(AccountRegionId::uuid),

@@ -2,7 +2,7 @@
 
 use privatelink::{AccountId, VpcEndpointId};
 
-use super::connections::Row;
+use super::connections::connection_rows;
 use super::{PgConnection, StoreError};
 use crate::domain::connection::Connection;
 use crate::domain::ids::{AccountRegionId, ConnectionId, DecisionId, EndpointServiceId};
@@ -33,16 +33,8 @@ pub async fn page(
     before: Option<ConnectionId>,
     limit: i64,
 ) -> Result<Vec<Connection>, StoreError> {
-    let rows = sqlx::query_as!(
-        Row,
-        r#"SELECT c.id AS "id: ConnectionId", c.endpoint_service_id AS "endpoint_service_id: EndpointServiceId",
-                  s.aws_service_id, c.account_region_id AS "account_region_id: AccountRegionId", c.endpoint_id,
-                  c.owner_account, c.observed_state, c.observed_at, c.aws_created_at, c.aws_connection_id,
-                  c.endpoint_region, c.ip_address_type, c.dns_entries, c.first_seen_at, c.review_state,
-                  c.decision_id AS "decision_id: DecisionId", c.sync_state, c.sync_due_at, c.sync_deadline_at,
-                  c.sync_attempts, c.sync_act, c.sync_act_at, c.sync_code, c.sync_message, c.version
-             FROM connections c JOIN endpoint_services s ON s.id = c.endpoint_service_id
-            WHERE ($1::uuid IS NULL OR c.id < $1)
+    let rows = connection_rows!(
+        r#"WHERE ($1::uuid IS NULL OR c.id < $1)
               AND ($2::uuid IS NULL OR c.endpoint_service_id = $2)
               AND ($3::text IS NULL OR s.aws_service_id = $3)
               AND ($4::text IS NULL OR c.owner_account = $4)

@@ -95,25 +95,33 @@ impl TryFrom<Row> for Connection {
     }
 }
 
+/// Reads connections with their service's AWS id: the columns once, whatever the rest of the statement says.
+macro_rules! connection_rows {
+    ($rest:literal $(, $argument:expr)* $(,)?) => {
+        sqlx::query_as!(
+            crate::store::connections::Row,
+            r#"SELECT c.id AS "id: ConnectionId", c.endpoint_service_id AS "endpoint_service_id: EndpointServiceId",
+                      s.aws_service_id, c.account_region_id AS "account_region_id: AccountRegionId", c.endpoint_id,
+                      c.owner_account, c.observed_state, c.observed_at, c.aws_created_at, c.aws_connection_id,
+                      c.endpoint_region, c.ip_address_type, c.dns_entries, c.first_seen_at, c.review_state,
+                      c.decision_id AS "decision_id: DecisionId", c.sync_state, c.sync_due_at, c.sync_deadline_at,
+                      c.sync_attempts, c.sync_act, c.sync_act_at, c.sync_code, c.sync_message, c.version
+                 FROM connections c JOIN endpoint_services s ON s.id = c.endpoint_service_id "# + $rest
+            $(, $argument)*
+        )
+    };
+}
+
+pub(super) use connection_rows;
+
 /// One by id.
 pub async fn by_id(
     conn: &mut PgConnection,
     id: ConnectionId,
 ) -> Result<Option<Connection>, StoreError> {
-    let row = sqlx::query_as!(
-        Row,
-        r#"SELECT c.id AS "id: ConnectionId", c.endpoint_service_id AS "endpoint_service_id: EndpointServiceId",
-                  s.aws_service_id, c.account_region_id AS "account_region_id: AccountRegionId", c.endpoint_id,
-                  c.owner_account, c.observed_state, c.observed_at, c.aws_created_at, c.aws_connection_id,
-                  c.endpoint_region, c.ip_address_type, c.dns_entries, c.first_seen_at, c.review_state,
-                  c.decision_id AS "decision_id: DecisionId", c.sync_state, c.sync_due_at, c.sync_deadline_at,
-                  c.sync_attempts, c.sync_act, c.sync_act_at, c.sync_code, c.sync_message, c.version
-             FROM connections c JOIN endpoint_services s ON s.id = c.endpoint_service_id
-            WHERE c.id = $1"#,
-        id as _,
-    )
-    .fetch_optional(conn)
-    .await?;
+    let row = connection_rows!(r#"WHERE c.id = $1"#, id as _,)
+        .fetch_optional(conn)
+        .await?;
     row.map(Connection::try_from).transpose()
 }
 

@@ -130,24 +130,30 @@ pub async fn insert(
     Ok(())
 }
 
+/// Reads services with their place: the columns once, whatever the rest of the statement says.
+macro_rules! service_rows {
+    ($rest:literal $(, $argument:expr)* $(,)?) => {
+        sqlx::query_as!(
+            Row,
+            r#"SELECT s.id AS "id: EndpointServiceId", s.account_region_id AS "account_region_id: AccountRegionId",
+                      a.account_id, a.region, s.name, s.origin, s.acceptance_required, s.load_balancer_arns,
+                      s.allowed_principals, s.aws_service_id, s.service_name, s.observed, s.observed_at, s.checks,
+                      s.checked_at, s.sync_state, s.sync_due_at, s.sync_attempts, s.sync_code, s.sync_message,
+                      s.created_at, s.created_by
+                 FROM endpoint_services s JOIN account_regions a ON a.id = s.account_region_id "# + $rest
+            $(, $argument)*
+        )
+    };
+}
+
 /// One by id.
 pub async fn by_id(
     conn: &mut PgConnection,
     id: EndpointServiceId,
 ) -> Result<Option<RegisteredService>, StoreError> {
-    let row = sqlx::query_as!(
-        Row,
-        r#"SELECT s.id AS "id: EndpointServiceId", s.account_region_id AS "account_region_id: AccountRegionId",
-                  a.account_id, a.region, s.name, s.origin, s.acceptance_required, s.load_balancer_arns,
-                  s.allowed_principals, s.aws_service_id, s.service_name, s.observed, s.observed_at, s.checks,
-                  s.checked_at, s.sync_state, s.sync_due_at, s.sync_attempts, s.sync_code, s.sync_message,
-                  s.created_at, s.created_by
-             FROM endpoint_services s JOIN account_regions a ON a.id = s.account_region_id
-            WHERE s.id = $1"#,
-        id as _,
-    )
-    .fetch_optional(conn)
-    .await?;
+    let row = service_rows!(r#"WHERE s.id = $1"#, id as _,)
+        .fetch_optional(conn)
+        .await?;
     row.map(RegisteredService::try_from).transpose()
 }
 
@@ -169,15 +175,8 @@ pub async fn page(
     before: Option<EndpointServiceId>,
     limit: i64,
 ) -> Result<Vec<RegisteredService>, StoreError> {
-    let rows = sqlx::query_as!(
-        Row,
-        r#"SELECT s.id AS "id: EndpointServiceId", s.account_region_id AS "account_region_id: AccountRegionId",
-                  a.account_id, a.region, s.name, s.origin, s.acceptance_required, s.load_balancer_arns,
-                  s.allowed_principals, s.aws_service_id, s.service_name, s.observed, s.observed_at, s.checks,
-                  s.checked_at, s.sync_state, s.sync_due_at, s.sync_attempts, s.sync_code, s.sync_message,
-                  s.created_at, s.created_by
-             FROM endpoint_services s JOIN account_regions a ON a.id = s.account_region_id
-            WHERE ($1::uuid IS NULL OR s.id < $1)
+    let rows = service_rows!(
+        r#"WHERE ($1::uuid IS NULL OR s.id < $1)
               AND ($2::uuid IS NULL OR s.account_region_id = $2)
               AND ($3::text IS NULL OR s.aws_service_id = $3)
               AND ($4::text IS NULL OR s.sync_state = $4)
@@ -201,15 +200,8 @@ pub async fn due(
     now: DateTime<Utc>,
     limit: i64,
 ) -> Result<Vec<RegisteredService>, StoreError> {
-    let rows = sqlx::query_as!(
-        Row,
-        r#"SELECT s.id AS "id: EndpointServiceId", s.account_region_id AS "account_region_id: AccountRegionId",
-                  a.account_id, a.region, s.name, s.origin, s.acceptance_required, s.load_balancer_arns,
-                  s.allowed_principals, s.aws_service_id, s.service_name, s.observed, s.observed_at, s.checks,
-                  s.checked_at, s.sync_state, s.sync_due_at, s.sync_attempts, s.sync_code, s.sync_message,
-                  s.created_at, s.created_by
-             FROM endpoint_services s JOIN account_regions a ON a.id = s.account_region_id
-            WHERE s.account_region_id = $1 AND s.sync_state <> 'stalled' AND s.sync_due_at <= $2
+    let rows = service_rows!(
+        r#"WHERE s.account_region_id = $1 AND s.sync_state <> 'stalled' AND s.sync_due_at <= $2
             -- New registrations before refreshes: somebody may be waiting.
             ORDER BY s.sync_state, s.sync_due_at
             LIMIT $3"#,

@@ -21,6 +21,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 pub use error::StoreError;
+use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 pub use sqlx::{PgConnection, PgPool};
 
@@ -45,9 +46,13 @@ pub fn pool(url: &str, max_connections: u32) -> Result<PgPool, StoreError> {
         .connect_lazy_with(options))
 }
 
-/// Brings the schema up to date. Safe to run from several replicas at once.
-pub async fn migrate(pool: &PgPool) -> Result<(), sqlx::migrate::MigrateError> {
-    sqlx::migrate!().run(pool).await
+/// Brings the schema up to date, on a connection of its own: a migration may take longer than any statement of the program may. Safe
+/// to run from several replicas at once.
+pub async fn migrate(url: &str) -> Result<(), sqlx::migrate::MigrateError> {
+    let mut conn = PgConnection::connect(url).await?;
+    sqlx::migrate!().run(&mut conn).await?;
+    conn.close().await?;
+    Ok(())
 }
 
 /// Whether the database answers and has a schema.

@@ -57,16 +57,25 @@ struct Written {
     endpoint_id: String,
     review_state: String,
     sync_state: String,
+    sync_act_at: Option<DateTime<Utc>>,
 }
 
-/// Records a page of connections whose read began at `at`, in the caller's transaction, which holds the lease. `patience` is how long a
-/// connection that has to be watched again may take.
+/// How long things may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Waits {
+    /// How long a connection that has to be watched again may take before it stalls.
+    pub patience: Duration,
+    /// How long a read may still show the state from before a call that AWS recorded.
+    pub stale_read_grace: Duration,
+}
+
+/// Records a page of connections whose read began at `at`, in the caller's transaction, which holds the lease.
 pub async fn record(
     conn: &mut PgConnection,
     lease: &Lease,
     page: &[Seen],
     at: DateTime<Utc>,
-    patience: Duration,
+    waits: Waits,
 ) -> Result<Recorded, StoreError> {
     let (known, differences) = compare(conn, lease.account_region, page).await?;
     let mut recorded = Recorded {
@@ -107,10 +116,13 @@ pub async fn record(
         let drift = detect(Change {
             review,
             sync,
-            first_sight: difference.was.is_none(),
-            adopting: seen
-                .created_at
-                .is_some_and(|made| made <= difference.registered_at),
+            just_called: row
+                .sync_act_at
+                .is_some_and(|called| at < called + waits.stale_read_grace),
+            preexisting: difference.was.is_none()
+                && seen
+                    .created_at
+                    .is_some_and(|made| made <= difference.registered_at),
             acceptance_required: difference.acceptance_required,
             observed: &seen.state,
         });
@@ -125,7 +137,7 @@ pub async fn record(
     }
     resolve_drifts(conn, &agreed, at).await?;
     observations.insert(conn).await?;
-    syncs.apply(conn, at, patience).await?;
+    syncs.apply(conn, at, waits.patience).await?;
     Ok(recorded)
 }
 
@@ -216,7 +228,7 @@ async fn upsert(
                dns_entries = EXCLUDED.dns_entries
          WHERE c.observed_at <= EXCLUDED.observed_at
         RETURNING c.id AS "id: ConnectionId", c.endpoint_service_id AS "endpoint_service_id: EndpointServiceId",
-                  c.endpoint_id, c.review_state, c.sync_state
+                  c.endpoint_id, c.review_state, c.sync_state, c.sync_act_at
         "#,
         account_region as _,
         at,

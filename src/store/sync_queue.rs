@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::connections::Row;
+use super::connections::connection_rows;
 use super::{PgConnection, StoreError};
 use crate::domain::connection::Connection;
 use crate::domain::ids::{AccountRegionId, ConnectionId, DecisionId, EndpointServiceId, uuid_at};
@@ -16,16 +16,8 @@ pub async fn due(
     now: DateTime<Utc>,
     limit: i64,
 ) -> Result<Vec<Connection>, StoreError> {
-    let rows = sqlx::query_as!(
-        Row,
-        r#"SELECT c.id AS "id: ConnectionId", c.endpoint_service_id AS "endpoint_service_id: EndpointServiceId",
-                  s.aws_service_id, c.account_region_id AS "account_region_id: AccountRegionId", c.endpoint_id,
-                  c.owner_account, c.observed_state, c.observed_at, c.aws_created_at, c.aws_connection_id,
-                  c.endpoint_region, c.ip_address_type, c.dns_entries, c.first_seen_at, c.review_state,
-                  c.decision_id AS "decision_id: DecisionId", c.sync_state, c.sync_due_at, c.sync_deadline_at,
-                  c.sync_attempts, c.sync_act, c.sync_act_at, c.sync_code, c.sync_message, c.version
-             FROM connections c JOIN endpoint_services s ON s.id = c.endpoint_service_id
-            WHERE c.account_region_id = $1 AND c.sync_state IN ('due', 'confirming') AND c.sync_due_at <= $2
+    let rows = connection_rows!(
+        r#"WHERE c.account_region_id = $1 AND c.sync_state IN ('due', 'confirming') AND c.sync_due_at <= $2
             ORDER BY c.sync_due_at, c.id
             LIMIT $3"#,
         account_region as _,
@@ -43,20 +35,9 @@ pub async fn reload(
     ids: &[ConnectionId],
 ) -> Result<Vec<Connection>, StoreError> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
-    let rows = sqlx::query_as!(
-        Row,
-        r#"SELECT c.id AS "id: ConnectionId", c.endpoint_service_id AS "endpoint_service_id: EndpointServiceId",
-                  s.aws_service_id, c.account_region_id AS "account_region_id: AccountRegionId", c.endpoint_id,
-                  c.owner_account, c.observed_state, c.observed_at, c.aws_created_at, c.aws_connection_id,
-                  c.endpoint_region, c.ip_address_type, c.dns_entries, c.first_seen_at, c.review_state,
-                  c.decision_id AS "decision_id: DecisionId", c.sync_state, c.sync_due_at, c.sync_deadline_at,
-                  c.sync_attempts, c.sync_act, c.sync_act_at, c.sync_code, c.sync_message, c.version
-             FROM connections c JOIN endpoint_services s ON s.id = c.endpoint_service_id
-            WHERE c.id = ANY($1)"#,
-        &ids,
-    )
-    .fetch_all(conn)
-    .await?;
+    let rows = connection_rows!(r#"WHERE c.id = ANY($1)"#, &ids,)
+        .fetch_all(conn)
+        .await?;
     rows.into_iter().map(Connection::try_from).collect()
 }
 

@@ -33,7 +33,6 @@ pub(super) async fn call(
     let mut batches: Vec<Vec<VpcEndpointId>> =
         endpoints.chunks(size).rev().map(<[_]>::to_vec).collect();
     while let Some(mut batch) = batches.pop() {
-        place.may_call()?;
         let result = match act {
             Act::Accept => place.gateway.accept_connections(service, &batch).await,
             Act::Reject => place.gateway.reject_connections(service, &batch).await,

@@ -13,9 +13,6 @@ pub enum PassError {
     /// The database.
     #[error("the store failed")]
     Store(#[from] StoreError),
-    /// This replica's lease is about to run out, so it must not start a call.
-    #[error("the lease runs out before a call could end")]
-    LeaseExpiring,
 }
 
 impl PassError {

@@ -4,7 +4,7 @@ use privatelink::{Connection, ConnectionFilter, GatewayError, Page, PageToken};
 
 use super::settings::delta;
 use super::{PassError, Place};
-use crate::store::observed::{self, Recorded};
+use crate::store::observed::{self, Recorded, Waits};
 
 /// Reads one page and records it. Reads and writes of one AccountRegion take turns, so an older read never lands on a newer one.
 pub(super) async fn read_page(
@@ -28,8 +28,12 @@ pub(super) async fn read_page(
         Recorded::default()
     } else {
         let mut tx = place.begin().await?;
-        let patience = delta(place.shared.settings.patience);
-        let recorded = observed::record(&mut tx, &place.lease, &page.items, at, patience).await?;
+        let settings = &place.shared.settings;
+        let waits = Waits {
+            patience: delta(settings.patience),
+            stale_read_grace: delta(settings.stale_read_grace),
+        };
+        let recorded = observed::record(&mut tx, &place.lease, &page.items, at, waits).await?;
         tx.commit().await.map_err(crate::store::StoreError::from)?;
         recorded
     };

@@ -1,4 +1,5 @@
-//! A gateway that pays for each call from the AccountRegion's budget, counts it and logs how it ended.
+//! A gateway that pays for each call from the AccountRegion's budget, makes it only while the lease lasts, counts it and logs how it
+//! ended.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -13,20 +14,28 @@ use privatelink::{
 
 use super::budget::{Bucket, Budget};
 use super::metrics::{CallLabels, WorkerMetrics};
+use super::term::LeaseTerm;
 
 /// Wraps a gateway.
 pub struct Metered {
     inner: Arc<dyn PrivateLink>,
     budget: Budget,
+    term: Arc<LeaseTerm>,
     metrics: WorkerMetrics,
 }
 
 impl Metered {
-    /// Wraps `inner` with buckets of its own.
-    pub fn new(inner: Arc<dyn PrivateLink>, budget: Budget, metrics: WorkerMetrics) -> Self {
+    /// Wraps `inner` with buckets of its own, for as long as the lease lasts.
+    pub fn new(
+        inner: Arc<dyn PrivateLink>,
+        budget: Budget,
+        term: Arc<LeaseTerm>,
+        metrics: WorkerMetrics,
+    ) -> Self {
         Self {
             inner,
             budget,
+            term,
             metrics,
         }
     }
@@ -38,7 +47,12 @@ impl Metered {
         call: impl Future<Output = Result<T, GatewayError>>,
     ) -> Result<T, GatewayError> {
         self.budget.take(bucket).await;
-        let result = call.await;
+        // Asked after the wait for a token, which may have been long.
+        let result = if self.term.allows_call() {
+            call.await
+        } else {
+            Err(lease_expiring())
+        };
         let outcome = result.as_ref().err().map_or("ok", GatewayError::kind);
         self.metrics
             .calls
@@ -51,6 +65,14 @@ impl Metered {
             }
         }
         result
+    }
+}
+
+/// Not done, and to be done later: by this replica once it has renewed its lease, or by the next owner.
+fn lease_expiring() -> GatewayError {
+    GatewayError::Busy {
+        code: "LeaseExpiring".to_owned(),
+        retry_after: None,
     }
 }
 

@@ -12,6 +12,7 @@ pub mod absent;
 pub mod budget;
 pub mod call;
 pub mod error;
+pub mod identity;
 pub mod listing;
 pub mod metered;
 pub mod metrics;
@@ -23,6 +24,7 @@ pub mod settings;
 pub mod supervisor;
 pub mod sync_connections;
 pub mod sync_services;
+pub mod term;
 
 pub use error::PassError;
 pub use place::{Place, Shared};

@@ -1,14 +1,14 @@
 //! An AccountRegion that this replica has leased, with all that its loops share.
 
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use privatelink::PrivateLink;
 use tokio::sync::Mutex;
 
+use super::WorkerSettings;
 use super::metrics::WorkerMetrics;
-use super::{PassError, WorkerSettings};
+use super::term::LeaseTerm;
 use crate::app::Nudge;
 use crate::domain::account_region::Lease;
 use crate::domain::clock::Clock;
@@ -40,51 +40,24 @@ pub struct Place {
     /// Held from the beginning of a read of connections until it is written, so that two loops' reads are written in the order in
     /// which they were made.
     pub observing: Mutex<()>,
-    /// When the lease ends, by this machine's monotonic clock, counted from before the renewal was sent.
-    valid_until: RwLock<Instant>,
+    /// How long the lease surely lasts.
+    pub term: Arc<LeaseTerm>,
 }
 
-/// The longest that a call to AWS may take, retry included; see the adapter's settings. A call is started only when the lease lasts
-/// longer.
-pub const LONGEST_CALL: Duration = Duration::from_secs(6);
-
 impl Place {
-    /// A place whose lease was claimed or renewed at `asked_at`.
+    /// A place that this replica has leased for `term`.
     pub fn new(
         lease: Lease,
         gateway: Arc<dyn PrivateLink>,
         shared: Shared,
-        asked_at: Instant,
+        term: Arc<LeaseTerm>,
     ) -> Self {
-        let valid_until = RwLock::new(asked_at + shared.settings.lease_ttl);
         Self {
             lease,
             gateway,
             shared,
             observing: Mutex::new(()),
-            valid_until,
-        }
-    }
-
-    /// Notes that the lease was renewed by a request sent at `asked_at`.
-    pub fn renewed(&self, asked_at: Instant) {
-        let until = asked_at + self.shared.settings.lease_ttl;
-        *self
-            .valid_until
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = until;
-    }
-
-    /// Refuses to start a change in AWS that might outlive the lease.
-    pub fn may_call(&self) -> Result<(), PassError> {
-        let until = *self
-            .valid_until
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        if Instant::now() + LONGEST_CALL < until {
-            Ok(())
-        } else {
-            Err(PassError::LeaseExpiring)
+            term,
         }
     }
 

@@ -13,7 +13,8 @@ use uuid::Uuid;
 
 use super::budget::Budget;
 use super::metered::Metered;
-use super::{PassError, Place, Shared, observe, runner, sync_connections, sync_services};
+use super::term::LeaseTerm;
+use super::{PassError, Place, Shared, identity, observe, runner, sync_connections, sync_services};
 use crate::domain::account_region::Lease;
 use crate::domain::ids::{AccountRegionId, uuid_at};
 use crate::store::{StoreError, leases, partitions};
@@ -90,7 +91,7 @@ impl Worker {
         }
         for (lease, asked_at) in places {
             if let Some(known) = running.get(&lease.account_region) {
-                known.place.renewed(asked_at);
+                known.place.term.renewed(asked_at);
                 continue;
             }
             let id = lease.account_region;
@@ -124,12 +125,14 @@ impl Worker {
 
     async fn place(&self, lease: Lease, asked_at: Instant) -> Result<Place, PassError> {
         let gateway = self.gateways.gateway(&lease.place).await?;
-        let gateway = Metered::new(gateway, Budget::aws_defaults(), self.shared.metrics.clone());
+        let term = Arc::new(LeaseTerm::new(self.shared.settings.lease_ttl, asked_at));
+        let budget = Budget::aws_defaults();
+        let gateway = Metered::new(gateway, budget, term.clone(), self.shared.metrics.clone());
         Ok(Place::new(
             lease,
             Arc::new(gateway),
             self.shared.clone(),
-            asked_at,
+            term,
         ))
     }
 
@@ -147,7 +150,7 @@ impl Worker {
         let mut running = self.running.lock().await;
         let expired: Vec<AccountRegionId> = running
             .iter()
-            .filter(|(_, r)| r.place.may_call().is_err())
+            .filter(|(_, r)| !r.place.term.allows_call())
             .map(|(id, _)| *id)
             .collect();
         for id in expired {
@@ -189,7 +192,7 @@ impl Worker {
     }
 }
 
-/// Starts the three loops of a place.
+/// Starts the loops of a place, once its credentials have proven to be the right account's.
 fn start(place: Arc<Place>, stop: CancellationToken) -> Running {
     tracing::info!(
         account = %place.lease.place.account,
@@ -200,35 +203,51 @@ fn start(place: Arc<Place>, stop: CancellationToken) -> Running {
     let mut loops = JoinSet::new();
     let (here, token) = (place.clone(), stop.clone());
     loops.spawn(async move {
-        let interval = here.shared.settings.listing_interval;
-        let pass = || async {
-            observe::run_pass(&here)
-                .await
-                .map(|r| observe::rest(interval, r.listed))
-        };
-        runner::run("observe", &here.shared, &token, None, pass).await;
-    });
-    let (here, token) = (place.clone(), stop.clone());
-    loops.spawn(async move {
-        let pass = || async {
-            sync_connections::run_pass(&here)
-                .await
-                .map(|r| until(&here, r.next_due))
-        };
-        let nudge = Some(here.shared.nudge.listen());
-        runner::run("sync_connections", &here.shared, &token, nudge, pass).await;
-    });
-    let (here, token) = (place.clone(), stop.clone());
-    loops.spawn(async move {
-        let pass = || async {
-            sync_services::run_pass(&here)
-                .await
-                .map(|r| until(&here, r.next_due))
-        };
-        let nudge = Some(here.shared.nudge.listen());
-        runner::run("sync_services", &here.shared, &token, nudge, pass).await;
+        if !identity::verified(&here, &token).await {
+            return;
+        }
+        let mut inner = JoinSet::new();
+        inner.spawn(observing(here.clone(), token.clone()));
+        inner.spawn(syncing_connections(here.clone(), token.clone()));
+        inner.spawn(syncing_services(here, token.clone()));
+        // One that ends without having been told to takes the others down with it: the next lease pass starts all anew.
+        while inner.join_next().await.is_some() {
+            if !token.is_cancelled() {
+                return;
+            }
+        }
     });
     Running { place, stop, loops }
+}
+
+async fn observing(place: Arc<Place>, stop: CancellationToken) {
+    let interval = place.shared.settings.listing_interval;
+    let pass = || async {
+        observe::run_pass(&place)
+            .await
+            .map(|r| observe::rest(interval, r.listed))
+    };
+    runner::run("observe", &place.shared, &stop, None, pass).await;
+}
+
+async fn syncing_connections(place: Arc<Place>, stop: CancellationToken) {
+    let pass = || async {
+        sync_connections::run_pass(&place)
+            .await
+            .map(|r| until(&place, r.next_due))
+    };
+    let nudge = Some(place.shared.nudge.listen());
+    runner::run("sync_connections", &place.shared, &stop, nudge, pass).await;
+}
+
+async fn syncing_services(place: Arc<Place>, stop: CancellationToken) {
+    let pass = || async {
+        sync_services::run_pass(&place)
+            .await
+            .map(|r| until(&place, r.next_due))
+    };
+    let nudge = Some(place.shared.nudge.listen());
+    runner::run("sync_services", &place.shared, &stop, nudge, pass).await;
 }
 
 /// How long until `due`, but never longer than the poll interval: other processes decide too, and cannot wake this one.

@@ -1,0 +1,63 @@
+//! Whose credentials are these? Asked once for each lease, before anything else is asked or done.
+//!
+//! Ids are regional and the calls carry no account: with another account's credentials a listing would be empty, and every connection
+//! would look deleted. So a replica works in an AccountRegion only after STS has named that very account.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{PassError, Place};
+use crate::domain::account_region::ListingError;
+use crate::domain::backoff;
+use crate::store::{StoreError, account_regions};
+
+/// The code that an AccountRegion shows when its credentials are somebody else's.
+pub const WRONG_ACCOUNT: &str = "wrong_account";
+
+/// The longest rest between two tries is [`backoff::LONGEST`]; this is the first.
+const FIRST: Duration = Duration::from_secs(1);
+
+/// Asks until the answer is the right account. Answers `false` when told to stop, or when the lease is lost.
+pub(super) async fn verified(place: &Place, stop: &CancellationToken) -> bool {
+    let mut tries = 0_u32;
+    loop {
+        let result = tokio::select! {
+            () = stop.cancelled() => return false,
+            result = verify(place) => result,
+        };
+        match result {
+            Ok(true) => return true,
+            Err(error) if error.lease_is_lost() => return false,
+            Ok(false) | Err(_) => {}
+        }
+        tries = tries.saturating_add(1);
+        tokio::select! {
+            () = stop.cancelled() => return false,
+            () = tokio::time::sleep(backoff::delay(FIRST, tries, rand::random())) => {}
+        }
+    }
+}
+
+/// Asks once; anything but the right account is shown on the AccountRegion.
+pub async fn verify(place: &Place) -> Result<bool, PassError> {
+    let wanted = &place.lease.place.account;
+    let (code, message) = match place.gateway.caller_account().await {
+        Ok(account) if account == *wanted => return Ok(true),
+        Ok(account) => (
+            WRONG_ACCOUNT.to_owned(),
+            format!("the credentials belong to account {account}, so nothing is done here"),
+        ),
+        Err(error) => (error.code().to_owned(), error.to_string()),
+    };
+    tracing::error!(account = %wanted, region = %place.lease.place.region, code, "cannot work in an AccountRegion: {message}");
+    let noted = ListingError {
+        code,
+        message,
+        at: place.now(),
+    };
+    let mut tx = place.begin().await?;
+    account_regions::record_error(&mut tx, place.lease.account_region, &noted).await?;
+    tx.commit().await.map_err(StoreError::from)?;
+    Ok(false)
+}
