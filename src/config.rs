@@ -37,6 +37,9 @@ pub struct HttpSettings {
     pub listen: SocketAddr,
     /// How many threads serve requests.
     pub workers: usize,
+    /// Where a process that only works (`--role worker`) shows `/healthz`, `/readyz` and `/metrics`; nowhere unless set. A process that
+    /// serves the API shows them there.
+    pub operational_listen: Option<SocketAddr>,
 }
 
 impl Default for HttpSettings {
@@ -44,6 +47,7 @@ impl Default for HttpSettings {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             workers: 2,
+            operational_listen: None,
         }
     }
 }
@@ -189,6 +193,37 @@ mod tests {
     #[test]
     fn the_defaults_are_valid() {
         assert!(Settings::default().problems().is_empty());
+    }
+
+    /// `config/default.toml` is the reference that people copy from.
+    #[test]
+    fn the_reference_file_says_the_defaults() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/default.toml");
+        let said: Settings = config::Config::builder()
+            .add_source(config::File::from(file.as_path()))
+            .build()
+            .and_then(config::Config::try_deserialize)
+            .unwrap();
+        assert_eq!(format!("{said:?}"), format!("{:?}", Settings::default()));
+    }
+
+    /// A key that is missing from the file would not show in the comparison of values.
+    #[test]
+    fn the_reference_file_names_every_key() {
+        let text = include_str!("../config/default.toml");
+        let settings = format!("{:#?}", Settings::default());
+        // The derived `Debug` prints each field on a line of its own: `name: value`.
+        let keys = settings.lines().filter_map(|line| {
+            let (key, value) = line.trim().split_once(": ")?;
+            (!value.ends_with('{')).then_some(key)
+        });
+        for key in keys {
+            let named = text.lines().any(|line| {
+                line.trim_start_matches("# ")
+                    .starts_with(&format!("{key} = "))
+            });
+            assert!(named, "config/default.toml does not name {key}");
+        }
     }
 
     #[test]

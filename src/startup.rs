@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
+use actix_web::dev::{Server, ServerHandle};
 use async_trait::async_trait;
 use privatelink::Gateways;
 use prometheus_client::registry::Registry;
@@ -60,7 +60,7 @@ pub enum StartError {
 /// A process that runs.
 #[derive(Debug)]
 pub struct Running {
-    /// Where the API listens, if it does.
+    /// Where the API, or the operational routes alone, are served, if they are.
     pub api: Option<SocketAddr>,
     stop: CancellationToken,
     server: Option<(ServerHandle, JoinHandle<std::io::Result<()>>)>,
@@ -90,6 +90,9 @@ pub fn start(
         pool: pool.clone(),
     };
 
+    let mut registry = Registry::default();
+    metrics.register(&mut registry);
+    let readiness = Arc::new(Database(pool.clone()));
     if matches!(role, Role::Api | Role::All) {
         let patience =
             chrono::TimeDelta::from_std(settings.worker.patience).unwrap_or(chrono::TimeDelta::MAX);
@@ -99,21 +102,15 @@ pub fn start(
             nudge: nudge.clone(),
             patience,
         };
-        let mut registry = Registry::default();
-        metrics.register(&mut registry);
-        let edge = Edge::new(
-            verifier(settings)?,
-            Arc::new(Database(pool.clone())),
-            clock.clone(),
-            registry,
-        );
+        let edge = Edge::new(verifier(settings)?, readiness, clock.clone(), registry);
         let mut state = ApiState::new(app, edge);
         state.workers = settings.http.workers;
-        let listen = |e| StartError::Listen(settings.http.listen, e);
-        let listener = TcpListener::bind(settings.http.listen).map_err(listen)?;
-        running.api = Some(listener.local_addr().map_err(listen)?);
-        let server = api::server(listener, state).map_err(listen)?;
-        running.server = Some((server.handle(), tokio::spawn(server)));
+        running.serve(settings.http.listen, |listener| {
+            api::server(listener, state)
+        })?;
+    } else if let Some(address) = settings.http.operational_listen {
+        let edge = Edge::new(Verifier::new([]), readiness, clock.clone(), registry);
+        running.serve(address, |listener| api::operational_server(listener, edge))?;
     }
     if matches!(role, Role::Worker | Role::All) {
         let shared = Shared {
@@ -151,6 +148,20 @@ fn verifier(settings: &Settings) -> Result<Verifier, StartError> {
 }
 
 impl Running {
+    /// Binds first, so that a port of 0 can be asked for, and then serves.
+    fn serve(
+        &mut self,
+        address: SocketAddr,
+        server: impl FnOnce(TcpListener) -> std::io::Result<Server>,
+    ) -> Result<(), StartError> {
+        let listen = |e| StartError::Listen(address, e);
+        let listener = TcpListener::bind(address).map_err(listen)?;
+        self.api = Some(listener.local_addr().map_err(listen)?);
+        let server = server(listener).map_err(listen)?;
+        self.server = Some((server.handle(), tokio::spawn(server)));
+        Ok(())
+    }
+
     /// Waits for a part to end by itself, which none should.
     pub async fn ended(&mut self) -> StartError {
         let server = async {

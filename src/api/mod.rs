@@ -87,6 +87,11 @@ pub fn server(listener: TcpListener, state: ApiState) -> std::io::Result<Server>
     })
 }
 
+/// Makes a server of the operational routes alone: health, readiness, metrics. For a process that serves no API.
+pub fn operational_server(listener: TcpListener, edge: Edge) -> std::io::Result<Server> {
+    serve(listener, edge, 1, |_| ())
+}
+
 /// As [`server`], with any routes.
 fn serve(
     listener: TcpListener,

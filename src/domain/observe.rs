@@ -16,14 +16,18 @@ pub enum SyncChange {
     Settle,
     /// AWS is not where it should be: look soon, and act then if it still is not.
     Look,
-    /// Show it to a person, under this code.
-    Stall(&'static str),
+    /// Show it to a person, under this code and with this sentence.
+    Stall(&'static str, &'static str),
 }
 
 /// The code of a connection that AWS shows as rejected although it was accepted.
 pub const REJECTED_OUTSIDE: &str = "rejected_outside";
 /// The code of a connection that came back to life after AWS had shown it as rejected.
 pub const ACCEPTED_OUTSIDE: &str = "accepted_outside";
+/// What a person is told about [`REJECTED_OUTSIDE`].
+pub const REJECTED_OUTSIDE_MESSAGE: &str = "AWS shows the connection as rejected, and not because of Portcullis; the consumer has to make a new endpoint";
+/// What a person is told about [`ACCEPTED_OUTSIDE`].
+pub const ACCEPTED_OUTSIDE_MESSAGE: &str = "somebody accepted the connection in AWS after Portcullis had rejected it; retry-sync rejects it again";
 
 /// What to do with the sync, now that AWS shows `observed`.
 ///
@@ -42,8 +46,8 @@ pub fn sync_change(
         (Plan::Nothing, SyncState::Due | SyncState::Confirming | SyncState::Stalled) => {
             SyncChange::Settle
         }
-        (Plan::Surface, _) => SyncChange::Stall(REJECTED_OUTSIDE),
-        (Plan::Act(_), SyncState::Idle) if drift.is_some() => SyncChange::Stall(ACCEPTED_OUTSIDE),
+        (Plan::Surface, _) => SyncChange::Stall(REJECTED_OUTSIDE, REJECTED_OUTSIDE_MESSAGE),
+        (Plan::Act(_), SyncState::Idle) if drift.is_some() => SyncChange::Stall(ACCEPTED_OUTSIDE, ACCEPTED_OUTSIDE_MESSAGE),
         (Plan::Wait | Plan::Act(_), SyncState::Idle) => SyncChange::Look,
     }
 }
@@ -81,7 +85,10 @@ mod tests {
             &seen,
             Some(DriftKind::AcceptedOutside),
         );
-        assert_eq!(change, SyncChange::Stall(ACCEPTED_OUTSIDE));
+        assert_eq!(
+            change,
+            SyncChange::Stall(ACCEPTED_OUTSIDE, ACCEPTED_OUTSIDE_MESSAGE)
+        );
     }
 
     #[test]

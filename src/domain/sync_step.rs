@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use privatelink::{Advice, GatewayError};
 
 use super::connection::Connection;
-use super::observe::REJECTED_OUTSIDE;
+use super::observe::{REJECTED_OUTSIDE, REJECTED_OUTSIDE_MESSAGE};
 use super::sync::{Act, Plan, SyncState, plan};
 
 /// The code of a connection that AWS did not bring to where it was decided to be in time.
@@ -54,9 +54,7 @@ pub fn next_step(connection: &Connection, shown: bool, now: DateTime<Utc>, rules
         Plan::Nothing => Step::Settle,
         Plan::Surface => Step::Stall {
             code: REJECTED_OUTSIDE.to_owned(),
-            message:
-                "AWS shows the connection as rejected; the consumer has to make a new endpoint"
-                    .to_owned(),
+            message: REJECTED_OUTSIDE_MESSAGE.to_owned(),
         },
         Plan::Wait | Plan::Act(_) if overdue => stall(connection),
         Plan::Wait => Step::LookAt(now + pause(connection, now)),

@@ -30,6 +30,8 @@ pub struct Recorded {
     pub changed: usize,
     /// Disagreements that no decision explains.
     pub drifted: usize,
+    /// Connections that wait for a person because of what was seen.
+    pub stalled: usize,
 }
 
 impl std::ops::AddAssign for Recorded {
@@ -38,6 +40,7 @@ impl std::ops::AddAssign for Recorded {
         self.new += other.new;
         self.changed += other.changed;
         self.drifted += other.drifted;
+        self.stalled += other.stalled;
     }
 }
 
@@ -137,6 +140,7 @@ pub async fn record(
     }
     resolve_drifts(conn, &agreed, at).await?;
     observations.insert(conn).await?;
+    recorded.stalled = syncs.stalled();
     syncs.apply(conn, at, waits.patience).await?;
     Ok(recorded)
 }
@@ -378,20 +382,26 @@ impl Batch {
 struct SyncBatch {
     ids: Vec<Uuid>,
     states: Vec<String>,
-    codes: Vec<Option<String>>,
+    codes: Vec<Option<&'static str>>,
+    messages: Vec<Option<&'static str>>,
 }
 
 impl SyncBatch {
+    fn stalled(&self) -> usize {
+        self.codes.iter().flatten().count()
+    }
+
     fn push(&mut self, id: ConnectionId, change: SyncChange) {
-        let (state, code) = match change {
+        let (state, code, message) = match change {
             SyncChange::Keep => return,
-            SyncChange::Settle => (SyncState::Idle, None),
-            SyncChange::Look => (SyncState::Confirming, None),
-            SyncChange::Stall(code) => (SyncState::Stalled, Some(code.to_owned())),
+            SyncChange::Settle => (SyncState::Idle, None, None),
+            SyncChange::Look => (SyncState::Confirming, None, None),
+            SyncChange::Stall(code, message) => (SyncState::Stalled, Some(code), Some(message)),
         };
         self.ids.push(id.uuid());
         self.states.push(state.as_str().to_owned());
         self.codes.push(code);
+        self.messages.push(message);
     }
 
     async fn apply(
@@ -409,14 +419,15 @@ impl SyncBatch {
                     sync_due_at = CASE WHEN u.state = 'confirming' THEN $4::timestamptz END,
                     sync_deadline_at = CASE WHEN u.state = 'confirming' THEN $5::timestamptz END,
                     sync_code = u.code,
-                    sync_message = NULL
-               FROM unnest($1::uuid[], $2::text[], $3::text[]) AS u (id, state, code)
+                    sync_message = u.message
+               FROM unnest($1::uuid[], $2::text[], $3::text[], $6::text[]) AS u (id, state, code, message)
               WHERE c.id = u.id",
             &self.ids,
             &self.states,
             &self.codes as _,
             at,
             at + patience,
+            &self.messages as _,
         )
         .execute(conn)
         .await?;

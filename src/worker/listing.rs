@@ -43,6 +43,7 @@ pub(super) async fn read_page(
         .connections_new
         .inc_by(recorded.new as u64);
     place.shared.metrics.drifts.inc_by(recorded.drifted as u64);
+    place.shared.metrics.stalled.inc_by(recorded.stalled as u64);
     Ok((page, recorded))
 }
 

@@ -255,13 +255,17 @@ fn after_call(
         Outcome::Failed(error) => {
             let (code, message) = (error.code().to_owned(), error.to_string());
             match after_failure(&error) {
-                AfterFailure::Again { counts, at_least } => {
-                    let attempts = if counts {
-                        tried
-                    } else {
-                        connection.sync.attempts
-                    };
-                    again(attempts, at_least, code, message)
+                AfterFailure::Again {
+                    counts: true,
+                    at_least,
+                } => again(tried, at_least, code, message),
+                // Not an attempt, so attempts cannot space the repeats: the time that it has been due does.
+                AfterFailure::Again {
+                    counts: false,
+                    at_least,
+                } => {
+                    let spacing = at_least.max(spacing(place, connection, now));
+                    again(connection.sync.attempts, spacing, code, message)
                 }
                 AfterFailure::Stall => Settlement {
                     attempts: tried,
@@ -270,6 +274,18 @@ fn after_call(
             }
         }
     }
+}
+
+/// How far apart repeats of a throttled call are: a quarter of the time since its decision fell due, at most half a minute.
+fn spacing(place: &Place, connection: &Connection, now: DateTime<Utc>) -> chrono::TimeDelta {
+    let patience = delta(place.shared.settings.patience);
+    let waited = connection
+        .sync
+        .deadline_at
+        .map_or(chrono::TimeDelta::zero(), |deadline| {
+            patience - (deadline - now)
+        });
+    (waited / 4).clamp(chrono::TimeDelta::zero(), chrono::TimeDelta::seconds(30))
 }
 
 fn attempt(connection: &Connection, act: Act, outcome: &Outcome) -> Option<Attempt> {

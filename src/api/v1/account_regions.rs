@@ -32,7 +32,7 @@ pub struct AccountRegionView {
     region: String,
     /// What people call it.
     name: String,
-    /// The role that is assumed to get in; absent when the process's own credentials are used.
+    /// The role that is assumed to get in; null when the process's own credentials are used.
     role_arn: Option<String>,
     /// Whether the worker serves it.
     enabled: bool,
@@ -40,7 +40,7 @@ pub struct AccountRegionView {
     served_by: Option<ServedBy>,
     /// The last complete listing of its connections.
     listing: Option<ListingView>,
-    /// Why the last listing failed; absent once one succeeds.
+    /// Why the last listing failed; null once one succeeds.
     error: Option<ListingErrorView>,
     /// When it was registered.
     created_at: DateTime<Utc>,
@@ -120,7 +120,7 @@ impl From<AccountRegion> for AccountRegionView {
 pub struct AccountRegionList {
     /// The rows.
     items: Vec<AccountRegionView>,
-    /// Pass it as `cursor` to read on; absent on the last page.
+    /// Pass it as `cursor` to read on; null on the last page.
     next_cursor: Option<AccountRegionId>,
 }
 

@@ -132,7 +132,7 @@ pub struct ConnectionDetail {
 pub struct ConnectionList {
     /// The rows.
     items: Vec<ConnectionView>,
-    /// Pass it as `cursor` to read on; absent on the last page.
+    /// Pass it as `cursor` to read on; null on the last page.
     next_cursor: Option<ConnectionId>,
 }
 

@@ -47,13 +47,13 @@ pub struct ServiceView {
     load_balancer_arns: Vec<String>,
     /// Principals that Portcullis makes sure may connect. AWS may have more.
     allowed_principals: Vec<String>,
-    /// AWS's id (`vpce-svc-…`); absent until AWS has created it.
+    /// AWS's id (`vpce-svc-…`); null until AWS has created it.
     aws_service_id: Option<String>,
-    /// What consumers type (`com.amazonaws.vpce.…`); absent until AWS has told.
+    /// What consumers type (`com.amazonaws.vpce.…`); null until AWS has told.
     service_name: Option<String>,
-    /// What AWS last said; absent until the first read.
+    /// What AWS last said; null until the first read.
     observed: Option<ObservedServiceView>,
-    /// Whether no readiness check failed; absent until they ran.
+    /// Whether no readiness check failed; null until they ran.
     ready: Option<bool>,
     /// The readiness checks; empty until they ran.
     checks: Vec<Check>,
@@ -134,7 +134,7 @@ impl From<RegisteredService> for ServiceView {
 pub struct ServiceList {
     /// The rows.
     items: Vec<ServiceView>,
-    /// Pass it as `cursor` to read on; absent on the last page.
+    /// Pass it as `cursor` to read on; null on the last page.
     next_cursor: Option<EndpointServiceId>,
 }
 

@@ -12,7 +12,7 @@ pub(super) struct SyncView {
     /// `idle`: in step. `due`: a call has to be made. `confirming`: a call was made and is being read back. `stalled`: the worker gave
     /// up; see `code` and `message`, mend the cause, then `retry-sync`.
     pub state: SyncState,
-    /// When the worker looks next; absent when nothing is to be done.
+    /// When the worker looks next; null when nothing is to be done.
     pub due_at: Option<DateTime<Utc>>,
     /// Calls made for the current decision, or failed tries since a service was last in step.
     pub attempts: i32,
