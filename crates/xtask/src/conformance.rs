@@ -1,14 +1,16 @@
 //! `cargo xtask conformance`: clients that we did not write, against the program as it is shipped.
 //!
-//! Every `tests/conformance/*.py` is one check and one process. It finds the program in `PORTCULLIS_BIN`, starts what it needs
-//! on free ports, and fails by its exit status. `requirements.txt` beside them pins the packages.
+//! Every `tests/conformance/*.py` is one check and one process. It finds the program in `PORTCULLIS_BIN` and an empty database of its
+//! own in `DATABASE_URL`, starts what it needs on free ports, and fails by its exit status. Names that begin with an underscore are
+//! what the scripts share. `requirements.txt` beside them pins the packages.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
 
+use crate::database::Scratch;
 use crate::python::{python_venv, requirements};
 use crate::step::{self, Steps};
 use crate::{Result, place};
@@ -19,8 +21,7 @@ pub(crate) fn run(filter: Option<&str>) -> Result {
     let mut scripts: Vec<PathBuf> = fs::read_dir(&dir)
         .map_err(|error| format!("{}: {error}", dir.display()))?
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "py"))
-        .filter(|path| filter.is_none_or(|filter| path.to_string_lossy().contains(filter)))
+        .filter(|path| name_of_script(path).is_some_and(|name| name.contains(filter.unwrap_or(""))))
         .collect();
     scripts.sort();
     if scripts.is_empty() {
@@ -34,22 +35,30 @@ pub(crate) fn run(filter: Option<&str>) -> Result {
         .env("SQLX_OFFLINE", "true");
     step::run(&mut build)?;
     let program = program()?;
+    let scratch = Scratch::start()?;
+    let cluster = scratch.cluster()?;
     let mut steps = Steps::new();
     for script in scripts {
-        let name = script
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = name_of_script(&script).unwrap_or_default();
+        cluster.create_database(name)?;
         let mut command = Command::new(&python);
         command
+            // No compiled copies of what the scripts share, in the middle of the sources.
+            .arg("-B")
             .arg(&script)
             .current_dir(place::root())
+            .env("DATABASE_URL", cluster.url(name))
             .env("PORTCULLIS_BIN", &program);
-        steps.command(&name, &mut command)?;
+        steps.command(name, &mut command)?;
     }
     steps.summary();
     Ok(())
+}
+
+/// A script's name without its ending; nothing for what is not a script to be run.
+fn name_of_script(path: &Path) -> Option<&str> {
+    let name = path.file_name()?.to_str()?.strip_suffix(".py")?;
+    (!name.starts_with('_')).then_some(name)
 }
 
 /// Where cargo puts the program.
@@ -62,4 +71,16 @@ fn program() -> Result<PathBuf> {
         .as_str()
         .ok_or("cargo metadata names no target directory")?;
     Ok(PathBuf::from(target).join("debug/portcullis"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_scripts_share_is_not_run() {
+        assert_eq!(name_of_script(Path::new("a/aws_cli.py")), Some("aws_cli"));
+        assert_eq!(name_of_script(Path::new("a/_world.py")), None);
+        assert_eq!(name_of_script(Path::new("a/requirements.txt")), None);
+    }
 }
