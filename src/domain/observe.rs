@@ -25,7 +25,7 @@ pub const REJECTED_OUTSIDE: &str = "rejected_outside";
 /// The code of a connection that came back to life after AWS had shown it as rejected.
 pub const ACCEPTED_OUTSIDE: &str = "accepted_outside";
 /// What a person is told about [`REJECTED_OUTSIDE`].
-pub const REJECTED_OUTSIDE_MESSAGE: &str = "AWS shows the connection as rejected, and not because of Portcullis; the consumer has to make a new endpoint";
+pub const REJECTED_OUTSIDE_MESSAGE: &str = "AWS shows the connection as rejected, and not because of Portcullis; revoke it to agree, and have the consumer make a new endpoint otherwise";
 /// What a person is told about [`ACCEPTED_OUTSIDE`].
 pub const ACCEPTED_OUTSIDE_MESSAGE: &str = "somebody accepted the connection in AWS after Portcullis had rejected it; retry-sync rejects it again";
 

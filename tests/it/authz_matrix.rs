@@ -1,0 +1,88 @@
+//! Who may do what: every operation of the OpenAPI document against everybody. An operation that is not in the table fails the test.
+
+use std::collections::BTreeMap;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use crate::support::http::send;
+use crate::support::{TestApp, Who};
+
+/// The lowest role that may do an operation; `Nobody` means that it is public.
+const LOWEST: &[(&str, Who)] = &[
+    ("healthz", Who::Nobody),
+    ("readyz", Who::Nobody),
+    ("metrics", Who::Nobody),
+    ("openapi_json", Who::Nobody),
+    ("list_account_regions", Who::Viewer),
+    ("read_account_region", Who::Viewer),
+    ("register_account_region", Who::Admin),
+    ("list_services", Who::Viewer),
+    ("read_service", Who::Viewer),
+    ("register_service", Who::Admin),
+    ("retry_service_sync", Who::Admin),
+    ("list_connections", Who::Viewer),
+    ("read_connection", Who::Viewer),
+    ("accept_connection", Who::Approver),
+    ("reject_connection", Who::Approver),
+    ("revoke_connection", Who::Approver),
+    ("retry_connection_sync", Who::Admin),
+];
+
+struct Operation {
+    name: String,
+    method: Method,
+    path: String,
+}
+
+fn operations() -> Vec<Operation> {
+    let document = serde_json::to_value(portcullis::api::openapi::document()).unwrap();
+    let paths = document["paths"].as_object().unwrap();
+    let of_path = |(path, item): (&String, &Value)| -> Vec<Operation> {
+        let operations = item.as_object().unwrap().iter();
+        operations
+            .filter(|(_, operation)| operation["operationId"].is_string())
+            .map(|(method, operation)| Operation {
+                name: operation["operationId"].as_str().unwrap().to_owned(),
+                method: method.to_uppercase().parse().unwrap(),
+                path: path.clone(),
+            })
+            .collect()
+    };
+    paths.iter().flat_map(of_path).collect()
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn every_operation_is_open_to_whom_it_should_be_and_to_nobody_else(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let mut table: BTreeMap<&str, Who> = LOWEST.iter().copied().collect();
+    for operation in operations() {
+        let Operation { name, method, path } = operation;
+        let lowest = table
+            .remove(name.as_str())
+            .unwrap_or_else(|| panic!("{name} ({method} {path}) is new: say who may do it"));
+        let path = path.replace("{id}", "nothing");
+        for who in Who::ALL {
+            let request = app.request(who, method.clone(), &path).json(&json!({}));
+            let answer = send(request).await;
+            let step = |who: Who| Who::ALL.iter().position(|w| *w == who);
+            let what = format!("{who:?} {name}: {}", answer.text);
+            if step(who) >= step(lowest) {
+                assert!(![401, 403, 404, 405].contains(&answer.status), "{what}");
+            } else if who == Who::Nobody {
+                answer.refused(&what, 401, "unauthenticated");
+            } else {
+                answer.refused(&what, 403, "forbidden");
+            }
+        }
+    }
+    assert!(table.is_empty(), "these are no operations: {table:?}");
+    let written = app
+        .count(
+            "SELECT (SELECT count(*) FROM account_regions) + (SELECT count(*) FROM endpoint_services)
+                  + (SELECT count(*) FROM decisions) + (SELECT count(*) FROM audit_entries)",
+        )
+        .await;
+    assert_eq!(written, 0, "none of these requests was a good one");
+}

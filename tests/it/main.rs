@@ -1,0 +1,25 @@
+//! The whole product in one process: the REST API on a real socket, the worker stepped by hand, a PostgreSQL database for each test
+//! and the simulator in AWS's place. Invariants (I1, I4, …) are named where a test holds one.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod authz_matrix;
+mod concurrency;
+mod crash;
+mod drift;
+mod life;
+mod listing;
+mod paging;
+mod refusals;
+mod refusals_of_decisions;
+mod schema;
+mod service_faults;
+mod summary;
+mod support;
+mod sync_batches;
+mod sync_faults;

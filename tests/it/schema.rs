@@ -1,0 +1,159 @@
+//! What the database itself holds: append-only tables, partitions, constraints, and rows that nobody should have written.
+
+use chrono::{Months, TimeDelta};
+use portcullis::domain::clock::Clock;
+use portcullis::domain::ids::{AccountRegionId, ConnectionId, EndpointServiceId};
+use portcullis::store::{
+    StoreError, account_regions, connections, endpoint_services, migrate, partitions,
+};
+use sqlx::{ConnectOptions, PgPool};
+
+use crate::support::{TestApp, Who};
+
+/// The code that the append-only triggers raise: `insufficient_privilege`.
+const REFUSED: &str = "42501";
+const CHECK_VIOLATION: &str = "23514";
+
+async fn code_of(app: &TestApp, sql: &'static str) -> String {
+    match sqlx::query(sql).execute(app.db()).await {
+        Ok(done) => panic!("{sql} touched {} rows", done.rows_affected()),
+        Err(error) => {
+            let error = error.into_database_error().expect("the database's refusal");
+            error.code().unwrap_or_default().into_owned()
+        }
+    }
+}
+
+/// I6: what was decided and what was audited never changes, not even by a statement on a partition.
+#[sqlx::test(migrations = "./migrations")]
+async fn audit_entries_and_decisions_refuse_to_be_changed(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let service = app.with_service().await;
+    let request = app.requested(&service).await;
+    app.decide(&request, "accept").await;
+    for sql in [
+        "UPDATE audit_entries SET actor = 'somebody else'",
+        "DELETE FROM audit_entries",
+        "UPDATE decisions SET reason = 'another'",
+        "DELETE FROM decisions",
+        "TRUNCATE audit_entries",
+        "TRUNCATE decisions CASCADE",
+    ] {
+        assert_eq!(code_of(&app, sql).await, REFUSED, "{sql}");
+    }
+    let partition: String =
+        sqlx::query_scalar("SELECT DISTINCT tableoid::regclass::text FROM audit_entries")
+            .fetch_one(app.db())
+            .await
+            .unwrap();
+    let sql = format!("DELETE FROM {partition}");
+    let refused = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .execute(app.db())
+        .await;
+    assert!(refused.is_err(), "{partition} lets its rows be deleted");
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn words_that_the_code_does_not_know_are_refused_by_the_tables(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let service = app.with_service().await;
+    app.requested(&service).await;
+    for sql in [
+        "UPDATE connections SET review_state = 'maybe'",
+        "UPDATE connections SET review_state = 'accepted'",
+        "UPDATE connections SET sync_state = 'lost'",
+        "UPDATE connections SET sync_state = 'due', sync_due_at = NULL",
+        "UPDATE connections SET sync_act = 'accept'",
+        "UPDATE connections SET endpoint_id = 'vpce-*'",
+        "UPDATE connections SET owner_account = ''",
+        "UPDATE endpoint_services SET aws_service_id = ''",
+        "UPDATE endpoint_services SET origin = 'found'",
+        "UPDATE account_regions SET lease_holder = NULL",
+    ] {
+        assert_eq!(code_of(&app, sql).await, CHECK_VIOLATION, "{sql}");
+    }
+}
+
+/// I15: a row that the code cannot have written is an error with a name, not a guess, and shows nothing of itself to callers.
+#[sqlx::test(migrations = "./migrations")]
+async fn inconsistent_rows_are_refused_by_name(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let account_region = app.add_account_region().await;
+    let service = app.created_service("edge").await;
+    let request = app.requested(&service).await;
+    for sql in [
+        "UPDATE connections SET dns_entries = '{\"secret\": 1}'",
+        "UPDATE endpoint_services SET checks = '\"secret\"'",
+        "UPDATE account_regions SET listed_ms = NULL",
+    ] {
+        sqlx::query(sql).execute(app.db()).await.unwrap();
+    }
+    let conn = &mut *app.db().acquire().await.unwrap();
+    let table_of = |error: StoreError| match error {
+        StoreError::Inconsistent { table, .. } => table,
+        other => panic!("{other:?}"),
+    };
+    let id: ConnectionId = request.id.parse().unwrap();
+    let error = connections::by_id(conn, id).await.unwrap_err();
+    assert_eq!(table_of(error), "connections");
+    let id: EndpointServiceId = service.id.parse().unwrap();
+    let error = endpoint_services::by_id(conn, id).await.unwrap_err();
+    assert_eq!(table_of(error), "endpoint_services");
+    let id: AccountRegionId = account_region.parse().unwrap();
+    let error = account_regions::by_id(conn, id).await.unwrap_err();
+    assert_eq!(table_of(error), "account_regions");
+
+    for path in [
+        format!("/v1/connections/{}", request.id),
+        format!("/v1/services/{}", service.id),
+        format!("/v1/account-regions/{account_region}"),
+    ] {
+        let answer = app.get(Who::Viewer, &path).await;
+        answer.refused(&path, 500, "internal");
+        assert!(!answer.text.contains("secret"), "{}", answer.text);
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn migrations_may_run_again_and_by_several_replicas_at_once(pool: PgPool) {
+    let url = pool.connect_options().to_url_lossy().to_string();
+    let (one, two) = tokio::join!(migrate(&url), migrate(&url));
+    one.unwrap();
+    two.unwrap();
+    migrate(&url).await.unwrap();
+    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM account_regions")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert_eq!(tables, 0);
+}
+
+/// I14: rows find a partition in any month, the turn of a year included, however often and by whomever it is made.
+#[sqlx::test(migrations = "./migrations")]
+async fn partitions_are_made_for_any_month(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let far = app.clock.now().checked_add_months(Months::new(30)).unwrap();
+    let insert = async |at| {
+        sqlx::query(
+            "INSERT INTO audit_entries (id, at, actor_kind, actor, action, subject_kind, subject_id)
+             VALUES (gen_random_uuid(), $1, 'worker', 'test', 'test', 'connection', gen_random_uuid())",
+        )
+        .bind(at)
+        .execute(app.db())
+        .await
+    };
+    assert!(insert(far).await.is_err(), "there is no such partition yet");
+    let ensure = async || {
+        let mut conn = app.db().acquire().await.unwrap();
+        partitions::ensure(&mut conn, far).await
+    };
+    let (one, two) = tokio::join!(ensure(), ensure());
+    one.unwrap();
+    two.unwrap();
+    ensure().await.unwrap();
+    insert(far).await.unwrap();
+    insert(far.checked_add_months(Months::new(1)).unwrap())
+        .await
+        .unwrap();
+    assert!(insert(far + TimeDelta::days(70)).await.is_err());
+}

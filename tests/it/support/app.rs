@@ -1,0 +1,249 @@
+//! The product, running, with a clock that only moves when told and a worker that only works when told.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use portcullis::api::auth::{DevelopmentIssuer, Verifier};
+use portcullis::api::{self, ApiState, Edge, NotReady, Readiness};
+use portcullis::app::{AppContext, Nudge};
+use portcullis::domain::clock::{Clock, SystemClock, TestClock};
+use portcullis::store::partitions;
+use portcullis::worker::metrics::WorkerMetrics;
+use portcullis::worker::{
+    PassError, Place, Shared, Worker, WorkerSettings, observe, sync_connections, sync_services,
+};
+use privatelink_sim::{Behavior, SimClock, SimConfig, Simulator};
+use prometheus_client::registry::Registry;
+use sqlx::PgPool;
+
+/// What a test may want different.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    pub(crate) behavior: Behavior,
+    pub(crate) page_size: Option<usize>,
+    pub(crate) settings: WorkerSettings,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            behavior: Behavior::instant(),
+            page_size: None,
+            // Leases are measured by the real clock, and nothing renews them while a test stands still.
+            settings: WorkerSettings {
+                lease_ttl: Duration::from_hours(1),
+                ..WorkerSettings::default()
+            },
+        }
+    }
+}
+
+/// The running product. When a test ends well, every planned fault must have happened or been cleared.
+pub(crate) struct TestApp {
+    pub(crate) address: String,
+    pub(crate) client: reqwest::Client,
+    pub(crate) issuer: DevelopmentIssuer,
+    pub(crate) clock: TestClock,
+    pub(crate) worker: Worker,
+    pub(crate) shared: Shared,
+    sim: Simulator,
+}
+
+/// More rounds than any story here needs.
+const MOST_ROUNDS: usize = 300;
+
+impl TestApp {
+    /// Starts it, in the runtime that it is called in.
+    pub(crate) fn start(pool: PgPool) -> Self {
+        Self::start_with(pool, Setup::default())
+    }
+
+    pub(crate) fn start_with(pool: PgPool, setup: Setup) -> Self {
+        // Near the real time, so that the partitions that the migrations made are the right ones.
+        let start = SystemClock.now().trunc_subsecs(3);
+        let clock = TestClock::at(start);
+        let sim = Simulator::new(SimConfig {
+            seed: 1,
+            regions: ["eu-west-1", "us-east-1"]
+                .map(|r| r.parse().unwrap())
+                .to_vec(),
+            behavior: setup.behavior,
+            page_size_limit: setup.page_size,
+            clock: SimClock::stopped_at(start),
+            state_file: None,
+        })
+        .expect("a simulator");
+        let keys = tempfile::tempdir().expect("a directory");
+        let issuer = DevelopmentIssuer::open(&keys.path().join("key.pem")).expect("an issuer");
+        let shared = Shared {
+            pool,
+            clock: Arc::new(clock.clone()),
+            settings: Arc::new(setup.settings),
+            metrics: WorkerMetrics::default(),
+            nudge: Nudge::new(),
+        };
+        let worker = Worker::new(shared.clone(), Arc::new(sim.clone()));
+        let address = serve(&shared, &issuer);
+        Self {
+            address,
+            client: reqwest::Client::new(),
+            issuer,
+            clock,
+            worker,
+            shared,
+            sim,
+        }
+    }
+
+    /// The simulated AWS.
+    pub(crate) fn sim(&self) -> &Simulator {
+        &self.sim
+    }
+
+    /// The database. For looking, and for what no request can bring about.
+    pub(crate) fn db(&self) -> &PgPool {
+        &self.shared.pool
+    }
+
+    /// Moves the product's and AWS's time together.
+    pub(crate) fn advance(&self, by: Duration) {
+        self.clock.advance(TimeDelta::from_std(by).unwrap());
+        self.sim.clock().advance(by);
+    }
+
+    /// Another replica's worker.
+    pub(crate) fn another_worker(&self) -> Worker {
+        Worker::new(self.shared.clone(), Arc::new(self.sim.clone()))
+    }
+
+    /// The places that the worker holds; a test with one AccountRegion has one.
+    pub(crate) async fn place(&self) -> Place {
+        let mut places = self.worker.lease_once().await.expect("leases");
+        assert_eq!(places.len(), 1, "one AccountRegion");
+        places.remove(0)
+    }
+
+    /// Steps the worker until nothing is due at the present time.
+    pub(crate) async fn run_worker(&self) {
+        run(&self.worker).await;
+    }
+
+    /// Steps the worker, and moves time to whatever is due next, until nothing is owed to AWS any more.
+    pub(crate) async fn run_until_rest(&self) {
+        self.run_until_rest_of(&self.worker).await;
+    }
+
+    pub(crate) async fn run_until_rest_of(&self, worker: &Worker) {
+        for _ in 0..MOST_ROUNDS {
+            run(worker).await;
+            let Some(next) = self.next_owed().await else {
+                return;
+            };
+            let wait = (next - self.clock.now()).max(TimeDelta::milliseconds(500));
+            self.advance(wait.to_std().unwrap());
+        }
+        panic!("the worker does not come to rest");
+    }
+
+    async fn next_owed(&self) -> Option<DateTime<Utc>> {
+        sqlx::query_scalar(
+            "SELECT min(due) FROM (
+                 SELECT sync_due_at AS due FROM connections WHERE sync_state IN ('due', 'confirming')
+                 UNION ALL SELECT sync_due_at FROM endpoint_services WHERE sync_state = 'due') AS owed",
+        )
+        .fetch_one(self.db())
+        .await
+        .expect("a row")
+    }
+
+    /// Makes the partitions for the present month, as a worker does that runs.
+    pub(crate) async fn make_partitions(&self) {
+        let mut conn = self.db().acquire().await.unwrap();
+        partitions::ensure(&mut conn, self.clock.now())
+            .await
+            .unwrap();
+    }
+
+    /// A count, by any query that gives one number.
+    pub(crate) async fn count(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql)
+            .fetch_one(self.db())
+            .await
+            .expect("a count")
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        let left = self.sim.faults().list();
+        if !std::thread::panicking() {
+            assert!(left.is_empty(), "faults that never happened: {left:?}");
+        }
+    }
+}
+
+/// Steps a worker until nothing is due. A call to AWS that fails ends a round, as back-off would.
+pub(crate) async fn run(worker: &Worker) {
+    for _ in 0..MOST_ROUNDS {
+        let mut busy = false;
+        for place in worker.lease_once().await.expect("leases") {
+            busy |= step(&place).await;
+        }
+        if !busy {
+            return;
+        }
+    }
+    panic!("there is always something due");
+}
+
+/// One pass of each loop. Answers whether there was anything to do.
+async fn step(place: &Place) -> bool {
+    let services = settled(sync_services::run_pass(place).await);
+    let listed = settled(observe::run_pass(place).await);
+    let connections = settled(sync_connections::run_pass(place).await);
+    services.is_some_and(|r| r.due > 0)
+        || listed.is_some_and(|r| r.recorded.new + r.recorded.changed > 0 || r.deleted > 0)
+        || connections.is_some_and(|r| r.due > 0)
+}
+
+fn settled<T>(pass: Result<T, PassError>) -> Option<T> {
+    match pass {
+        Ok(report) => Some(report),
+        Err(PassError::Gateway(_)) => None,
+        Err(other) => panic!("a pass failed for another reason than AWS: {other:?}"),
+    }
+}
+
+/// Serves the API on a port of its own; the server ends with the test's process.
+fn serve(shared: &Shared, issuer: &DevelopmentIssuer) -> String {
+    let app = AppContext {
+        pool: shared.pool.clone(),
+        clock: shared.clock.clone(),
+        nudge: shared.nudge.clone(),
+        patience: TimeDelta::from_std(shared.settings.patience).unwrap(),
+    };
+    let edge = Edge::new(
+        Verifier::new([issuer.trusted_key()]),
+        Arc::new(Always),
+        shared.clock.clone(),
+        Registry::default(),
+    );
+    let mut state = ApiState::new(app, edge);
+    state.workers = 1;
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(api::server(listener, state).expect("a server"));
+    format!("http://{address}")
+}
+
+struct Always;
+
+#[async_trait]
+impl Readiness for Always {
+    async fn check(&self) -> Result<(), NotReady> {
+        Ok(())
+    }
+}
