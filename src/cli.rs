@@ -123,7 +123,12 @@ async fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
         || -> std::sync::Arc<dyn privatelink::Gateways> { unreachable!("refused above") };
     let mut running = startup::start(&settings, args.role, gateways)?;
     if let Some(address) = running.api {
-        tracing::info!("serving on http://{address}");
+        let what = if args.role == Role::Worker {
+            "operational routes"
+        } else {
+            "the API"
+        };
+        tracing::info!("serving {what} on http://{address}");
     }
     let ended = tokio::select! {
         signalled = startup::signal() => { signalled?; None }
