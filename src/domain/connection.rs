@@ -67,7 +67,7 @@ pub struct ConnectionSync {
     pub deadline_at: Option<DateTime<Utc>>,
     /// Calls made for the current decision.
     pub attempts: i32,
-    /// The last call that AWS recorded for the current decision, and when.
+    /// The last call for the current decision that AWS recorded or, where there is a code, may have recorded, and when.
     pub act: Option<(Act, DateTime<Utc>)>,
     /// The last AWS error code.
     pub code: Option<String>,

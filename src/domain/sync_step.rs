@@ -63,7 +63,12 @@ pub fn next_step(connection: &Connection, shown: bool, now: DateTime<Utc>, rules
             Step::LookAt(now + pause(connection, now).max(TimeDelta::seconds(1)))
         }
         Plan::Act(act) => match connection.sync.act {
-            Some((last, at)) if last == act && now < at + rules.stale_read_grace => {
+            Some((last, at))
+                if last == act
+                    // A code means that the call may not have worked: then the read is taken at its word.
+                    && connection.sync.code.is_none()
+                    && now < at + rules.stale_read_grace =>
+            {
                 Step::LookAt(now + pause(connection, now))
             }
             _ if connection.sync.attempts >= rules.max_attempts => stall(connection),

@@ -63,6 +63,10 @@ pub struct Settlement {
     pub id: ConnectionId,
     /// The decision that was acted on. If there is another by now, this settlement is void.
     pub decision: Option<DecisionId>,
+    /// The state of the sync when it was read. If an observer has moved it since, this settlement is void.
+    pub was: SyncState,
+    /// For coming to rest: what AWS showed when it was read. If AWS shows something else by now, this settlement is void.
+    pub only_if_observed: Option<String>,
     /// The new state; `due_at` goes with due and confirming.
     pub state: SyncState,
     /// When to look next.
@@ -77,7 +81,7 @@ pub struct Settlement {
     pub message: Option<String>,
 }
 
-/// Records where the sync of many connections goes next, each only while its decision still stands. Answers how many stood.
+/// Records where the sync of many connections goes next, each only while what it was concluded from still stands. Answers how many stood.
 /// The caller holds the lease.
 pub async fn settle(conn: &mut PgConnection, all: &[Settlement]) -> Result<u64, StoreError> {
     let ids: Vec<Uuid> = all.iter().map(|s| s.id.uuid()).collect();
@@ -86,6 +90,8 @@ pub async fn settle(conn: &mut PgConnection, all: &[Settlement]) -> Result<u64, 
         .map(|s| s.decision.map(DecisionId::uuid))
         .collect();
     let states: Vec<&str> = all.iter().map(|s| s.state.as_str()).collect();
+    let was: Vec<&str> = all.iter().map(|s| s.was.as_str()).collect();
+    let observed: Vec<Option<&str>> = all.iter().map(|s| s.only_if_observed.as_deref()).collect();
     let due: Vec<Option<DateTime<Utc>>> = all.iter().map(|s| s.due_at).collect();
     let attempts: Vec<i32> = all.iter().map(|s| s.attempts).collect();
     let acts: Vec<Option<&str>> = all
@@ -105,9 +111,10 @@ pub async fn settle(conn: &mut PgConnection, all: &[Settlement]) -> Result<u64, 
                 sync_act_at = u.act_at, sync_code = u.code, sync_message = u.message
            FROM locked
            JOIN unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[], $5::int[], $6::text[], $7::timestamptz[],
-                       $8::text[], $9::text[])
-                AS u (id, decision, state, due_at, attempts, act, act_at, code, message) ON u.id = locked.id
-          WHERE c.id = u.id AND c.decision_id IS NOT DISTINCT FROM u.decision",
+                       $8::text[], $9::text[], $10::text[], $11::text[])
+                AS u (id, decision, state, due_at, attempts, act, act_at, code, message, was, observed) ON u.id = locked.id
+          WHERE c.id = u.id AND c.decision_id IS NOT DISTINCT FROM u.decision
+            AND c.sync_state = u.was AND (u.observed IS NULL OR c.observed_state = u.observed)",
         &ids,
         &decisions as _,
         &states as _,
@@ -117,6 +124,8 @@ pub async fn settle(conn: &mut PgConnection, all: &[Settlement]) -> Result<u64, 
         &act_times as _,
         &codes as _,
         &messages as _,
+        &was as _,
+        &observed as _,
     )
     .execute(conn)
     .await?;

@@ -7,6 +7,10 @@ use privatelink::{GatewayError, ItemFailure, ServiceId, VpcEndpointId};
 use super::{PassError, Place};
 use crate::domain::sync::Act;
 
+/// How many refusals in a row, with nothing taken in between, are still put down to ids. A batch of 1,000 with one bad id at its
+/// beginning takes 11; its neighbour is then taken.
+const MOST_REFUSALS: usize = 14;
+
 /// How a call ended for one endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -21,7 +25,7 @@ pub(super) enum Outcome {
 }
 
 /// Accepts or rejects endpoints of one service, and answers for each of them. A batch that AWS refuses as a whole is split until the id that
-/// spoils it stands alone.
+/// spoils it stands alone; when splitting finds nothing that AWS takes, it is not an id that spoils it, and all of it has failed.
 pub(super) async fn call(
     place: &Place,
     act: Act,
@@ -32,19 +36,25 @@ pub(super) async fn call(
     let mut outcomes = Vec::with_capacity(endpoints.len());
     let mut batches: Vec<Vec<VpcEndpointId>> =
         endpoints.chunks(size).rev().map(<[_]>::to_vec).collect();
+    let mut refusals = 0;
     while let Some(mut batch) = batches.pop() {
         let result = match act {
             Act::Accept => place.gateway.accept_connections(service, &batch).await,
             Act::Reject => place.gateway.reject_connections(service, &batch).await,
         };
         match result {
-            Ok(failures) => outcomes.extend(join(batch, failures)),
-            Err(GatewayError::Invalid { .. }) if batch.len() > 1 => {
+            Ok(failures) => {
+                refusals = 0;
+                outcomes.extend(join(batch, failures));
+            }
+            Err(GatewayError::Invalid { .. }) if batch.len() > 1 && refusals < MOST_REFUSALS => {
+                refusals += 1;
                 let second = batch.split_off(batch.len() / 2);
                 batches.push(second);
                 batches.push(batch);
             }
             Err(error) => {
+                refusals += 1;
                 outcomes.extend(
                     batch
                         .into_iter()

@@ -1,6 +1,7 @@
 //! The sync loop for connections: look, plan, call in batches, record, and read back.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use privatelink::{ConnectionFilter, ServiceId, VpcEndpointId};
@@ -12,10 +13,14 @@ use super::{PassError, Place};
 use crate::domain::backoff;
 use crate::domain::connection::Connection;
 use crate::domain::ids::ConnectionId;
+use crate::domain::review::ReviewState;
 use crate::domain::sync::{Act, SyncState};
 use crate::domain::sync_step::{AfterFailure, Rules, Step, after_failure, next_step};
 use crate::store::sync_queue::{self, Attempt, Settlement};
 use crate::store::{StoreError, sync_queue::settle};
+
+/// How long a pass goes on taking access away, and then how long giving it. The batch that is under way is finished.
+const TURN: Duration = Duration::from_secs(3);
 
 /// What a pass did.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -44,15 +49,18 @@ pub async fn run_pass(place: &Place) -> Result<Report, PassError> {
         due: due.len(),
         ..Report::default()
     };
-    let mut by_service: BTreeMap<ServiceId, Vec<Connection>> = BTreeMap::new();
-    for connection in due {
-        // A connection was observed under its service's AWS id, so the id is there.
-        if let Some(service) = connection.aws_service_id.clone() {
-            by_service.entry(service).or_default().push(connection);
+    let (taking, giving): (Vec<_>, Vec<_>) = due
+        .into_iter()
+        .partition(|c| matches!(c.review, ReviewState::Rejected | ReviewState::Revoked));
+    // Taking access away goes before giving it, and neither can keep the other from its turn.
+    for connections in [taking, giving] {
+        let until = Instant::now() + TURN;
+        for (service, connections) in by_service(connections) {
+            sync_service(place, &service, connections, until, &mut report).await?;
+            if Instant::now() >= until {
+                break;
+            }
         }
-    }
-    for (service, connections) in by_service {
-        sync_service(place, &service, connections, &mut report).await?;
     }
     report.next_due = place
         .read(async |conn| sync_queue::next_due(conn, account_region).await)
@@ -60,16 +68,57 @@ pub async fn run_pass(place: &Place) -> Result<Report, PassError> {
     Ok(report)
 }
 
-/// Brings the due connections of one service in step. Never two calls for one service at once: they follow each other here.
+/// Groups by service, in the order in which the oldest of each fell due, so that no service waits for ever behind others.
+fn by_service(connections: Vec<Connection>) -> Vec<(ServiceId, Vec<Connection>)> {
+    let mut groups: Vec<(ServiceId, Vec<Connection>)> = Vec::new();
+    let mut places: HashMap<ServiceId, usize> = HashMap::new();
+    for connection in connections {
+        // A connection was observed under its service's AWS id, so the id is there.
+        let Some(service) = connection.aws_service_id.clone() else {
+            continue;
+        };
+        let index = *places.entry(service.clone()).or_insert(groups.len());
+        match groups.get_mut(index) {
+            Some((_, group)) => group.push(connection),
+            None => groups.push((service, vec![connection])),
+        }
+    }
+    groups
+}
+
+/// Brings the due connections of one service in step, a batch at a time, until the turn is over: what is left is due in the next pass.
+/// Never two calls for one service at once: they follow each other here.
 async fn sync_service(
     place: &Place,
     service: &ServiceId,
     due: Vec<Connection>,
+    until: Instant,
+    report: &mut Report,
+) -> Result<(), PassError> {
+    // Those that need a call come together, so that calls are full.
+    let (to_call, to_confirm): (Vec<_>, Vec<_>) = due
+        .into_iter()
+        .partition(|c| c.sync.state == SyncState::Due);
+    let size = place.shared.settings.batch_size.max(1);
+    for batch in to_call.chunks(size).chain(to_confirm.chunks(size)) {
+        sync_batch(place, service, batch, report).await?;
+        if Instant::now() >= until {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Looks, plans, calls and records, for one batch.
+async fn sync_batch(
+    place: &Place,
+    service: &ServiceId,
+    batch: &[Connection],
     report: &mut Report,
 ) -> Result<(), PassError> {
     // Look first: what is stored may be older than AWS's truth, and a call may have worked whose answer was lost.
     let mut shown: HashSet<VpcEndpointId> = HashSet::new();
-    for chunk in due.chunks(ConnectionFilter::MAX_ENDPOINTS) {
+    for chunk in batch.chunks(ConnectionFilter::MAX_ENDPOINTS) {
         let endpoints = chunk.iter().map(|c| c.endpoint_id.clone()).collect();
         let filter = ConnectionFilter::Endpoints(service.clone(), endpoints);
         read_all(place, &filter, |page| {
@@ -78,7 +127,7 @@ async fn sync_service(
         .await?;
     }
     // Read the decisions again, as late as possible: one may have come in while AWS was being read.
-    let ids: Vec<ConnectionId> = due.iter().map(|c| c.id).collect();
+    let ids: Vec<ConnectionId> = batch.iter().map(|c| c.id).collect();
     let fresh = place
         .read(async |conn| sync_queue::reload(conn, &ids).await)
         .await?;
@@ -108,7 +157,6 @@ async fn sync_service(
         }
     }
     record(place, &settlements, &[]).await?;
-    // Taking access away goes before giving it.
     for act in [Act::Reject, Act::Accept] {
         if let Some(connections) = calls.remove(&act) {
             send(place, service, act, connections, report).await?;
@@ -168,6 +216,8 @@ fn at_rest(connection: &Connection) -> Settlement {
     Settlement {
         id: connection.id,
         decision: connection.decision_id,
+        was: connection.sync.state,
+        only_if_observed: Some(connection.observed.state.as_str().to_owned()),
         state: SyncState::Idle,
         due_at: None,
         attempts: connection.sync.attempts,
@@ -183,6 +233,7 @@ fn look_again(connection: &Connection, when: DateTime<Utc>) -> Settlement {
         due_at: Some(when),
         code: connection.sync.code.clone(),
         message: connection.sync.message.clone(),
+        only_if_observed: None,
         ..at_rest(connection)
     }
 }
@@ -206,6 +257,7 @@ fn stalled(
         state: SyncState::Stalled,
         code: Some(code),
         message: Some(message),
+        only_if_observed: None,
         ..at_rest(connection)
     }
 }
@@ -233,6 +285,7 @@ fn after_call(
             attempts,
             code: Some(code),
             message: Some(message),
+            only_if_observed: None,
             ..at_rest(connection)
         }
     };
@@ -243,22 +296,36 @@ fn after_call(
             due_at: Some(now),
             attempts: tried,
             act: Some((act, now)),
+            only_if_observed: None,
             ..at_rest(connection)
         },
         // The next pass looks before it repeats; often the refusal means that AWS is there already.
-        Outcome::Refused(failure) | Outcome::Unproven(failure) => again(
+        Outcome::Refused(failure) => again(
             tried,
             chrono::TimeDelta::zero(),
             failure.code,
             failure.message,
         ),
+        // It may have worked: remember when it was sent, so that a stale read afterwards is known for one.
+        Outcome::Unproven(failure) => Settlement {
+            act: Some((act, now)),
+            ..again(
+                tried,
+                chrono::TimeDelta::zero(),
+                failure.code,
+                failure.message,
+            )
+        },
         Outcome::Failed(error) => {
             let (code, message) = (error.code().to_owned(), error.to_string());
             match after_failure(&error) {
                 AfterFailure::Again {
                     counts: true,
                     at_least,
-                } => again(tried, at_least, code, message),
+                } => Settlement {
+                    act: Some((act, now)),
+                    ..again(tried, at_least, code, message)
+                },
                 // Not an attempt, so attempts cannot space the repeats: the time that it has been due does.
                 AfterFailure::Again {
                     counts: false,

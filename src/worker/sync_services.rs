@@ -6,9 +6,9 @@ use privatelink::{
     AllowedPrincipal, EndpointService, GatewayError, NewEndpointService, PageToken, ServiceId,
 };
 
-use super::probe;
 use super::settings::delta;
 use super::{PassError, Place};
+use super::{probe, runner};
 use crate::domain::backoff;
 use crate::domain::endpoint_service::{RegisteredService, ServiceSync};
 use crate::domain::readiness;
@@ -22,6 +22,10 @@ pub const TAG: &str = "portcullis:service";
 const PASS: i64 = 5;
 /// The code of a service that somebody else already registered.
 const ALREADY_REGISTERED: &str = "already_registered";
+/// The code of a service that everybody was to be let into although it accepts by itself.
+const OPEN_TO_EVERYBODY: &str = "open_to_everybody";
+/// The code of a service whose row the database refuses to write.
+const NOT_RECORDED: &str = "not_recorded";
 /// The code of a registered service that AWS no longer has.
 const SERVICE_MISSING: &str = "service_missing";
 
@@ -58,7 +62,14 @@ pub async fn run_pass(place: &Place) -> Result<Report, PassError> {
             Err(Failure::Pass(PassError::Gateway(error))) => {
                 failed(place, &service, &error, &mut report)
             }
-            Err(Failure::Pass(other)) => return Err(other),
+            Err(Failure::Pass(PassError::Store(
+                error @ (StoreError::LostLease | StoreError::Unavailable(_)),
+            ))) => return Err(error.into()),
+            // A fault of this one row must not keep the others.
+            Err(Failure::Pass(PassError::Store(error))) => {
+                let message = runner::chain(&error);
+                stalled(&service, NOT_RECORDED, message, &mut report)
+            }
             Err(Failure::Stall(code, message)) => stalled(&service, code, message, &mut report),
         };
         let mut tx = place.begin().await?;
@@ -108,7 +119,7 @@ async fn sync_one(place: &Place, service: &RegisteredService) -> Result<DateTime
         Err(error) => return Err(error.into()),
     };
     record_seen(place, service, &seen, at).await?;
-    grant(place, service, &id).await?;
+    grant(place, service, &seen).await?;
     check(place, service, &seen).await?;
     let settings = &place.shared.settings;
     let settled = seen.state.as_str() == "Available";
@@ -187,7 +198,12 @@ async fn record_seen(
 }
 
 /// Adds the desired principals that AWS does not have. Principals that somebody else added stay.
-async fn grant(place: &Place, service: &RegisteredService, id: &ServiceId) -> Result<(), Failure> {
+async fn grant(
+    place: &Place,
+    service: &RegisteredService,
+    seen: &EndpointService,
+) -> Result<(), Failure> {
+    let id = &seen.service_id;
     if service.allowed_principals.is_empty() {
         return Ok(());
     }
@@ -209,6 +225,13 @@ async fn grant(place: &Place, service: &RegisteredService, id: &ServiceId) -> Re
         .collect();
     if missing.is_empty() {
         return Ok(());
+    }
+    if !seen.acceptance_required && missing.iter().any(|principal| principal == "*") {
+        let message = format!(
+            "{id} accepts by itself, so allowing * would open its load balancer to everybody with an AWS account; \
+             nothing was allowed"
+        );
+        return Err(Failure::Stall(OPEN_TO_EVERYBODY, message));
     }
     place.gateway.modify_principals(id, &missing, &[]).await?;
     tracing::info!(service.id = %service.id, added = missing.len(), "added allowed principals");

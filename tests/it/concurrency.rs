@@ -1,5 +1,7 @@
 //! Several at once: people who disagree, replicas that want the same AccountRegion, a decision that overtakes the call of the one before.
 
+use std::time::Duration;
+
 use portcullis::worker::{PassError, observe, sync_connections};
 use serde_json::Value;
 use sqlx::PgPool;
@@ -179,4 +181,33 @@ async fn a_decision_that_overtakes_a_call_stands(pool: PgPool) {
         2,
         "each call is told of its own decision"
     );
+}
+
+/// What an observer concluded while a call was under way is newer than what the call's answer says.
+#[sqlx::test(migrations = "./migrations")]
+async fn an_answer_does_not_overwrite_a_stall_that_was_seen_meanwhile(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let service = app.with_service().await;
+    let request = app.requested(&service).await;
+    app.decide(&request, "accept").await;
+    let mut place = app.place().await;
+    let halt = halt(&mut place);
+    let observed = async {
+        halt.done.notified().await;
+        // Cut off behind our back, and seen, before the answer to the accept arrives.
+        let ids = [request.endpoint.clone()];
+        let cut = app
+            .console()
+            .reject_connections(&service.aws_id, &ids)
+            .await;
+        assert_eq!(cut, Ok(Vec::new()));
+        app.advance(Duration::from_secs(1));
+        observe::run_pass(&app.place().await).await.unwrap();
+        halt.go_on.notify_one();
+    };
+    let (pass, ()) = tokio::join!(sync_connections::run_pass(&place), observed);
+    pass.unwrap();
+    let seen = app.connection(&request).await;
+    assert_eq!(seen["summary"], "stalled", "{seen}");
+    assert_eq!(seen["sync"]["code"], "rejected_outside");
 }

@@ -214,3 +214,25 @@ fn events(connection: &Value) -> Vec<String> {
         })
         .collect()
 }
+
+/// `*` on a service that accepts by itself would open its load balancer to everybody with an AWS account.
+#[sqlx::test(migrations = "./migrations")]
+async fn an_adopted_service_that_accepts_by_itself_is_not_opened_to_everybody(pool: PgPool) {
+    let app = TestApp::start(pool);
+    app.add_account_region().await;
+    let aws_id = app.foreign_service("open", false).await;
+    let body = json!({
+        "account_id": PROVIDER, "region": HERE, "name": "open",
+        "aws_service_id": aws_id, "allowed_principals": ["*"],
+    });
+    let made = app.post(Who::Admin, "/v1/services", &body).await.good();
+    app.run_worker().await;
+    let seen = app.service(made["id"].as_str().unwrap()).await;
+    assert_eq!(seen["sync"]["state"], "stalled");
+    assert_eq!(seen["sync"]["code"], "open_to_everybody");
+    let granted = app.console().principals(&aws_id, None).await.unwrap();
+    assert!(
+        granted.items.iter().all(|p| p.principal != "*"),
+        "{granted:?}"
+    );
+}

@@ -99,3 +99,27 @@ async fn a_revocation_is_told_before_an_accept(pool: PgPool) {
     };
     assert!(number("RejectVpcEndpointConnections", &first) < number(ACCEPT, &second));
 }
+
+/// A refusal that no id causes is not split to the last id: the calls would be the whole AccountRegion's for minutes.
+#[sqlx::test(migrations = "./migrations")]
+async fn a_refusal_that_no_id_causes_costs_few_calls(pool: PgPool) {
+    let behavior = Behavior {
+        max_ids_per_decision: 0,
+        ..Behavior::instant()
+    };
+    let setup = Setup {
+        behavior,
+        ..Setup::default()
+    };
+    let app = TestApp::start_with(pool, setup);
+    let service = app.with_service().await;
+    let requests = accepted_together(&app, &service, 40).await;
+    app.run_worker().await;
+    let calls = app.sim().calls().of(ACCEPT).len();
+    assert!(calls <= 20, "{calls} calls for 40 endpoints");
+    for request in &requests {
+        let seen = app.connection(request).await;
+        assert_eq!(seen["sync"]["code"], "InvalidParameterValue");
+        assert_eq!(seen["summary"], "stalled");
+    }
+}
