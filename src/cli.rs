@@ -81,10 +81,10 @@ struct TokenArgs {
     #[arg(long, default_value = "viewer")]
     role: TokenRole,
     /// Whom the token names
-    #[arg(long, default_value = "developer")]
+    #[arg(long, default_value = "developer", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     subject: String,
     /// How long it is good, in seconds
-    #[arg(long, default_value_t = 86_400)]
+    #[arg(long, default_value_t = 86_400, value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     ttl: u64,
     /// The development issuer's key; made if missing
     #[arg(long, default_value = ".portcullis/development-issuer.pem")]
@@ -180,7 +180,13 @@ fn openapi(check: bool) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     let file = Path::new("openapi/openapi.json");
-    if std::fs::read_to_string(file)? == document {
+    let committed = std::fs::read_to_string(file).map_err(|error| {
+        format!(
+            "cannot read {}: {error}; run it in the root of the repository",
+            file.display()
+        )
+    })?;
+    if committed == document {
         return Ok(ExitCode::SUCCESS);
     }
     eprintln!(

@@ -114,12 +114,23 @@ struct Breach {
 
 /// Collects the first two segments of every path that a file names, with the line.
 #[derive(Default)]
-struct Names(Vec<(String, Option<String>, usize)>);
+struct Names {
+    names: Vec<(String, Option<String>, usize)>,
+    /// How many modules the file is below the root of the crate.
+    depth: usize,
+}
 
 impl Names {
+    /// Notes a path by its first two segments. One that climbs with `super` out of the layer is noted as if it began with `crate`.
     fn note(&mut self, segments: &[String], line: usize) {
-        if let Some(first) = segments.first() {
-            self.0.push((first.clone(), segments.get(1).cloned(), line));
+        let climbs = segments.iter().take_while(|s| *s == "super").count();
+        let (first, second) = if climbs > 0 && climbs >= self.depth {
+            (Some("crate".to_owned()), segments.get(climbs).cloned())
+        } else {
+            (segments.first().cloned(), segments.get(1).cloned())
+        };
+        if let Some(first) = first {
+            self.names.push((first, second, line));
         }
     }
 
@@ -195,10 +206,23 @@ fn layer(file: &str) -> Option<&str> {
     )
 }
 
+/// How many modules a file is below the root: `src/store/mod.rs` and `src/cli.rs` are 1, `src/store/audit.rs` is 2.
+fn depth(file: &str) -> usize {
+    let parts = file.trim_start_matches("src/").split('/').count();
+    if file.ends_with("/mod.rs") {
+        parts - 1
+    } else {
+        parts
+    }
+}
+
 /// Everything that is wrong in one file.
 fn breaches(file: &str, source: &str) -> Vec<Breach> {
     let parsed = syn::parse_file(source).unwrap_or_else(|e| panic!("{file} does not parse: {e}"));
-    let mut names = Names::default();
+    let mut names = Names {
+        depth: depth(file),
+        ..Names::default()
+    };
     names.visit_file(&parsed);
     let own = layer(file).unwrap_or_else(|| panic!("{file} is not under src"));
     if matches!(own, "lib" | "main") {
@@ -220,12 +244,18 @@ fn breaches(file: &str, source: &str) -> Vec<Breach> {
             rule,
         });
     };
-    for (first, second, line) in names.0 {
+    for (first, second, line) in names.names {
         if first == "crate" {
             let other = second.as_deref().unwrap_or("*");
             if other != own && !allowed.contains(&other) {
                 breach(line, format!("{own} may not import {other}"));
             }
+        }
+        if first.starts_with("aws_sdk_") || matches!(first.as_str(), "aws_config" | "aws_types") {
+            breach(
+                line,
+                format!("{first} may not be named here: the SDK lives in privatelink-aws"),
+            );
         }
         if let Some((name, places, why)) = CRATES.iter().find(|(name, _, _)| *name == first)
             && !places.iter().any(|place| file.starts_with(place))
@@ -356,6 +386,27 @@ fn a_path_in_the_middle_of_code_is_caught_too() {
         "fn f() { println!(\"{}\", crate::api::x()); }",
     );
     assert_eq!(found[0].rule, "app may not import api");
+}
+
+#[test]
+fn climbing_out_of_the_layer_is_caught() {
+    let found = breaches("src/store/x.rs", "use super::super::app::AppContext;");
+    assert_eq!(found[0].rule, "store may not import app");
+    assert_eq!(breaches("src/store/x.rs", "use super::PgConnection;"), []);
+    let found = breaches(
+        "src/api/v1/x.rs",
+        "fn f() { super::super::super::worker::run(); }",
+    );
+    assert_eq!(found[0].rule, "api may not import worker");
+}
+
+#[test]
+fn the_sdk_in_the_root_package_is_caught() {
+    let found = breaches("src/startup.rs", "use aws_sdk_ec2::Client;");
+    assert_eq!(
+        found[0].rule,
+        "aws_sdk_ec2 may not be named here: the SDK lives in privatelink-aws"
+    );
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub async fn register_account_region(
 ) -> Result<AccountRegion, AppError> {
     check_role(&new.place)?;
     let name = match &new.name {
-        Some(name) => text::checked("name", name, 128)?,
+        Some(name) => text::checked_line("name", name, 128)?,
         None => format!("{} {}", new.place.account, new.place.region),
     };
     let at = ctx.clock.now();

@@ -65,7 +65,7 @@ pub async fn register_service(
     actor: &Actor,
     new: NewService,
 ) -> Result<RegisteredService, AppError> {
-    let name = text::checked("name", &new.name, 128)?;
+    let name = text::checked_line("name", &new.name, 128)?;
     let allowed_principals = checked_principals(&new)?;
     let at = ctx.clock.now();
     let mut tx = ctx.begin().await?;

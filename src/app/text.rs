@@ -28,6 +28,16 @@ pub(super) fn checked(field: &str, text: &str, most: usize) -> Result<String, Ap
     Ok(text.to_owned())
 }
 
+/// As [`checked`], for what stands on one line: a name.
+pub(super) fn checked_line(field: &str, text: &str, most: usize) -> Result<String, AppError> {
+    let text = checked(field, text, most)?;
+    if text.chars().any(char::is_control) {
+        let detail = format!("{field} must be a single line");
+        return Err(AppError::new(Code::InvalidRequest, detail).field(field));
+    }
+    Ok(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,6 +48,14 @@ mod tests {
         for bad in ["", "   ", "too long", "nul\0"] {
             let refusal = checked("reason", bad, 4).unwrap_err();
             assert_eq!(refusal.blamed_field(), Some("reason"), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_stands_on_one_line() {
+        assert_eq!(checked_line("name", "Ledger EU", 20).unwrap(), "Ledger EU");
+        for bad in ["a\nb", "a\tb", "a\r\nb"] {
+            assert!(checked_line("name", bad, 20).is_err(), "{bad:?}");
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::api::auth::{DevelopmentIssuer, Role as TokenRole};
 use crate::config::Settings;
 use crate::domain::clock::{Clock as _, SystemClock};
 use crate::startup::{self, Role};
-use crate::store::{self, leases};
+use crate::store::{self, account_regions, leases};
 
 /// What the demo can be told.
 #[derive(Debug, Args)]
@@ -59,17 +59,36 @@ const TOKEN_TTL: Duration = Duration::from_hours(30 * 24);
 
 /// Runs until a signal comes.
 pub async fn run(args: DemoArgs) -> Result<(), Failure> {
-    std::fs::create_dir_all(&args.data_dir)?;
+    std::fs::create_dir_all(&args.data_dir).map_err(|error| {
+        format!(
+            "cannot make the data directory {}: {error}; choose another with --data-dir",
+            args.data_dir.display()
+        )
+    })?;
     // Bind first: a port that is taken must not cost a cluster start.
     let sim_listener = bind(args.sim_listen, "--sim-listen")?;
     let sim_url = format!("http://{}", sim_listener.local_addr()?);
     drop(bind(args.listen, "--listen")?);
 
-    let cluster = start_cluster(args.data_dir.join("postgres")).await?;
+    let mut cluster = start_cluster(args.data_dir.join("postgres")).await?;
     let database_url = cluster.url("portcullis");
-    let result = run_on(&args, sim_listener, &sim_url, &database_url).await;
+    let result = tokio::select! {
+        result = run_on(&args, sim_listener, &sim_url, &database_url) => result,
+        () = ended(&mut cluster) => Err(format!(
+            "the private PostgreSQL ended by itself; its log is {}. Start the demo again: it goes on where it stood",
+            cluster.log_file().display()
+        )
+        .into()),
+    };
     tokio::task::spawn_blocking(move || drop(cluster)).await?;
     result
+}
+
+/// Waits for the cluster to end, which it should not.
+async fn ended(cluster: &mut Cluster) {
+    while !cluster.has_ended() {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
 }
 
 async fn run_on(
@@ -78,14 +97,32 @@ async fn run_on(
     sim_url: &str,
     database_url: &str,
 ) -> Result<(), Failure> {
-    store::migrate(database_url).await?;
+    store::migrate(database_url).await.map_err(|error| {
+        format!(
+            "{error}; {} holds the data of another version: remove it to begin again",
+            args.data_dir.display()
+        )
+    })?;
     let pool = store::pool(database_url, 2)?;
     // The cluster admits one starter at a time, so whoever held a lease in it is dead.
-    leases::release_all(&mut *pool.acquire().await?).await?;
+    let mut conn = pool.acquire().await?;
+    leases::release_all(&mut conn).await?;
+    let has_data = !account_regions::page(&mut conn, None, 1).await?.is_empty();
+    drop(conn);
     pool.close().await;
 
+    let state_file = args.data_dir.join("simulator.json");
+    if has_data && !state_file.exists() {
+        return Err(format!(
+            "the database in {dir} knows services of a simulated AWS whose state, simulator.json, is gone; remove {dir} to \
+             begin again",
+            dir = args.data_dir.display()
+        )
+        .into());
+    }
+
     let simulator = Simulator::new(SimConfig {
-        state_file: Some(args.data_dir.join("simulator.json")),
+        state_file: Some(state_file),
         ..SimConfig::default()
     })?;
     let (sim_server, sim_handle) = simulator.serve(sim_listener)?;

@@ -39,6 +39,22 @@ impl Rest {
         }
     }
 
+    /// Reads a list to its end, newest first. `path` has a query already.
+    pub(super) async fn all(&self, path: &str) -> Result<Vec<Value>, Failure> {
+        let mut rows = Vec::new();
+        let mut next = path.to_owned();
+        loop {
+            let mut page = self.get(&next).await?;
+            if let Some(items) = page["items"].as_array_mut() {
+                rows.append(items);
+            }
+            match page["next_cursor"].as_str() {
+                Some(cursor) => next = format!("{path}&cursor={cursor}"),
+                None => return Ok(rows),
+            }
+        }
+    }
+
     /// Posts; a 409 is answered as `None`, since the tour may find its work already done.
     pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Option<Value>, Failure> {
         let request = self

@@ -154,20 +154,21 @@ async fn register_adopted(rest: &Rest, sim: &str) -> Result<String, Failure> {
 }
 
 async fn ensure_registered(rest: &Rest, name: &str, body: &Value) -> Result<Value, Failure> {
-    let listed = rest.get("/v1/services").await?;
-    if !rows(&listed).iter().any(|s| s["name"] == name) {
-        rest.post("/v1/services", body).await?;
-    }
-    let available = |list: &Value| {
-        rows(list)
-            .iter()
-            .find(|s| {
-                s["name"] == name && s["observed"]["state"] == "Available" && s["ready"] == true
-            })
-            .cloned()
+    let known = rest.all("/v1/services?limit=200").await?;
+    let id = match known.iter().rfind(|s| s["name"] == name) {
+        Some(service) => service["id"].clone(),
+        None => rest.post("/v1/services", body).await?.unwrap_or_default()["id"].clone(),
     };
+    let id = id.as_str().ok_or("the service has no id")?;
+    let available = |service: &Value| {
+        let ready = service["observed"]["state"] == "Available"
+            && service["ready"] == true
+            && service["sync"]["state"] == "idle";
+        ready.then(|| service.clone())
+    };
+    let path = format!("/v1/services/{id}");
     rest.wait_for(
-        "/v1/services",
+        &path,
         &format!("{name:?} becoming available and ready"),
         available,
     )
@@ -181,15 +182,18 @@ async fn request(
     consumer: &Consumer,
     service_name: &str,
 ) -> Result<(String, String), Failure> {
-    let path = format!("/v1/connections?owner_account_id={}", consumer.account);
-    let found = |list: &Value| {
-        let row = rows(list).first()?;
+    let ids = |row: &Value| {
         Some((
             row["id"].as_str()?.to_owned(),
             row["endpoint_id"].as_str()?.to_owned(),
         ))
     };
-    if let Some(known) = found(&rest.get(&path).await?) {
+    // The account's first endpoint is the tour's; any later one is somebody else's.
+    let path = format!(
+        "/v1/connections?limit=200&owner_account_id={}",
+        consumer.account
+    );
+    if let Some(known) = rest.all(&path).await?.last().and_then(ids) {
         return Ok(known);
     }
     let token = format!("tour-{}", consumer.account);
@@ -200,6 +204,8 @@ async fn request(
         "3. {} ({}) asks for a connection: {endpoint}",
         consumer.name, consumer.account
     ));
+    let path = format!("/v1/connections?endpoint_id={endpoint}");
+    let found = |list: &Value| rows(list).first().and_then(ids);
     rest.wait_for(
         &path,
         &format!("the request of {} being seen", consumer.name),

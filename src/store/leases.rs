@@ -37,13 +37,15 @@ impl LeaseRow {
     }
 }
 
-/// Takes up to `limit` AccountRegions that nobody holds. Each claim raises the fence.
+/// Takes up to `limit` AccountRegions that nobody holds, but none of `except`. Each claim raises the fence.
 pub async fn claim(
     conn: &mut PgConnection,
     holder: Uuid,
     ttl: Duration,
     limit: i64,
+    except: &[AccountRegionId],
 ) -> Result<Vec<Lease>, StoreError> {
+    let except: Vec<Uuid> = except.iter().map(|id| id.uuid()).collect();
     let rows = sqlx::query_as!(
         LeaseRow,
         r#"
@@ -54,6 +56,7 @@ pub async fn claim(
          WHERE id IN (
                SELECT id FROM account_regions
                 WHERE state = 'enabled' AND (lease_until IS NULL OR lease_until < now())
+                  AND id <> ALL($4)
                 ORDER BY id
                 LIMIT $3
                   -- Replicas that claim at once each take others, none waits.
@@ -63,6 +66,7 @@ pub async fn claim(
         holder,
         ttl.as_secs_f64(),
         limit,
+        &except,
     )
     .fetch_all(conn)
     .await?;
@@ -96,6 +100,20 @@ pub async fn release(conn: &mut PgConnection, holder: Uuid) -> Result<(), StoreE
     sqlx::query!(
         "UPDATE account_regions SET lease_holder = NULL, lease_until = NULL WHERE lease_holder = $1",
         holder
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Gives one lease back.
+pub async fn give_back(conn: &mut PgConnection, lease: &Lease) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE account_regions SET lease_holder = NULL, lease_until = NULL
+          WHERE id = $1 AND lease_fence = $2 AND lease_holder = $3",
+        lease.account_region as _,
+        lease.fence,
+        lease.holder,
     )
     .execute(conn)
     .await?;

@@ -103,10 +103,13 @@ async fn confirm(
         .collect();
     let filter = ConnectionFilter::Endpoints(service.clone(), endpoints);
     let mut found: Vec<VpcEndpointId> = Vec::new();
-    read_all(place, &filter, |page| {
+    let read = read_all(place, &filter, |page| {
         found.extend(page.iter().map(|c| c.endpoint_id.clone()));
     })
     .await?;
+    if read.unreadable > 0 {
+        return Ok(0);
+    }
     let gone: Vec<ConnectionId> = absent
         .iter()
         .filter(|(_, endpoint)| !found.contains(endpoint))

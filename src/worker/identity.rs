@@ -15,25 +15,41 @@ use crate::store::{StoreError, account_regions};
 /// The code that an AccountRegion shows when its credentials are somebody else's.
 pub const WRONG_ACCOUNT: &str = "wrong_account";
 
-/// The longest rest between two tries is [`backoff::LONGEST`]; this is the first.
+/// The longest rest before the second try; each further one is twice as long.
 const FIRST: Duration = Duration::from_secs(1);
+/// After how many tries the AccountRegion is left to another replica, which may have better credentials.
+const MOST_TRIES: u32 = 3;
 
-/// Asks until the answer is the right account. Answers `false` when told to stop, or when the lease is lost.
-pub(super) async fn verified(place: &Place, stop: &CancellationToken) -> bool {
+/// How proving the identity ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The credentials are the right account's.
+    Fit,
+    /// They are not, or nobody could tell.
+    Unfit,
+    /// Told to stop, or the lease is lost.
+    Stopped,
+}
+
+/// Asks a few times whether these are the right account's credentials.
+pub(super) async fn verified(place: &Place, stop: &CancellationToken) -> Verdict {
     let mut tries = 0_u32;
     loop {
         let result = tokio::select! {
-            () = stop.cancelled() => return false,
+            () = stop.cancelled() => return Verdict::Stopped,
             result = verify(place) => result,
         };
         match result {
-            Ok(true) => return true,
-            Err(error) if error.lease_is_lost() => return false,
+            Ok(true) => return Verdict::Fit,
+            Err(error) if error.lease_is_lost() => return Verdict::Stopped,
             Ok(false) | Err(_) => {}
         }
         tries = tries.saturating_add(1);
+        if tries >= MOST_TRIES {
+            return Verdict::Unfit;
+        }
         tokio::select! {
-            () = stop.cancelled() => return false,
+            () = stop.cancelled() => return Verdict::Stopped,
             () = tokio::time::sleep(backoff::delay(FIRST, tries, rand::random())) => {}
         }
     }

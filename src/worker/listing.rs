@@ -47,17 +47,27 @@ pub(super) async fn read_page(
     Ok((page, recorded))
 }
 
+/// What reading all pages of a filter came to.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct ReadAll {
+    /// What was recorded.
+    pub(super) recorded: Recorded,
+    /// Rows that AWS sent and that could not be read. With any, what was not shown may exist all the same.
+    pub(super) unreadable: usize,
+}
+
 /// Reads all pages of a filter, giving each to `each` as it comes; nothing is kept.
 pub(super) async fn read_all(
     place: &Place,
     filter: &ConnectionFilter,
     mut each: impl FnMut(&[Connection]),
-) -> Result<Recorded, PassError> {
-    let mut total = Recorded::default();
+) -> Result<ReadAll, PassError> {
+    let mut total = ReadAll::default();
     let mut from: Option<PageToken> = None;
     loop {
         let (page, recorded) = read_page(place, filter, from.as_ref()).await?;
-        total += recorded;
+        total.recorded += recorded;
+        total.unreadable += page.unreadable;
         each(&page.items);
         match page.next {
             Some(next) => from = Some(next),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use privatelink::ConnectionFilter;
+use privatelink::{ConnectionFilter, GatewayError};
 
 use super::absent::{self, Sighted};
 use super::listing::read_all;
@@ -10,6 +10,9 @@ use super::{PassError, Place};
 use crate::domain::account_region::{Listing, ListingError};
 use crate::store::observed::Recorded;
 use crate::store::{StoreError, account_regions};
+
+/// The code that an AccountRegion shows when AWS sent rows that could not be read.
+pub const UNREADABLE: &str = "unreadable_rows";
 
 /// What a complete listing did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +48,20 @@ async fn list(place: &Place) -> Result<Report, PassError> {
     let started = place.now();
     let clock = Instant::now();
     let mut sighted = Sighted::default();
-    let recorded = read_all(place, &ConnectionFilter::All, |page| sighted.add(page)).await?;
+    let read = read_all(place, &ConnectionFilter::All, |page| sighted.add(page)).await?;
+    if read.unreadable > 0 {
+        // Nothing may be concluded from what such a listing did not show.
+        let message = format!(
+            "{} connections in AWS's answer could not be read",
+            read.unreadable
+        );
+        return Err(GatewayError::Unknown {
+            code: UNREADABLE.to_owned(),
+            message,
+        }
+        .into());
+    }
+    let recorded = read.recorded;
     sighted.finish();
     let deleted = absent::sweep(place, &sighted, started).await?;
     let listing = Listing {

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::budget::Budget;
+use super::identity::Verdict;
 use super::metered::Metered;
 use super::term::LeaseTerm;
 use super::{PassError, Place, Shared, identity, observe, runner, sync_connections, sync_services};
@@ -25,13 +26,18 @@ pub struct Worker {
     gateways: Arc<dyn Gateways>,
     holder: Uuid,
     running: Mutex<HashMap<AccountRegionId, Running>>,
+    /// AccountRegions that this replica could not get into, and until when it leaves them to others.
+    shunned: Mutex<HashMap<AccountRegionId, Instant>>,
 }
+
+/// How long this replica leaves an AccountRegion to others after it could not get in.
+const SHUNNED_FOR: Duration = Duration::from_secs(30);
 
 /// A leased AccountRegion with its loops.
 struct Running {
     place: Arc<Place>,
     stop: CancellationToken,
-    loops: JoinSet<()>,
+    loops: JoinSet<Verdict>,
 }
 
 impl Worker {
@@ -43,6 +49,7 @@ impl Worker {
             gateways,
             holder,
             running: Mutex::new(HashMap::new()),
+            shunned: Mutex::new(HashMap::new()),
         }
     }
 
@@ -73,20 +80,26 @@ impl Worker {
 
     /// Renews what is held, takes up what is free, and starts and stops loops accordingly.
     async fn lease_pass(&self, stop: &CancellationToken) -> Result<(), PassError> {
-        let places = self.lease().await?;
+        let mut places = self.lease().await?;
         let mut running = self.running.lock().await;
-        // A place whose loop ended by itself (a lost lease, a panic) is taken down whole and set up anew.
-        let mut ended: Vec<AccountRegionId> = Vec::new();
+        // A place whose loop ended by itself (a lost lease, a panic) is taken down whole and set up anew; one whose credentials do not
+        // fit is left to other replicas for a while.
+        let mut ended: Vec<(AccountRegionId, Option<Verdict>)> = Vec::new();
         for (id, known) in running.iter_mut() {
             let held = places.iter().any(|(lease, _)| *lease == known.place.lease);
-            if !held || known.loops.try_join_next().is_some() {
-                ended.push(*id);
+            let verdict = known.loops.try_join_next();
+            if !held || verdict.is_some() {
+                ended.push((*id, verdict.and_then(Result::ok)));
             }
         }
-        for id in ended {
+        for (id, verdict) in ended {
             if let Some(mut old) = running.remove(&id) {
                 old.stop.cancel();
                 while old.loops.join_next().await.is_some() {}
+                if verdict == Some(Verdict::Unfit) {
+                    self.leave(&old.place.lease).await?;
+                    places.retain(|(lease, _)| lease.account_region != id);
+                }
             }
         }
         for (lease, asked_at) in places {
@@ -95,12 +108,13 @@ impl Worker {
                 continue;
             }
             let id = lease.account_region;
-            match self.place(lease, asked_at).await {
+            match self.place(lease.clone(), asked_at).await {
                 Ok(place) => {
                     running.insert(id, start(Arc::new(place), stop.child_token()));
                 }
                 Err(error) => {
                     tracing::warn!(account_region.id = %id, error = %runner::chain(&error), "cannot reach AWS");
+                    self.leave(&lease).await?;
                 }
             }
         }
@@ -108,6 +122,19 @@ impl Worker {
             .metrics
             .leases
             .set(i64::try_from(running.len()).unwrap_or(i64::MAX));
+        Ok(())
+    }
+
+    /// Gives a lease back and stays away for a while, so that a replica with better credentials can take it.
+    async fn leave(&self, lease: &Lease) -> Result<(), PassError> {
+        let until = Instant::now() + SHUNNED_FOR;
+        self.shunned
+            .lock()
+            .await
+            .insert(lease.account_region, until);
+        let mut conn = self.shared.pool.acquire().await.map_err(StoreError::from)?;
+        leases::give_back(&mut conn, lease).await?;
+        tracing::warn!(account_region.id = %lease.account_region, "left an AccountRegion to other replicas");
         Ok(())
     }
 
@@ -119,7 +146,13 @@ impl Worker {
         let mut held = leases::renew(&mut conn, self.holder, settings.lease_ttl).await?;
         let free = settings.max_account_regions.saturating_sub(held.len());
         let free = i64::try_from(free).unwrap_or(i64::MAX);
-        held.extend(leases::claim(&mut conn, self.holder, settings.lease_ttl, free).await?);
+        let shunned: Vec<AccountRegionId> = {
+            let mut shunned = self.shunned.lock().await;
+            shunned.retain(|_, until| *until > asked_at);
+            shunned.keys().copied().collect()
+        };
+        let ttl = settings.lease_ttl;
+        held.extend(leases::claim(&mut conn, self.holder, ttl, free, &shunned).await?);
         Ok(held.into_iter().map(|lease| (lease, asked_at)).collect())
     }
 
@@ -203,8 +236,9 @@ fn start(place: Arc<Place>, stop: CancellationToken) -> Running {
     let mut loops = JoinSet::new();
     let (here, token) = (place.clone(), stop.clone());
     loops.spawn(async move {
-        if !identity::verified(&here, &token).await {
-            return;
+        match identity::verified(&here, &token).await {
+            Verdict::Fit => {}
+            other @ (Verdict::Unfit | Verdict::Stopped) => return other,
         }
         let mut inner = JoinSet::new();
         inner.spawn(observing(here.clone(), token.clone()));
@@ -213,9 +247,10 @@ fn start(place: Arc<Place>, stop: CancellationToken) -> Running {
         // One that ends without having been told to takes the others down with it: the next lease pass starts all anew.
         while inner.join_next().await.is_some() {
             if !token.is_cancelled() {
-                return;
+                break;
             }
         }
+        Verdict::Stopped
     });
     Running { place, stop, loops }
 }

@@ -357,7 +357,15 @@ async fn a_body_that_is_too_large_or_not_json_is_refused(pool: PgPool) {
     send(post().body("{}"))
         .await
         .refused("no type", 415, "unsupported_media_type");
-    for text in ["", "{", "[]", "null", "{} {}", "\u{feff}{}"] {
+    for text in [
+        "",
+        "{",
+        "[]",
+        "[\"a reason by position\"]",
+        "null",
+        "{} {}",
+        "\u{feff}{}",
+    ] {
         let answer = send(typed("application/json").body(text)).await;
         answer.refused(&format!("{text:?}"), 400, "invalid_json");
     }

@@ -33,6 +33,7 @@ pub(crate) async fn list(
         }
         ConnectionFilter::Endpoints(_, endpoints) if endpoints.is_empty() => Ok(Page {
             items: Vec::new(),
+            unreadable: 0,
             next: None,
         }),
         ConnectionFilter::Endpoints(_, endpoints)
@@ -96,14 +97,11 @@ async fn describe(
         .send()
         .await
         .map_err(|error| from_sdk(&error))?;
-    Ok(Page {
-        items: answer
-            .vpc_endpoint_connections()
-            .iter()
-            .filter_map(|row| convert::connection(row, &gateway.region))
-            .collect(),
-        next: convert::next_page(answer.next_token(), from)?,
-    })
+    let rows = answer.vpc_endpoint_connections();
+    let next = convert::next_page(answer.next_token(), from)?;
+    Ok(convert::page(rows, next, |row| {
+        convert::connection(row, &gateway.region)
+    }))
 }
 
 /// `AcceptVpcEndpointConnections`; for no endpoints, no call.

@@ -13,7 +13,7 @@ use aws_sdk_ec2::types as ec2;
 use chrono::{DateTime, Utc};
 use privatelink::{
     AllowedPrincipal, AvailabilityZone, Connection, ConnectionState, DnsEntry, EndpointService,
-    GatewayError, ItemFailure, PageToken, PrivateDnsName, Region, ServiceState,
+    GatewayError, ItemFailure, Page, PageToken, PrivateDnsName, Region, ServiceState,
 };
 
 use crate::errors::{bad_response, scrub};
@@ -143,6 +143,20 @@ pub(crate) fn availability_zone(row: &ec2::AvailabilityZone) -> Option<Availabil
         name: named("zone name", row.zone_name())?,
         id: parsed("zone id", row.zone_id())?,
     })
+}
+
+/// A page of rows, with how many could not be read: those exist, so what such a page does not show proves nothing.
+pub(crate) fn page<R, T>(
+    rows: &[R],
+    next: Option<PageToken>,
+    convert: impl Fn(&R) -> Option<T>,
+) -> Page<T> {
+    let items: Vec<T> = rows.iter().filter_map(convert).collect();
+    Page {
+        unreadable: rows.len() - items.len(),
+        items,
+        next,
+    }
 }
 
 /// Where the next page starts. Some listings end with an empty token instead of none. A token that repeats the one sent is an

@@ -79,15 +79,26 @@ pub(crate) async fn read(
         .send()
         .await
         .map_err(|error| from_sdk(&error))?;
-    answer
-        .service_configurations()
-        .iter()
-        .filter_map(|row| convert::endpoint_service(row, &gateway.region))
-        .find(|service| service.service_id == *id)
-        .ok_or_else(|| GatewayError::NotFound {
+    let page = convert::page(answer.service_configurations(), None, |row| {
+        convert::endpoint_service(row, &gateway.region)
+    });
+    let found = page
+        .items
+        .into_iter()
+        .find(|service| service.service_id == *id);
+    found.ok_or_else(|| {
+        if page.unreadable > 0 {
+            // It may be the one that was asked for: it must not look missing.
+            return GatewayError::Unknown {
+                code: "UnreadableRow".to_owned(),
+                message: format!("AWS's description of {id} could not be read"),
+            };
+        }
+        GatewayError::NotFound {
             code: "NotListed".to_owned(),
             message: format!("AWS answered without {id}"),
-        })
+        }
+    })
 }
 
 /// `DescribeVpcEndpointServiceConfigurations`, one page.
@@ -103,14 +114,11 @@ pub(crate) async fn list(
         .send()
         .await
         .map_err(|error| from_sdk(&error))?;
-    Ok(Page {
-        items: answer
-            .service_configurations()
-            .iter()
-            .filter_map(|row| convert::endpoint_service(row, &gateway.region))
-            .collect(),
-        next: convert::next_page(answer.next_token(), from)?,
-    })
+    let rows = answer.service_configurations();
+    let next = convert::next_page(answer.next_token(), from)?;
+    Ok(convert::page(rows, next, |row| {
+        convert::endpoint_service(row, &gateway.region)
+    }))
 }
 
 /// `ModifyVpcEndpointServicePermissions`; without anything to add or remove, no call.
@@ -150,14 +158,12 @@ pub(crate) async fn principals(
         .send()
         .await
         .map_err(|error| from_sdk(&error))?;
-    Ok(Page {
-        items: answer
-            .allowed_principals()
-            .iter()
-            .filter_map(convert::allowed_principal)
-            .collect(),
-        next: convert::next_page(answer.next_token(), from)?,
-    })
+    let next = convert::next_page(answer.next_token(), from)?;
+    Ok(convert::page(
+        answer.allowed_principals(),
+        next,
+        convert::allowed_principal,
+    ))
 }
 
 /// A list for a request. AWS knows no empty lists: they are not sent.

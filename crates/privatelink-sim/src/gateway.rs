@@ -240,6 +240,7 @@ impl PrivateLink for SimGateway {
             ConnectionFilter::Endpoints(_, endpoints) if endpoints.is_empty() => {
                 return Ok(Page {
                     items: Vec::new(),
+                    unreadable: 0,
                     next: None,
                 });
             }
@@ -399,6 +400,7 @@ fn paging(from: Option<&PageToken>) -> Paging {
 fn page<T>(listed: Listed<T>) -> Page<T> {
     Page {
         items: listed.items,
+        unreadable: 0,
         next: listed.next.map(PageToken),
     }
 }

@@ -19,6 +19,9 @@ pub struct PageToken(pub String);
 pub struct Page<T> {
     /// The rows of this page; may be empty although more pages follow.
     pub items: Vec<T>,
+    /// Rows of this page that AWS sent and that could not be read. They exist, so a listing with any proves nothing about what it did
+    /// not show.
+    pub unreadable: usize,
     /// Where the next page starts. AWS may page even when not asked to.
     pub next: Option<PageToken>,
 }

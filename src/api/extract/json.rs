@@ -94,6 +94,13 @@ async fn read(mut payload: Payload) -> Result<Bytes, Problem> {
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // A struct can be read from an array, by position; nobody who sends one means that.
+    if body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+        return Err(Problem::new(
+            Code::InvalidJson,
+            "The request body must be a JSON object.",
+        ));
+    }
     let mut reader = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
@@ -169,6 +176,7 @@ mod tests {
             r#"{"counts":[],"x":1}"#,
             "{}",
             r#"{"counts":[]} {}"#,
+            " [[1]]",
             "",
             "{",
             deep.as_str(),

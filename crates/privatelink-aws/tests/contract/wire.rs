@@ -134,6 +134,7 @@ async fn an_odd_row_does_not_hide_its_page() {
         .connections(&ConnectionFilter::All, None)
         .await
         .unwrap();
+    assert_eq!(page.unreadable, 1, "it exists all the same");
     let read: Vec<_> = page
         .items
         .into_iter()
