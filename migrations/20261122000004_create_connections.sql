@@ -33,7 +33,7 @@ CREATE TABLE connections (
     sync_code            text,
     sync_message         text,
 
-    -- Rises with every review and is the value of If-Match.
+    -- Rises with every review; a review is written only over the version that its decider saw.
     version              bigint NOT NULL DEFAULT 1,
 
     -- One word for people and filters. domain::summary is the same table in Rust; a test compares them over every combination.
@@ -102,7 +102,7 @@ CREATE TABLE observations (
 ) PARTITION BY RANGE (at);
 CREATE INDEX observations_by_connection ON observations (connection_id, at);
 
--- Every accept or reject sent to AWS, one row for each endpoint in the call, with how it ended for that endpoint.
+-- Every accept or reject whose end this program saw, one row for each endpoint in the call. A call cut off by a crash leaves none.
 CREATE TABLE sync_attempts (
     id              uuid NOT NULL,
     at              timestamptz NOT NULL,

@@ -49,7 +49,6 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::ConnectionStateUnknown
         | Code::ServiceNotStalled
         | Code::ConnectionNotStalled => StatusCode::CONFLICT,
-        Code::VersionConflict => StatusCode::PRECONDITION_FAILED,
         Code::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,

@@ -61,8 +61,6 @@ problems! {
     ConnectionRetryConflict = [ConnectionNotStalled];
     /// There is nothing to retry about the endpoint service.
     ServiceRetryConflict = [ServiceNotStalled];
-    /// The caller's copy of the resource is old.
-    Stale = [VersionConflict];
 }
 
 fn describe(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
@@ -109,11 +107,7 @@ mod tests {
     #[test]
     fn groups_that_may_stand_together_share_no_status() {
         let auth = AuthProblems::responses();
-        for group in [
-            InputProblems::responses(),
-            BodyProblems::responses(),
-            Stale::responses(),
-        ] {
+        for group in [InputProblems::responses(), BodyProblems::responses()] {
             assert!(group.keys().all(|status| !auth.contains_key(status)));
         }
     }

@@ -78,8 +78,6 @@ codes! {
     ServiceNotStalled = "service_not_stalled", "The endpoint service is not stalled";
     /// There is nothing to retry about the connection.
     ConnectionNotStalled = "connection_not_stalled", "The connection is not stalled";
-    /// The caller's copy is old.
-    VersionConflict = "version_conflict", "The resource has changed since it was read";
     /// The body is larger than we read.
     PayloadTooLarge = "payload_too_large", "The request body is too large";
     /// The body is not declared as JSON.

@@ -56,15 +56,3 @@ pub async fn page(
     .await?;
     rows.into_iter().map(Connection::try_from).collect()
 }
-
-/// How many connections stand where, for the metrics page.
-pub async fn count_by_summary(conn: &mut PgConnection) -> Result<Vec<(String, i64)>, StoreError> {
-    let rows =
-        sqlx::query!(r#"SELECT summary, count(*) AS "count!" FROM connections GROUP BY summary"#)
-            .fetch_all(conn)
-            .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| (row.summary, row.count))
-        .collect())
-}
