@@ -98,11 +98,24 @@ const CRATES: &[(&str, &[&str], &str)] = &[
 const FORBIDDEN: &[(&str, &[&str])] = &[
     (
         "privatelink",
-        &["aws-", "actix-web", "sqlx", "tokio", "reqwest"],
+        &[
+            "aws-sdk-",
+            "aws-config",
+            "actix-web",
+            "sqlx",
+            "tokio",
+            "reqwest",
+        ],
     ),
-    ("privatelink-sim", &["aws-", "sqlx", "portcullis"]),
+    (
+        "privatelink-sim",
+        &["aws-sdk-", "aws-config", "sqlx", "portcullis"],
+    ),
     ("privatelink-aws", &["sqlx", "portcullis"]),
-    ("private-postgres", &["aws-", "sqlx", "tokio", "portcullis"]),
+    (
+        "private-postgres",
+        &["aws-sdk-", "aws-config", "sqlx", "tokio", "portcullis"],
+    ),
 ];
 
 #[derive(Debug, PartialEq, Eq)]

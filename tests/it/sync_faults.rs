@@ -44,7 +44,12 @@ fn effects(request: &Request) -> Vec<Effect> {
             | Effect::DropAnswer
             | Effect::DenyAction
             | Effect::PartialUnsuccessful { .. }
-            | Effect::StaleReads { .. } => {}
+            | Effect::StaleReads { .. }
+            // These befall notifications, which no decision needs.
+            | Effect::LoseNotification
+            | Effect::DuplicateNotification
+            | Effect::DelayNotification { .. }
+            | Effect::ReorderNotification => {}
         }
     }
     all

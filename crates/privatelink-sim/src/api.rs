@@ -16,11 +16,15 @@ pub enum Api {
     Elb,
     /// STS: the Query protocol, version 2011-06-15.
     Sts,
+    /// SNS: the Query protocol, version 2010-03-31.
+    Sns,
+    /// SQS: AWS JSON 1.0, version 2012-11-05.
+    Sqs,
 }
 
 impl Api {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Ec2, Self::Elb, Self::Sts];
+    pub const ALL: [Self; 5] = [Self::Ec2, Self::Elb, Self::Sts, Self::Sns, Self::Sqs];
 
     /// The service's name in a credential scope.
     pub fn scope_name(self) -> &'static str {
@@ -28,6 +32,8 @@ impl Api {
             Self::Ec2 => "ec2",
             Self::Elb => "elasticloadbalancing",
             Self::Sts => "sts",
+            Self::Sns => "sns",
+            Self::Sqs => "sqs",
         }
     }
 
@@ -37,15 +43,19 @@ impl Api {
             Self::Ec2 => "2016-11-15",
             Self::Elb => "2015-12-01",
             Self::Sts => "2011-06-15",
+            Self::Sns => "2010-03-31",
+            Self::Sqs => "2012-11-05",
         }
     }
 
-    /// The XML name space of answers.
+    /// The XML name space of answers. SQS answers in JSON; it is for refusing its old Query protocol.
     pub fn namespace(self) -> &'static str {
         match self {
             Self::Ec2 => "http://ec2.amazonaws.com/doc/2016-11-15/",
             Self::Elb => "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",
             Self::Sts => "https://sts.amazonaws.com/doc/2011-06-15/",
+            Self::Sns => "http://sns.amazonaws.com/doc/2010-03-31/",
+            Self::Sqs => "http://queue.amazonaws.com/doc/2012-11-05/",
         }
     }
 
@@ -55,7 +65,8 @@ impl Api {
             Self::Ec2 => {
                 AwsError::with_status(503, "RequestLimitExceeded", "Request limit exceeded.")
             }
-            Self::Elb | Self::Sts => AwsError::new("Throttling", "Rate exceeded"),
+            Self::Elb | Self::Sts | Self::Sns => AwsError::new("Throttling", "Rate exceeded"),
+            Self::Sqs => AwsError::with_status(403, "RequestThrottled", "Rate exceeded"),
         }
     }
 
@@ -63,7 +74,8 @@ impl Api {
     pub fn denied(self) -> AwsError {
         let code = match self {
             Self::Ec2 => "UnauthorizedOperation",
-            Self::Elb | Self::Sts => "AccessDenied",
+            Self::Elb | Self::Sts | Self::Sqs => "AccessDenied",
+            Self::Sns => "AuthorizationError",
         };
         AwsError::with_status(
             403,

@@ -4,6 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::throttling::Throttling;
+use crate::world::private_dns::DnsState;
+
 /// What happens when a connection is asked to do what it may already have done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -16,9 +19,23 @@ pub enum Legality {
     Allow,
 }
 
+/// What the body of a connection notification looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotificationBody {
+    /// A JSON object of the simulator's own making.
+    Json,
+    /// A sentence that names the ids.
+    Text,
+}
+
 /// How the simulated AWS behaves where the real one is undocumented, and how long it takes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own, named after what it switches"
+)]
 pub struct Behavior {
     /// Milliseconds a connection stays `pending` after it was accepted, or born on a service without acceptance.
     pub accept_delay_ms: u64,
@@ -52,6 +69,35 @@ pub struct Behavior {
     pub rejected_rows_outlive_service: bool,
     /// Whether a Network Load Balancer must be `active` before a service can use it. Undocumented.
     pub service_needs_active_load_balancer: bool,
+    /// Token buckets per action, account and Region. Off by default, unlike on AWS, so that tests are not slow unasked.
+    pub throttling: Throttling,
+    /// Whether an endpoint is `pending` again while its consumer changes it.
+    pub modify_reenters_pending: bool,
+    /// Whether the notifications of a service stay when it is deleted. Undocumented; deleting them is harmless.
+    pub notifications_outlive_service: bool,
+    /// Milliseconds from the request for a check of a private DNS name to its result. AWS: minutes, undocumented.
+    pub private_dns_verification_ms: u64,
+    /// Milliseconds from the loss of a record to its discovery. AWS looks about daily.
+    pub private_dns_recheck_ms: u64,
+    /// What a verified private DNS name becomes when its record is lost; AWS documents that it falls back, not to what.
+    pub private_dns_regresses_to: DnsState,
+    /// Whether AWS finds a new record by itself. Documented so, and observed not to.
+    pub private_dns_polls: bool,
+    /// Whether the first description after a change of the private DNS name comes without its record, as has been seen.
+    pub private_dns_hidden_first_read: bool,
+    /// Whether a private DNS name can be changed or removed while endpoints are attached. Old documentation says no.
+    pub private_dns_changes_with_connections: bool,
+    /// Whether new endpoints are refused while a private DNS name that was verified once is not. Code undocumented.
+    pub lost_private_dns_refuses_endpoints: bool,
+    /// Whether the payer for an endpoint can be chosen again. Documented for services only, where it cannot.
+    pub endpoint_payer_reversible: bool,
+    /// Whether a service with Regions lists its own among them.
+    pub home_region_listed: bool,
+    /// Whether a connection notification may name a topic in another Region. Undocumented.
+    pub notification_topic_in_other_region: bool,
+    /// What the body of a connection notification looks like. AWS documents none: both are invented, and a reader that needs
+    /// one of them is wrong.
+    pub notification_body: NotificationBody,
     /// The largest number of ids in one accept or reject. AWS documents none; above it the whole call fails.
     pub max_ids_per_decision: usize,
     /// Never more rows than this on a page, whatever `MaxResults` says; small values find code that reads one page.
@@ -77,6 +123,20 @@ impl Default for Behavior {
             unknown_endpoint_code: "InvalidVpcEndpointId.NotFound".to_owned(),
             rejected_rows_outlive_service: true,
             service_needs_active_load_balancer: false,
+            throttling: Throttling::Off,
+            modify_reenters_pending: true,
+            notifications_outlive_service: true,
+            private_dns_verification_ms: 500,
+            private_dns_recheck_ms: 500,
+            private_dns_regresses_to: DnsState::PendingVerification,
+            private_dns_polls: false,
+            private_dns_hidden_first_read: true,
+            private_dns_changes_with_connections: false,
+            lost_private_dns_refuses_endpoints: true,
+            endpoint_payer_reversible: false,
+            home_region_listed: true,
+            notification_topic_in_other_region: false,
+            notification_body: NotificationBody::Json,
             max_ids_per_decision: 1_000,
             page_size_limit: None,
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 
 /// The position of a clock, as it is written to snapshots and shown by the control API.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +24,7 @@ pub struct ClockState {
 #[derive(Debug, Clone, Default)]
 pub struct SimClock {
     state: Arc<Mutex<ClockState>>,
+    moved: Arc<Notify>,
 }
 
 impl SimClock {
@@ -81,6 +83,12 @@ impl SimClock {
 
     fn change(&self, change: impl FnOnce(&mut ClockState)) {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        self.moved.notify_waiters();
+    }
+
+    /// Tells those who wait for a time that the clock was stopped, started or moved.
+    pub(crate) fn moved(&self) -> &Notify {
+        &self.moved
     }
 }
 

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::AwsError;
 use crate::api::{Api, Call};
+use crate::simulator::Failure;
+use crate::world::messaging::notices::Fate;
+use crate::world::notifications::ConnectionEvent;
 use crate::world::{ForcedFailure, select};
 
 /// What goes wrong.
@@ -52,6 +55,31 @@ pub enum Effect {
         /// How far reads lag.
         lag_ms: u64,
     },
+    /// A connection notification is published to nobody. This and the next three are about notifications, not calls:
+    /// `action` is the event (`Connect`, `Accept`, `Reject`, `Delete`), the account and the Region are the notification's.
+    LoseNotification,
+    /// A connection notification reaches each queue twice, under one SNS message id.
+    DuplicateNotification,
+    /// A connection notification reaches the queues this much later.
+    DelayNotification {
+        /// Milliseconds of the simulated clock.
+        delay_ms: u64,
+    },
+    /// A connection notification is published after the next one of its topic. It waits for it, however long that takes.
+    ReorderNotification,
+}
+
+impl Effect {
+    /// What it makes of a connection notification; `None` for effects on calls.
+    fn fate(&self) -> Option<Fate> {
+        match self {
+            Self::LoseNotification => Some(Fate::Lost),
+            Self::DuplicateNotification => Some(Fate::Twice),
+            Self::DelayNotification { delay_ms } => Some(Fate::Late(*delay_ms)),
+            Self::ReorderNotification => Some(Fate::AfterTheNext),
+            _ => None,
+        }
+    }
 }
 
 /// A planned fault: an effect, and the calls that it befalls.
@@ -117,18 +145,12 @@ impl Fault {
         self
     }
 
-    fn befalls(&self, call: &Call) -> bool {
+    fn befalls(&self, action: &str, account: &AccountId, region: &Region) -> bool {
         self.action
             .as_ref()
-            .is_none_or(|pattern| select::matches(pattern, &call.action))
-            && self
-                .account
-                .as_ref()
-                .is_none_or(|account| *account == call.account)
-            && self
-                .region
-                .as_ref()
-                .is_none_or(|region| *region == call.region)
+            .is_none_or(|pattern| select::matches(pattern, action))
+            && self.account.as_ref().is_none_or(|own| own == account)
+            && self.region.as_ref().is_none_or(|own| own == region)
             && self.times != Some(0)
     }
 }
@@ -156,6 +178,27 @@ pub(crate) struct Plan {
     pub(crate) forced: Vec<ForcedFailure>,
     /// How far reads lag, in milliseconds.
     pub(crate) lag_ms: u64,
+}
+
+impl Plan {
+    /// The plan for one look of a call that waits: what happens to the answer happens once, at the end.
+    pub(crate) fn look(&self) -> Self {
+        Self {
+            before: self.before.clone(),
+            after: None,
+            forced: self.forced.clone(),
+            lag_ms: self.lag_ms,
+        }
+    }
+
+    /// What becomes of an answer.
+    pub(crate) fn afterwards<T>(&self, answer: T) -> Result<T, Failure> {
+        match &self.after {
+            None => Ok(answer),
+            Some(After::Error(error)) => Err(Failure::Refused(error.clone())),
+            Some(After::Drop) => Err(Failure::Dropped),
+        }
+    }
 }
 
 /// What becomes of an answer after the work was done.
@@ -203,7 +246,8 @@ impl Faults {
             for fault in planned
                 .faults
                 .iter_mut()
-                .filter(|fault| fault.befalls(call))
+                .filter(|fault| fault.effect.fate().is_none())
+                .filter(|fault| fault.befalls(&call.action, &call.account, &call.region))
             {
                 let item = matches!(fault.effect, Effect::PartialUnsuccessful { .. });
                 // One answer can go wrong in one way only; a second fault waits for the next call.
@@ -221,6 +265,31 @@ impl Faults {
             }
             planned.faults.retain(|fault| fault.times != Some(0));
             plan
+        })
+    }
+
+    /// What happens to this connection notification. The first fault that befalls it counts down; the others wait.
+    pub(crate) fn befall_notification(&self, event: &ConnectionEvent) -> Fate {
+        self.with(|planned| {
+            let mut fate = Fate::Delivered;
+            for fault in planned
+                .faults
+                .iter_mut()
+                .filter(|fault| fault.befalls(&event.event, &event.account, &event.region))
+            {
+                let Some(planned) = fault.effect.fate() else {
+                    continue;
+                };
+                if fault.skip > 0 {
+                    fault.skip -= 1;
+                    continue;
+                }
+                fault.times = fault.times.map(|left| left.saturating_sub(1));
+                fate = planned;
+                break;
+            }
+            planned.faults.retain(|fault| fault.times != Some(0));
+            fate
         })
     }
 
@@ -252,6 +321,11 @@ fn apply(fault: &Fault, api: Api, plan: &mut Plan) {
         }
         Effect::DropAnswer => plan.after = Some(After::Drop),
         Effect::StaleReads { lag_ms } => plan.lag_ms = plan.lag_ms.max(*lag_ms),
+        // They are about notifications; no call meets them.
+        Effect::LoseNotification
+        | Effect::DuplicateNotification
+        | Effect::DelayNotification { .. }
+        | Effect::ReorderNotification => {}
         Effect::PartialUnsuccessful {
             resource_id,
             code,
@@ -378,5 +452,34 @@ mod tests {
                 code: "Unavailable".into()
             }
         );
+    }
+
+    #[test]
+    fn a_fault_on_notifications_spares_calls_and_counts_events() {
+        let faults = Faults::default();
+        faults.plan(Fault::once("Accept", Effect::LoseNotification));
+        faults.plan(Fault::once("*", Effect::DelayNotification { delay_ms: 7 }));
+        assert!(befall_nothing(&faults));
+        let event = |event: &str| ConnectionEvent {
+            topic_arn: "arn:aws:sns:eu-west-1:111111111111:t".into(),
+            event: event.into(),
+            service_id: "vpce-svc-0aaaaaaaaaaaaaaaa".parse().unwrap(),
+            endpoint_id: "vpce-0aaaaaaaaaaaaaaaa".parse().unwrap(),
+            time: chrono::DateTime::UNIX_EPOCH,
+            account: "111111111111".parse().unwrap(),
+            region: "eu-west-1".parse().unwrap(),
+        };
+        assert_eq!(faults.befall_notification(&event("Accept")), Fate::Lost);
+        assert_eq!(faults.befall_notification(&event("Accept")), Fate::Late(7));
+        assert_eq!(
+            faults.befall_notification(&event("Accept")),
+            Fate::Delivered
+        );
+        assert!(faults.list().is_empty());
+    }
+
+    fn befall_nothing(faults: &Faults) -> bool {
+        let plan = faults.befall(&call("Accept", "111111111111"));
+        plan.before.is_none() && plan.after.is_none()
     }
 }

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use privatelink::{
     AccountId, AccountRegionRef, AllowedPrincipal, AvailabilityZone, Connection, ConnectionFilter,
     DnsEntry, EndpointService, EndpointServiceChange, GatewayError, Gateways, ItemFailure,
-    Listener, LoadBalancer, LoadBalancerArn, NewEndpointService, Page, PageToken, PrivateLink,
-    Region, ServiceId, TargetGroup, TargetHealth, TargetState, VpcEndpointId,
+    Listener, LoadBalancer, LoadBalancerArn, NewEndpointService, Page, PageToken, PrivateDnsName,
+    PrivateLink, Region, ServiceId, TargetGroup, TargetHealth, TargetState, VpcEndpointId,
 };
 
 use crate::AwsError;
@@ -16,6 +16,7 @@ use crate::error::Unsuccessful;
 use crate::simulator::{Failure, Simulator};
 use crate::world::connections::ConnectionRow;
 use crate::world::regions::Zone;
+use crate::world::remote_access::RemoteState;
 use crate::world::select::{Filter, Filters, Listed, Paging};
 use crate::world::services::{NewService, Service, ServiceChange};
 use crate::world::{Caller, World};
@@ -123,6 +124,7 @@ impl PrivateLink for SimGateway {
             load_balancers: strings(&new.network_load_balancer_arns),
             ip_address_types: new.supported_ip_address_types.clone(),
             tags: new.tags.iter().cloned().collect(),
+            ..NewService::default()
         };
         let token = new.client_token.clone();
         self.call(
@@ -433,9 +435,19 @@ fn endpoint_service(world: &World, me: &Caller, service: &Service) -> EndpointSe
             .collect(),
         availability_zone_ids: service.zones.iter().cloned().collect(),
         supported_ip_address_types: service.ip_address_types.clone(),
-        supported_regions: Vec::new(),
+        supported_regions: service
+            .supported_regions
+            .iter()
+            .filter(|(_, state)| **state == RemoteState::Available)
+            .map(|(region, _)| region.to_string())
+            .collect(),
         base_endpoint_dns_names: vec![service.base_dns_name()],
-        private_dns_name: None,
+        private_dns_name: service.private_dns.as_ref().map(|dns| PrivateDnsName {
+            name: dns.name.clone(),
+            state: (!dns.hidden).then(|| dns.state.as_str().to_owned()),
+            txt_name: (!dns.hidden).then(|| dns.record_name.clone()),
+            txt_value: (!dns.hidden).then(|| dns.record_value.clone()),
+        }),
         tags: service.tags.clone().into_iter().collect(),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! It has two faces on one world. In process, a [`Simulator`] hands out implementations of the port
 //! ([`privatelink::PrivateLink`]) and hands for the other people in the story ([`Consumer`], [`ProviderSetup`]). Over HTTP it
-//! speaks the wire protocols of EC2, ELBv2 and STS, so that boto3, the AWS CLI and every SDK work against it unchanged.
+//! speaks the wire protocols of EC2, ELBv2, STS, SNS and SQS, so that boto3, the AWS CLI and every SDK work against it unchanged.
 //!
 //! The layers, each of which knows only the ones before it: [`world`] (state and rules, pure), [`simulator`] (the lock, the
 //! [`SimClock`], [`faults`], the call log, the state file), then [`gateway`] (the port), [`wire`] (forms and XML) and [`http`].
@@ -19,10 +19,12 @@ pub mod gateway;
 pub mod http;
 pub mod provider_setup;
 pub mod simulator;
+pub mod throttling;
+mod waiting;
 pub mod wire;
 pub mod world;
 
-pub use behavior::{Behavior, Legality};
+pub use behavior::{Behavior, Legality, NotificationBody};
 pub use clock::SimClock;
 pub use consumer::Consumer;
 pub use error::AwsError;

@@ -1,17 +1,18 @@
 //! The simulator as a value: the world behind a lock, with its clock, faults, call log and state file.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::TimeDelta;
 use privatelink::{AccountId, Region};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 
 use crate::api::{Api, Call};
 use crate::clock::{ClockState, SimClock};
 use crate::events::CallLog;
-use crate::faults::{After, Faults, Plan};
+use crate::faults::{Faults, Plan};
 use crate::world::identity::Identity;
 use crate::world::{Caller, World};
 use crate::{AwsError, Behavior};
@@ -73,6 +74,10 @@ struct Inner {
     log: CallLog,
     state_file: Option<PathBuf>,
     requests: AtomicU64,
+    /// Woken when the world may have changed, for calls that wait.
+    changes: Notify,
+    /// How many calls wait.
+    waiting: AtomicUsize,
 }
 
 /// How a call ended when it did not end well.
@@ -110,6 +115,8 @@ impl Simulator {
                 log: CallLog::default(),
                 state_file: config.state_file,
                 requests: AtomicU64::new(0),
+                changes: Notify::new(),
+                waiting: AtomicUsize::new(0),
             }),
         })
     }
@@ -145,6 +152,8 @@ impl Simulator {
     pub fn with_world<T>(&self, act: impl FnOnce(&mut World) -> T) -> Result<T, SimError> {
         let mut world = self.world();
         let result = act(&mut world);
+        world.publish_notifications(|event| self.inner.faults.befall_notification(event));
+        self.inner.changes.notify_waiters();
         self.save(&world)?;
         Ok(result)
     }
@@ -162,6 +171,7 @@ impl Simulator {
         let mut world = self.world();
         *world = snapshot.world;
         self.inner.clock.restore(snapshot.clock);
+        self.inner.changes.notify_waiters();
         self.save(&world)
     }
 
@@ -179,7 +189,13 @@ impl Simulator {
     ) -> Result<T, Failure> {
         let plan = self.inner.faults.befall(&call);
         let (result, done) = self.perform(&call, identity, plan, work);
-        let outcome = match &result {
+        self.record(call, &result, done);
+        result
+    }
+
+    /// Writes a call into the log.
+    pub(crate) fn record<T>(&self, call: Call, result: &Result<T, Failure>, done: bool) {
+        let outcome = match result {
             Ok(_) => "ok".to_owned(),
             Err(Failure::Refused(error)) => error.code.clone(),
             Err(Failure::Dropped) => "dropped".to_owned(),
@@ -195,22 +211,34 @@ impl Simulator {
         self.inner
             .log
             .push(self.inner.clock.now(), call, outcome, done);
-        result
     }
 
-    fn perform<T>(
+    /// What wakes the calls that wait.
+    pub(crate) fn changes(&self) -> &Notify {
+        &self.inner.changes
+    }
+
+    pub(crate) fn waiters(&self) -> &AtomicUsize {
+        &self.inner.waiting
+    }
+
+    /// The work of one call, with what is planned for it.
+    pub(crate) fn perform<T>(
         &self,
         call: &Call,
         identity: Identity,
-        plan: Plan,
+        mut plan: Plan,
         work: impl FnOnce(&mut World, &Caller) -> Result<T, AwsError>,
     ) -> (Result<T, Failure>, bool) {
-        if let Some(error) = plan.before {
+        if let Some(error) = plan.before.take() {
             return (Err(Failure::Refused(error)), false);
         }
         let mut world = self.world();
         // The time is taken under the lock, so that time never runs backwards from one change to the next.
         let now = self.inner.clock.now();
+        if let Err(error) = world.throttle(call, now) {
+            return (Err(Failure::Refused(error)), false);
+        }
         let lag = i64::try_from(plan.lag_ms)
             .ok()
             .and_then(TimeDelta::try_milliseconds);
@@ -222,12 +250,19 @@ impl Simulator {
             seen_at: lag
                 .and_then(|lag| now.checked_sub_signed(lag))
                 .unwrap_or(now),
-            forced: plan.forced,
+            forced: std::mem::take(&mut plan.forced),
             used: std::cell::RefCell::default(),
         };
         let result = work(&mut world, &caller);
         self.inner.faults.spend(&caller.used.into_inner());
         let done = result.is_ok();
+        if done && !call.is_read() {
+            world.publish_notifications(|event| self.inner.faults.befall_notification(event));
+            // A receive changes nothing that another one waits for, unless it moves a message to a dead-letter queue.
+            if world.dead_letters_moved() || call.action != "ReceiveMessage" {
+                self.inner.changes.notify_waiters();
+            }
+        }
         if done
             && !call.is_read()
             && let Err(error) = self.save(&world)
@@ -236,10 +271,9 @@ impl Simulator {
             let error = AwsError::with_status(500, "InternalError", error.to_string());
             return (Err(Failure::Refused(error)), done);
         }
-        let result = match (result, plan.after) {
-            (Ok(_), Some(After::Error(error))) => Err(Failure::Refused(error)),
-            (Ok(_), Some(After::Drop)) => Err(Failure::Dropped),
-            (result, _) => result.map_err(Failure::Refused),
+        let result = match result {
+            Ok(answer) => plan.afterwards(answer),
+            Err(error) => Err(Failure::Refused(error)),
         };
         (result, done)
     }

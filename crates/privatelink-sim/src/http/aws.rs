@@ -2,14 +2,16 @@
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
+use privatelink::AccountId;
 
 use super::credential::{self, Credential};
-use super::cut;
+use super::{cut, sqs};
 use crate::api::{Api, Call};
 use crate::simulator::Failure;
 use crate::wire::form::{self, Node};
 use crate::wire::params::Params;
 use crate::wire::{self, frame};
+use crate::world::identity::Identity;
 use crate::world::ids::mix;
 use crate::{AwsError, Simulator};
 
@@ -19,7 +21,10 @@ pub(super) async fn post(
     body: Result<web::Bytes, actix_web::Error>,
 ) -> HttpResponse {
     match body {
-        Ok(body) => respond(&request, &simulator, &body),
+        Ok(body) => match sqs::action(&request) {
+            Some(action) => sqs::respond(&request, &simulator, action, &body).await,
+            None => respond(&request, &simulator, &body),
+        },
         Err(error) => {
             let status = error.as_response_error().status_code().as_u16();
             let (code, message) = if status == 413 {
@@ -34,7 +39,10 @@ pub(super) async fn post(
                 )
             };
             let error = AwsError::with_status(status, code, message);
-            refuse(Api::Ec2, &request_id(&simulator), &error)
+            match sqs::action(&request) {
+                Some(_) => sqs::refuse(&request_id(&simulator), &error),
+                None => refuse(Api::Ec2, &request_id(&simulator), &error),
+            }
         }
     }
 }
@@ -100,20 +108,7 @@ fn act(
         );
         return Err(refuse(AwsError::new("NoSuchVersion", message)));
     }
-    let (account, identity) = {
-        let world = simulator.world();
-        if !world.regions().contains(&credential.region) {
-            let message = "Credential should be scoped to a valid region";
-            return Err(refuse(AwsError::with_status(401, "AuthFailure", message)));
-        }
-        world
-            .who(
-                &credential.access_key,
-                &credential.region,
-                simulator.clock().now(),
-            )
-            .map_err(refuse)?
-    };
+    let (account, identity) = who(simulator, credential).map_err(refuse)?;
     let call = Call {
         api: credential.api,
         action: action.clone(),
@@ -127,6 +122,23 @@ fn act(
         wire::answer(credential.api, &action, world, me, &params)
     })?;
     Ok((action, inside))
+}
+
+/// The account and the identity behind a credential, in a Region that there is.
+pub(super) fn who(
+    simulator: &Simulator,
+    credential: &Credential,
+) -> Result<(AccountId, Identity), AwsError> {
+    let world = simulator.world();
+    if !world.regions().contains(&credential.region) {
+        let message = "Credential should be scoped to a valid region";
+        return Err(AwsError::with_status(401, "AuthFailure", message));
+    }
+    world.who(
+        &credential.access_key,
+        &credential.region,
+        simulator.clock().now(),
+    )
 }
 
 /// What a presigned URL carries besides the request.
@@ -165,7 +177,7 @@ fn refuse(api: Api, request_id: &str, error: &AwsError) -> HttpResponse {
 }
 
 /// A request id in AWS's form. Differs between requests, since each call is counted, and between runs, since time goes on.
-fn request_id(simulator: &Simulator) -> String {
+pub(super) fn request_id(simulator: &Simulator) -> String {
     let (high, low) = simulator.next_request();
     let (a, b) = (mix(high), mix(low));
     format!(

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::MAX_CONTROL_BODY_BYTES;
 use crate::faults::Fault;
 use crate::simulator::{SimError, Snapshot};
+use crate::world::endpoint_changes::{LastError, PlannedFailure};
 use crate::world::targets::Health;
 use crate::{AwsError, Behavior, Simulator};
 
@@ -44,6 +45,11 @@ pub(super) fn scope() -> Scope {
         .route("/behavior", web::get().to(behavior))
         .route("/behavior", web::put().to(set_behavior))
         .route("/roles", web::post().to(register_role))
+        .route("/sns/root.pem", web::get().to(super::sns::root))
+        .route("/dns", web::get().to(txt_records))
+        .route("/dns", web::put().to(put_txt))
+        .route("/dns", web::delete().to(remove_txt))
+        .route("/endpoints/failures", web::post().to(fail_endpoints))
         .default_service(web::to(|| async {
             problem(
                 StatusCode::NOT_FOUND,
@@ -243,6 +249,73 @@ async fn register_role(simulator: Sim, role: web::Json<NewRole>) -> HttpResponse
         Ok(Err(error)) => refused(&error),
         Err(error) => failed(&error),
     }
+}
+
+async fn txt_records(simulator: Sim) -> HttpResponse {
+    let world = simulator.world();
+    let records: Vec<_> = world
+        .txt_records()
+        .map(|(name, values)| json!({ "name": name, "values": values }))
+        .collect();
+    HttpResponse::Ok().json(json!({ "records": records }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TxtRecord {
+    name: String,
+    value: String,
+}
+
+async fn put_txt(simulator: Sim, record: web::Json<TxtRecord>) -> HttpResponse {
+    let now = simulator.clock().now();
+    done(simulator.with_world(|world| world.put_txt(&record.name, &record.value, now)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TxtRemoval {
+    name: String,
+    /// Missing or null removes every value of the name.
+    value: Option<String>,
+}
+
+async fn remove_txt(simulator: Sim, removal: web::Json<TxtRemoval>) -> HttpResponse {
+    let now = simulator.clock().now();
+    let TxtRemoval { name, value } = removal.into_inner();
+    match simulator.with_world(|world| world.remove_txt(&name, value.as_deref(), now)) {
+        Ok(true) => HttpResponse::NoContent().finish(),
+        Ok(false) => problem(StatusCode::NOT_FOUND, "NotFound", "there is no such record"),
+        Err(error) => failed(&error),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EndpointFailures {
+    /// Whose endpoints; anybody's when it is missing.
+    account: Option<AccountId>,
+    #[serde(default = "once")]
+    times: u32,
+    code: String,
+    message: String,
+}
+
+fn once() -> u32 {
+    1
+}
+
+async fn fail_endpoints(simulator: Sim, plan: web::Json<EndpointFailures>) -> HttpResponse {
+    let plan = plan.into_inner();
+    let failure = PlannedFailure {
+        account: plan.account,
+        times: plan.times,
+        error: LastError {
+            code: plan.code,
+            message: plan.message,
+        },
+    };
+    done(simulator.with_world(|world| world.plan_endpoint_failure(failure)))
 }
 
 fn done(result: Result<(), SimError>) -> HttpResponse {

@@ -5,7 +5,12 @@ use serde_json::{Value, json};
 use super::wire_tests::{Served, serve};
 
 impl Served {
-    async fn control(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+    pub(super) async fn control(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> (u16, Value) {
         let method = method.parse().unwrap();
         let mut request = self
             .client

@@ -1,6 +1,8 @@
-//! Closing a connection without an answer, for the fault that does the work and says nothing.
+//! The connection under a request: closing it without an answer, for the fault that does the work and says nothing, and
+//! seeing that the client has closed it.
 
 use std::any::Any;
+use std::io::ErrorKind;
 use std::net::{Shutdown, TcpStream};
 
 use actix_web::HttpRequest;
@@ -38,5 +40,16 @@ pub(super) fn cut(request: &HttpRequest) {
         && let Err(error) = socket.shutdown(Shutdown::Both)
     {
         tracing::debug!(%error, "the connection was closed already");
+    }
+}
+
+/// Whether the client of a request has closed its connection: an answer would reach nobody.
+pub(super) fn gone(request: &HttpRequest) -> bool {
+    let Some(Socket(socket)) = request.conn_data::<Socket>() else {
+        return false;
+    };
+    match socket.peek(&mut [0]) {
+        Ok(read) => read == 0,
+        Err(error) => error.kind() != ErrorKind::WouldBlock,
     }
 }

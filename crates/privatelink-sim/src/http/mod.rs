@@ -4,6 +4,8 @@ mod aws;
 mod control;
 mod credential;
 mod cut;
+mod sns;
+mod sqs;
 
 use std::net::TcpListener;
 
@@ -33,6 +35,12 @@ impl Simulator {
                         .route(web::post().to(aws::post))
                         .route(web::get().to(aws::get)),
                 )
+                // Old clients post to the queue's own URL.
+                .route("/{account:[0-9]{12}}/{queue}", web::post().to(aws::post))
+                .route(
+                    "/{file:SimpleNotificationService-[0-9a-f]{32}\\.pem}",
+                    web::get().to(sns::certificate),
+                )
                 .default_service(web::to(aws::elsewhere))
         })
         .on_connect(cut::remember)
@@ -48,5 +56,9 @@ impl Simulator {
 
 #[cfg(test)]
 mod control_tests;
+#[cfg(test)]
+mod messaging_tests;
+#[cfg(test)]
+mod provider_wire_tests;
 #[cfg(test)]
 mod wire_tests;

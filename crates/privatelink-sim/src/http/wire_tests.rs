@@ -44,7 +44,7 @@ fn authorization(account: &str, service: &str) -> String {
 }
 
 impl Served {
-    async fn raw(&self, account: &str, service: &str, body: Vec<u8>) -> (u16, String) {
+    pub(super) async fn raw(&self, account: &str, service: &str, body: Vec<u8>) -> (u16, String) {
         let response = self
             .client
             .post(format!("http://{}/", self.address))
@@ -61,12 +61,12 @@ impl Served {
         (status, text)
     }
 
-    async fn ec2(&self, account: &str, form: &str) -> (u16, String) {
+    pub(super) async fn ec2(&self, account: &str, form: &str) -> (u16, String) {
         let body = format!("Version=2016-11-15&{form}");
         self.raw(account, "ec2", body.into_bytes()).await
     }
 
-    async fn service(&self) -> (String, String) {
+    pub(super) async fn service(&self) -> (String, String) {
         let setup = self
             .simulator
             .provider_setup(PROVIDER.parse().unwrap(), "eu-west-1".parse().unwrap());
@@ -86,7 +86,7 @@ impl Served {
         (id, inside(&text, "serviceName"))
     }
 
-    async fn endpoint(&self, service_name: &str) -> String {
+    pub(super) async fn endpoint(&self, service_name: &str) -> String {
         let (_, vpcs) = self.ec2(CONSUMER, "Action=DescribeVpcs").await;
         let (_, subnets) = self.ec2(CONSUMER, "Action=DescribeSubnets").await;
         let form = format!(
@@ -103,7 +103,7 @@ impl Served {
 }
 
 /// The text of the first element of this name.
-fn inside(xml: &str, element: &str) -> String {
+pub(super) fn inside(xml: &str, element: &str) -> String {
     let (_, rest) = xml
         .split_once(&format!("<{element}>"))
         .unwrap_or_else(|| panic!("no {element} in {xml}"));
@@ -192,7 +192,7 @@ async fn refusals_have_the_codes_and_statuses_of_aws() {
         (
             "Action=CreateVpcEndpoint&VpcId=vpc-1&ServiceName=x",
             400,
-            "UnsupportedOperation",
+            "InvalidVpcID.NotFound",
         ),
         (
             "Action=AcceptVpcEndpointConnections&VpcEndpointId.1=vpce-1",

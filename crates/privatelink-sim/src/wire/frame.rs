@@ -13,7 +13,7 @@ pub fn success(api: Api, action: &str, request_id: &str, inside: &str) -> String
             xml.leaf("requestId", request_id);
             xml.raw(inside);
         }
-        Api::Elb | Api::Sts => {
+        Api::Elb | Api::Sts | Api::Sns | Api::Sqs => {
             xml.node(&format!("{action}Result"), |xml| xml.raw(inside));
             xml.node("ResponseMetadata", |xml| xml.leaf("RequestId", request_id));
         }
@@ -32,18 +32,20 @@ pub fn error(api: Api, request_id: &str, error: &AwsError) -> String {
             });
             xml.leaf("RequestID", request_id);
         }),
-        Api::Elb | Api::Sts => Xml::document("ErrorResponse", Some(api.namespace()), |xml| {
-            xml.node("Error", |xml| {
-                let side = if error.status < 500 {
-                    "Sender"
-                } else {
-                    "Receiver"
-                };
-                xml.leaf("Type", side);
-                xml.leaf("Code", &error.code);
-                xml.leaf("Message", &error.message);
-            });
-            xml.leaf("RequestId", request_id);
-        }),
+        Api::Elb | Api::Sts | Api::Sns | Api::Sqs => {
+            Xml::document("ErrorResponse", Some(api.namespace()), |xml| {
+                xml.node("Error", |xml| {
+                    let side = if error.status < 500 {
+                        "Sender"
+                    } else {
+                        "Receiver"
+                    };
+                    xml.leaf("Type", side);
+                    xml.leaf("Code", &error.code);
+                    xml.leaf("Message", &error.message);
+                });
+                xml.leaf("RequestId", request_id);
+            })
+        }
     }
 }

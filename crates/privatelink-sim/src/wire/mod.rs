@@ -1,4 +1,4 @@
-//! The wire: forms in, XML out, one module per simulated AWS service.
+//! The wire: forms in, XML out, one module per simulated AWS service. SQS alone speaks JSON.
 //!
 //! An action's module reads its parameters, refuses what it does not know, asks the world and writes the answer's inside.
 //! The frames around answers and errors, which differ by protocol, are in [`frame`].
@@ -8,6 +8,8 @@ pub mod elb;
 pub mod form;
 pub mod frame;
 pub mod params;
+pub mod sns;
+pub mod sqs;
 pub mod sts;
 pub mod xml;
 
@@ -33,6 +35,8 @@ pub fn answer(
         Api::Ec2 => ec2::answer(action, world, me, params),
         Api::Elb => elb::answer(action, world, me, params),
         Api::Sts => sts::answer(action, world, me, params),
+        Api::Sns => sns::answer(action, world, me, params),
+        Api::Sqs => Err(AwsError::not_modelled("The Query protocol of SQS")),
     }
 }
 

@@ -6,7 +6,9 @@ use chrono::{DateTime, Utc};
 use privatelink::{AccountId, ConnectionState, LoadBalancerArn, Region, ServiceId, VpcEndpointId};
 use serde::{Deserialize, Serialize};
 
+use super::endpoint_changes::{LastError, provisioning};
 use super::lifecycle::{Life, Phase};
+use super::payers::Payers;
 use super::select::{Filters, Listed, Paging, Tags};
 use super::services::Service;
 use super::{Caller, Place, World, later};
@@ -32,6 +34,12 @@ pub struct Connection {
     pub tags: Tags,
     /// Where it is in its life.
     pub life: Life,
+    /// What provisioning will end in, when that is planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<LastError>,
+    /// Who pays, by what is paid for.
+    #[serde(default, skip_serializing_if = "Payers::is_empty")]
+    pub payers: Payers,
 }
 
 /// One row of `DescribeVpcEndpointConnections`.
@@ -49,6 +57,8 @@ pub struct ConnectionRow {
     pub connection: Connection,
     /// DNS names, regional first.
     pub dns_names: Vec<String>,
+    /// Whether the consumer is in another Region than the service.
+    pub is_remote: bool,
 }
 
 /// Filters of `DescribeVpcEndpointConnections`.
@@ -131,19 +141,24 @@ impl World {
                 ),
             ));
         }
-        Ok(endpoints
-            .iter()
-            .filter_map(|id| {
-                caller
-                    .forced_failure(id)
-                    .map_or_else(|| judge(service, id, verdict, caller.now, &behavior), Err)
-                    .err()
-                    .map(|error| Unsuccessful {
-                        resource_id: id.clone(),
-                        error,
-                    })
-            })
-            .collect())
+        let (mut refused, mut changed) = (Vec::new(), Vec::new());
+        for id in endpoints {
+            let judged = caller
+                .forced_failure(id)
+                .map_or_else(|| judge(service, id, verdict, caller.now, &behavior), Err);
+            match judged {
+                Ok(change) => changed.extend(change),
+                Err(error) => refused.push(Unsuccessful {
+                    resource_id: id.clone(),
+                    error,
+                }),
+            }
+        }
+        let service = service.id.clone();
+        for endpoint in changed {
+            self.notify(verdict.event(), &service, &endpoint, caller.now);
+        }
+        Ok(refused)
     }
 }
 
@@ -153,26 +168,27 @@ enum Verdict {
     Reject,
 }
 
+/// Does what was decided about one endpoint; answers with its id when that changed something.
 fn judge(
     service: &mut Service,
     id: &str,
     verdict: Verdict,
     now: DateTime<Utc>,
     behavior: &Behavior,
-) -> Result<(), AwsError> {
+) -> Result<Option<VpcEndpointId>, AwsError> {
     let found = id
         .parse::<VpcEndpointId>()
         .ok()
-        .and_then(|id| service.connections.get_mut(&id))
-        .and_then(|connection| Some((connection.life.state_at(now)?, connection)));
-    let Some((state, connection)) = found else {
+        .and_then(|id| Some((service.connections.get_mut(&id)?, id)))
+        .and_then(|(connection, id)| Some((connection.life.state_at(now)?, connection, id)));
+    let Some((state, connection, endpoint)) = found else {
         return Err(AwsError::new(
             behavior.unknown_endpoint_code.as_str(),
             format!("The Vpc Endpoint Id '{id}' does not exist"),
         ));
     };
     match legality(verdict, &state, behavior) {
-        Legality::NoOp => Ok(()),
+        Legality::NoOp => Ok(None),
         Legality::Error => Err(AwsError::new(
             behavior.wrong_state_code.as_str(),
             format!(
@@ -182,13 +198,11 @@ fn judge(
         )),
         Legality::Allow => {
             let phase = match verdict {
-                Verdict::Accept => Phase::Accepted {
-                    available_at: later(now, behavior.accept_delay_ms),
-                },
+                Verdict::Accept => provisioning(connection.failure.as_ref(), now, behavior),
                 Verdict::Reject => Phase::Rejected,
             };
             connection.life.enter(phase, now);
-            Ok(())
+            Ok(Some(endpoint))
         }
     }
 }
@@ -198,6 +212,13 @@ impl Verdict {
         match self {
             Self::Accept => "accepted",
             Self::Reject => "rejected",
+        }
+    }
+
+    fn event(self) -> &'static str {
+        match self {
+            Self::Accept => "Accept",
+            Self::Reject => "Reject",
         }
     }
 }
@@ -292,6 +313,7 @@ fn row(
         endpoint_id: id.clone(),
         state,
         dns_names: super::endpoints::dns_names(service, id, &connection.zone_names),
+        is_remote: connection.endpoint_region != service.region,
         connection: connection.clone(),
     })
 }
@@ -302,7 +324,14 @@ fn field(row: &ConnectionRow, name: &str) -> Vec<String> {
         "service-id" => vec![row.service_id.to_string()],
         "vpc-endpoint-id" => vec![row.endpoint_id.to_string()],
         "vpc-endpoint-owner" => vec![row.connection.owner.to_string()],
-        "vpc-endpoint-region" => vec![row.connection.endpoint_region.to_string()],
+        "vpc-endpoint-region" => {
+            let region = row.connection.endpoint_region.to_string();
+            if row.is_remote {
+                vec![region, "cross-region".to_owned()]
+            } else {
+                vec![region]
+            }
+        }
         "vpc-endpoint-state" => vec![row.state.to_string()],
         _ => Vec::new(),
     }

@@ -20,18 +20,32 @@ pub struct VisibleService {
 const LISTING: &str = "DescribeVpcEndpointServices";
 
 impl World {
-    /// The service of this name, if the caller may connect to it.
+    /// The service of this name in the caller's Region, if the caller may connect to it.
     pub(crate) fn visible_service(
         &self,
         caller: &Caller,
         name: &str,
     ) -> Result<&Service, AwsError> {
+        self.visible_service_in(caller, caller.region.as_str(), name)
+    }
+
+    /// The service of this name in a Region, if the caller may connect to it from where it is.
+    pub(crate) fn visible_service_in(
+        &self,
+        caller: &Caller,
+        region: &str,
+        name: &str,
+    ) -> Result<&Service, AwsError> {
         name.strip_prefix("com.amazonaws.vpce.")
-            .and_then(|rest| rest.strip_prefix(caller.region.as_str()))
+            .and_then(|rest| rest.strip_prefix(region))
             .and_then(|rest| rest.strip_prefix('.'))
             .and_then(|id| id.parse().ok())
             .and_then(|id| self.service(&id))
-            .filter(|service| service.is_live() && service.region == caller.region)
+            .filter(|service| {
+                service.is_live()
+                    && service.region.as_str() == region
+                    && service.serves(&caller.region)
+            })
             .filter(|service| owns(service, &caller.account) || permits(&service.grants, caller))
             .ok_or_else(|| {
                 let shown: String = name.chars().take(256).collect();
@@ -47,6 +61,7 @@ impl World {
         &mut self,
         caller: &Caller,
         names: &[String],
+        regions: &[String],
         filters: &Filters,
         paging: &Paging,
     ) -> Result<Listed<VisibleService>, AwsError> {
@@ -60,17 +75,36 @@ impl World {
         ])?;
         let after = paging.after(LISTING)?;
         let limit = self.behavior.page_size_limit;
+        self.settle_private_dns(caller.now);
+        let own = [caller.region.to_string()];
+        let regions = if regions.is_empty() { &own } else { regions };
+        if let Some(unknown) = regions
+            .iter()
+            .find(|name| !self.regions().iter().any(|r| r.as_str() == *name))
+        {
+            return Err(AwsError::bad_value("ServiceRegion", unknown));
+        }
         let mut found: Vec<&Service> = if names.is_empty() {
             self.places()
-                .filter(|(_, region, _)| **region == caller.region)
+                .filter(|(_, region, _)| regions.iter().any(|r| r == region.as_str()))
                 .flat_map(|(_, _, place)| place.services.values())
                 .filter(|s| s.is_live() && s.state_at(caller.seen_at).is_some())
+                .filter(|s| s.serves(&caller.region))
                 .filter(|s| owns(s, &caller.account) || permits_by_name(&s.grants, caller))
                 .collect()
         } else {
             names
                 .iter()
-                .map(|name| self.visible_service(caller, name))
+                .map(|name| {
+                    let mut seen = regions
+                        .iter()
+                        .map(|region| self.visible_service_in(caller, region, name));
+                    // One of the Regions is enough; when none has it, the first refusal is the answer.
+                    let first = seen
+                        .next()
+                        .unwrap_or_else(|| self.visible_service(caller, name));
+                    first.or_else(|refused| seen.find_map(Result::ok).ok_or(refused))
+                })
                 .collect::<Result<_, _>>()?
         };
         found.sort_by(|a, b| a.id.cmp(&b.id));
@@ -85,7 +119,7 @@ impl World {
                     service: s.without_connections(),
                     zone_names: zones
                         .iter()
-                        .filter(|zone| s.zones.contains(&zone.id))
+                        .filter(|zone| s.region == caller.region && s.zones.contains(&zone.id))
                         .map(|zone| zone.name.clone())
                         .collect(),
                 };
@@ -118,7 +152,7 @@ mod tests {
     fn listed(world: &mut World, caller: &Caller, names: &[String]) -> Result<usize, AwsError> {
         let (filters, paging) = (Filters::default(), Paging::default());
         Ok(world
-            .visible_services(caller, names, &filters, &paging)?
+            .visible_services(caller, names, &[], &filters, &paging)?
             .items
             .len())
     }

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use chrono::{DateTime, Utc};
-use privatelink::{ConnectionState, ServiceId, VpcEndpointId};
+use privatelink::{ConnectionState, Region, ServiceId, VpcEndpointId};
 use serde::{Deserialize, Serialize};
 
 use super::connections::Connection;
+use super::endpoint_changes::{LastError, check_policy, named, provisioning};
 use super::ids::{hash, mix};
 use super::lifecycle::{Life, Phase};
 use super::network::{no_group, no_subnet, no_vpc};
+use super::payers::Payers;
 use super::select::{Filters, Listed, Paging, Tags};
 use super::services::{Service, new_id};
 use super::{Caller, Grave, Place, World, later};
@@ -36,6 +38,9 @@ pub struct Endpoint {
     pub network_interfaces: Vec<String>,
     /// The endpoint policy; none means full access.
     pub policy: Option<String>,
+    /// Whether the service's private DNS name works in the VPC.
+    #[serde(default)]
+    pub private_dns: bool,
     /// The consumer's tags.
     pub tags: Tags,
 }
@@ -51,8 +56,14 @@ pub struct EndpointRow {
     pub created_at: DateTime<Utc>,
     /// `ipv4`, `dualstack` or `ipv6`.
     pub ip_address_type: String,
-    /// DNS names, regional first.
+    /// DNS names: regional, zonal, and the private one last.
     pub dns_names: Vec<String>,
+    /// The Region of the service.
+    pub service_region: Region,
+    /// Why it failed.
+    pub last_error: Option<LastError>,
+    /// Who pays, by what is paid for.
+    pub payers: Payers,
     /// Security groups by id and name.
     pub groups: Vec<(String, String)>,
 }
@@ -64,6 +75,8 @@ pub struct NewEndpoint {
     pub vpc_id: String,
     /// `com.amazonaws.vpce.REGION.vpce-svc-…`.
     pub service_name: String,
+    /// The Region of the service; the caller's own when it is missing.
+    pub service_region: Option<String>,
     /// Subnets, each in another zone.
     pub subnets: Vec<String>,
     /// Security groups; empty means the VPC's default group.
@@ -80,7 +93,7 @@ pub struct NewEndpoint {
 
 const ACTION: &str = "CreateVpcEndpoint";
 
-const LISTING: &str = "DescribeVpcEndpoints";
+pub(super) const LISTING: &str = "DescribeVpcEndpoints";
 
 impl World {
     /// Makes an interface endpoint. A service that does not exist, is elsewhere or is not permitted looks the same:
@@ -98,49 +111,36 @@ impl World {
         if !self.place(caller).vpcs.contains_key(&new.vpc_id) {
             return Err(no_vpc(&new.vpc_id));
         }
-        let service = self.visible_service(caller, &new.service_name)?;
-        let (service_id, zones) = (service.id.clone(), service.zones.clone());
+        if let Some(policy) = &new.policy {
+            check_policy(policy)?;
+        }
+        let from = new.service_region.as_deref();
+        let from = from.unwrap_or(caller.region.as_str());
+        let service = self.visible_service_in(caller, from, &new.service_name)?;
+        let service_id = service.id.clone();
         let supported = service.ip_address_types.clone();
         let waits = service.acceptance_required;
-        if new.private_dns {
-            return Err(AwsError::new(
-                "InvalidParameter",
-                format!(
-                    "Private DNS can't be enabled because the service {} does not provide a private DNS name.",
-                    new.service_name
-                ),
-            ));
-        }
+        self.check_new_endpoint_dns(caller, service, new)?;
         let ip_address_type = new
             .ip_address_type
             .clone()
             .unwrap_or_else(|| "ipv4".to_owned());
         check_ip_type(&ip_address_type, &supported)?;
-        let zone_ids = subnet_zones(self.place(caller), new)?;
-        if let Some((_, subnet)) = zone_ids.iter().find(|(zone, _)| !zones.contains(zone)) {
-            return Err(AwsError::new(
-                "InvalidParameter",
-                format!(
-                    "The VPC endpoint service {} does not support the availability zone of the subnet: {subnet}.",
-                    new.service_name
-                ),
-            ));
+        let zone_ids = subnet_zones(self.place(caller), &new.vpc_id, &new.subnets)?;
+        if let Some(service) = self.service(&service_id) {
+            service.check_zones(&zone_ids, &caller.region)?;
         }
-        let security_groups = security_groups(self.place(caller), new)?;
-        let names = self.zones(&caller.account, &caller.region);
-        let zone_names = zone_ids
-            .iter()
-            .filter_map(|(zone, _)| names.iter().find(|n| n.id == *zone).map(|n| n.name.clone()))
-            .collect();
+        let groups = &new.security_groups;
+        let security_groups = endpoint_groups(self.place(caller), &new.vpc_id, groups)?;
+        let zone_names = named(&self.zones(&caller.account, &caller.region), &zone_ids);
+        let failure = self.take_planned_failure(&caller.account);
         let id: VpcEndpointId = new_id(&self.ids.ec2("vpce-"))?;
         let phase = if waits {
             Phase::Waiting {
                 expires_at: later(caller.now, self.behavior.expire_after_ms),
             }
         } else {
-            Phase::Accepted {
-                available_at: later(caller.now, self.behavior.accept_delay_ms),
-            }
+            provisioning(failure.as_ref(), caller.now, &self.behavior)
         };
         let connection = Connection {
             owner: caller.account.clone(),
@@ -151,6 +151,8 @@ impl World {
             zone_names,
             tags: Tags::new(),
             life: Life::begin(phase, caller.now),
+            failure,
+            payers: Payers::new(),
         };
         let endpoint = Endpoint {
             id: id.clone(),
@@ -161,12 +163,14 @@ impl World {
             security_groups,
             network_interfaces: new.subnets.iter().map(|_| self.ids.ec2("eni-")).collect(),
             policy: new.policy.clone(),
+            private_dns: new.private_dns,
             tags: new.tags.clone(),
         };
         if let Some(service) = self.service_mut(&service_id) {
             service.connections.insert(id.clone(), connection);
         }
         self.place(caller).endpoints.insert(id.clone(), endpoint);
+        self.notify("Connect", &service_id, &id, caller.now);
         self.remember(caller, ACTION, client_token, new, id.as_str());
         // The answer to the one who made it is never stale.
         let fresh = Caller {
@@ -245,7 +249,7 @@ impl World {
         };
         let rows = rows
             .filter_map(|endpoint| world.endpoint_row(place, endpoint, caller))
-            .filter(|row| filters.allow(&row.endpoint.tags, |name| field(row, caller, name)))
+            .filter(|row| filters.allow(&row.endpoint.tags, |name| field(row, name)))
             .map(|row| (row.endpoint.id.to_string(), row));
         Ok(paging.take(LISTING, limit, rows))
     }
@@ -285,6 +289,9 @@ impl World {
             )
         };
         let endpoint = parse_endpoint(id)?;
+        if self.delete_gateway_endpoint(caller, &endpoint) {
+            return Ok(());
+        }
         let service = self
             .place(caller)
             .endpoints
@@ -307,6 +314,7 @@ impl World {
                 caller.now,
             ),
         }
+        self.notify("Delete", &service, &endpoint, caller.now);
         let grave = Grave::Endpoint {
             owner: caller.account.clone(),
             region: caller.region.clone(),
@@ -324,11 +332,22 @@ impl World {
     ) -> Option<EndpointRow> {
         let service = self.service(&endpoint.service)?;
         let connection = service.connections.get(&endpoint.id)?;
+        let state = connection.life.state_at(caller.seen_at)?;
+        let mut dns_names = dns_names(service, &endpoint.id, &connection.zone_names);
+        if endpoint.private_dns {
+            dns_names.extend(service.private_dns.iter().map(|dns| dns.name.clone()));
+        }
         Some(EndpointRow {
-            state: connection.life.state_at(caller.seen_at)?,
+            last_error: connection
+                .failure
+                .clone()
+                .filter(|_| state == ConnectionState::Failed),
+            state,
+            service_region: service.region.clone(),
+            payers: connection.payers.clone(),
             created_at: connection.created_at,
             ip_address_type: connection.ip_address_type.clone(),
-            dns_names: dns_names(service, &endpoint.id, &connection.zone_names),
+            dns_names,
             groups: endpoint
                 .security_groups
                 .iter()
@@ -359,11 +378,11 @@ pub(super) fn dns_names(
         .collect()
 }
 
-fn field(row: &EndpointRow, caller: &Caller, name: &str) -> Vec<String> {
+fn field(row: &EndpointRow, name: &str) -> Vec<String> {
     match name {
         "ip-address-type" => vec![row.ip_address_type.clone()],
         "service-name" => vec![row.endpoint.service_name.clone()],
-        "service-region" => vec![caller.region.to_string()],
+        "service-region" => vec![row.service_region.to_string()],
         "vpc-endpoint-id" => vec![row.endpoint.id.to_string()],
         "vpc-endpoint-state" => vec![row.state.to_string()],
         "vpc-endpoint-type" => vec!["Interface".to_owned()],
@@ -372,7 +391,7 @@ fn field(row: &EndpointRow, caller: &Caller, name: &str) -> Vec<String> {
     }
 }
 
-fn check_ip_type(wanted: &str, supported: &[String]) -> Result<(), AwsError> {
+pub(super) fn check_ip_type(wanted: &str, supported: &[String]) -> Result<(), AwsError> {
     let needs: &[&str] = match wanted {
         "ipv4" => &["ipv4"],
         "ipv6" => &["ipv6"],
@@ -388,17 +407,19 @@ fn check_ip_type(wanted: &str, supported: &[String]) -> Result<(), AwsError> {
     ))
 }
 
-fn subnet_zones(
+/// The zones of subnets, which must be in the VPC and in different zones.
+pub(super) fn subnet_zones(
     place: &Place,
-    new: &NewEndpoint,
+    vpc_id: &str,
+    subnets: &[String],
 ) -> Result<Vec<(privatelink::AvailabilityZoneId, String)>, AwsError> {
     let mut zones: Vec<(privatelink::AvailabilityZoneId, String)> = Vec::new();
-    for id in &new.subnets {
+    for id in subnets {
         let subnet = place.subnets.get(id).ok_or_else(|| no_subnet(id))?;
-        if subnet.vpc_id != new.vpc_id {
+        if subnet.vpc_id != vpc_id {
             return Err(AwsError::new(
                 "InvalidParameter",
-                format!("The subnet {id} is not in the VPC {}", new.vpc_id),
+                format!("The subnet {id} is not in the VPC {vpc_id}"),
             ));
         }
         if zones.iter().any(|(zone, _)| *zone == subnet.zone) {
@@ -412,24 +433,29 @@ fn subnet_zones(
     Ok(zones)
 }
 
-fn security_groups(place: &Place, new: &NewEndpoint) -> Result<Vec<String>, AwsError> {
-    if new.security_groups.is_empty() {
+/// Security groups, which must be in the VPC; its default one when none is named.
+pub(super) fn endpoint_groups(
+    place: &Place,
+    vpc_id: &str,
+    groups: &[String],
+) -> Result<Vec<String>, AwsError> {
+    if groups.is_empty() {
         let default = place
             .security_groups
             .values()
-            .find(|group| group.vpc_id == new.vpc_id && group.name == "default");
+            .find(|group| group.vpc_id == vpc_id && group.name == "default");
         return Ok(default.map(|group| group.id.clone()).into_iter().collect());
     }
-    for id in &new.security_groups {
+    for id in groups {
         let known = place.security_groups.get(id);
-        if known.is_none_or(|group| group.vpc_id != new.vpc_id) {
+        if known.is_none_or(|group| group.vpc_id != vpc_id) {
             return Err(no_group(id));
         }
     }
-    Ok(new.security_groups.clone())
+    Ok(groups.to_vec())
 }
 
-fn parse_endpoint(id: &str) -> Result<VpcEndpointId, AwsError> {
+pub(super) fn parse_endpoint(id: &str) -> Result<VpcEndpointId, AwsError> {
     id.parse().map_err(|_| {
         let shown: String = id.chars().take(64).collect();
         AwsError::new(
@@ -439,7 +465,7 @@ fn parse_endpoint(id: &str) -> Result<VpcEndpointId, AwsError> {
     })
 }
 
-fn no_endpoint(id: &str) -> AwsError {
+pub(super) fn no_endpoint(id: &str) -> AwsError {
     AwsError::new(
         "InvalidVpcEndpointId.NotFound",
         format!("The Vpc Endpoint Id '{id}' does not exist"),

@@ -20,6 +20,11 @@ pub enum Phase {
         /// When `pending` ends.
         available_at: DateTime<Utc>,
     },
+    /// Accepted, but provisioning will not succeed.
+    Failing {
+        /// When `pending` ends in `failed`.
+        failed_at: DateTime<Utc>,
+    },
     /// Refused or cut off.
     Rejected,
     /// The consumer deleted the endpoint.
@@ -78,7 +83,8 @@ impl Life {
             Phase::Accepted { available_at } if at >= *available_at => {
                 Some(ConnectionState::Available)
             }
-            Phase::Accepted { .. } => Some(ConnectionState::Pending),
+            Phase::Failing { failed_at } if at >= *failed_at => Some(ConnectionState::Failed),
+            Phase::Accepted { .. } | Phase::Failing { .. } => Some(ConnectionState::Pending),
             Phase::Rejected => Some(ConnectionState::Rejected),
             Phase::Deleted { gone_at, .. } if at >= *gone_at => None,
             Phase::Deleted { deleted_at, .. } if at >= *deleted_at => {

@@ -5,37 +5,52 @@
 
 pub mod connections;
 pub mod consumer_services;
+pub mod endpoint_changes;
 pub mod endpoints;
+pub mod gateway_endpoints;
 pub mod idempotency;
 pub mod identity;
 pub mod ids;
 pub mod lifecycle;
 pub mod listeners;
 pub mod load_balancers;
+pub mod messaging;
 pub mod network;
+pub mod notifications;
+pub mod payers;
 pub mod principals;
+pub mod private_dns;
 pub mod regions;
+pub mod remote_access;
+pub mod route_tables;
 pub mod select;
 pub mod services;
 pub mod tags;
 pub mod targets;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use privatelink::{AccountId, LoadBalancerArn, Region, ServiceId, VpcEndpointId};
 use serde::{Deserialize, Serialize};
 
+use crate::api::Call;
+use crate::throttling::Buckets;
 use crate::{AwsError, Behavior};
+use endpoint_changes::PlannedFailure;
 use endpoints::Endpoint;
+use gateway_endpoints::GatewayEndpoint;
 use idempotency::UsedToken;
 use identity::{Identity, IssuedKey, Role};
 use ids::IdSource;
 use listeners::Listener;
 use load_balancers::LoadBalancer;
+use messaging::Messaging;
 use network::{SecurityGroup, Subnet, Vpc};
+use notifications::{ConnectionEvent, Notification};
 use regions::Zone;
+use route_tables::RouteTable;
 use services::Service;
 use targets::TargetGroup;
 
@@ -53,6 +68,18 @@ pub struct World {
     keys: BTreeMap<String, IssuedKey>,
     tokens: BTreeMap<String, UsedToken>,
     graves: BTreeMap<DateTime<Utc>, Vec<Grave>>,
+    #[serde(default)]
+    notification_log: Vec<ConnectionEvent>,
+    #[serde(skip)]
+    buckets: Buckets,
+    #[serde(default)]
+    planned_failures: Vec<PlannedFailure>,
+    #[serde(default)]
+    txt_records: BTreeMap<String, BTreeSet<String>>,
+    #[serde(default)]
+    dns_checks: BTreeMap<DateTime<Utc>, Vec<ServiceId>>,
+    #[serde(default)]
+    messaging: Messaging,
 }
 
 /// One account in one Region.
@@ -66,6 +93,12 @@ pub struct Place {
     pub(crate) target_groups: BTreeMap<String, TargetGroup>,
     pub(crate) services: BTreeMap<ServiceId, Service>,
     pub(crate) endpoints: BTreeMap<VpcEndpointId, Endpoint>,
+    #[serde(default)]
+    pub(crate) route_tables: BTreeMap<String, RouteTable>,
+    #[serde(default)]
+    pub(crate) gateway_endpoints: BTreeMap<VpcEndpointId, GatewayEndpoint>,
+    #[serde(default)]
+    pub(crate) notifications: BTreeMap<String, Notification>,
 }
 
 /// Something that vanishes at its time: rows are swept so that a long run does not fill the memory with the dead.
@@ -153,12 +186,23 @@ impl World {
             keys: BTreeMap::new(),
             tokens: BTreeMap::new(),
             graves: BTreeMap::new(),
+            notification_log: Vec::new(),
+            buckets: Buckets::default(),
+            planned_failures: Vec::new(),
+            txt_records: BTreeMap::new(),
+            dns_checks: BTreeMap::new(),
+            messaging: Messaging::default(),
         }
     }
 
     /// The Regions of this world.
     pub fn regions(&self) -> &[Region] {
         &self.regions
+    }
+
+    /// Takes a token for a call, when calls are throttled.
+    pub(crate) fn throttle(&mut self, call: &Call, now: DateTime<Utc>) -> Result<(), AwsError> {
+        self.buckets.take(&self.behavior.throttling, call, now)
     }
 
     /// The zones of the caller's Region, by the names they have in the caller's account.
@@ -192,8 +236,9 @@ impl World {
         self.accounts.get(account)?.get(region)
     }
 
-    /// Removes what has vanished by now.
+    /// Removes what has vanished by now and does what has become due.
     pub(crate) fn sweep(&mut self, now: DateTime<Utc>) {
+        self.settle_private_dns(now);
         while let Some(entry) = self.graves.first_entry() {
             if *entry.key() > now {
                 break;
@@ -212,6 +257,7 @@ impl World {
                 endpoint,
             } => {
                 let place = self.place_of(&owner, &region);
+                place.gateway_endpoints.remove(&endpoint);
                 let Some(gone) = place.endpoints.remove(&endpoint) else {
                     return;
                 };

@@ -4,6 +4,7 @@ use privatelink::{AccountId, AvailabilityZoneId, Region};
 use serde::{Deserialize, Serialize};
 
 use super::ids::IdSource;
+use super::route_tables::RouteTable;
 use super::select::{Filters, Listed, Paging, Tags};
 use super::{Caller, Place, World, regions};
 use crate::AwsError;
@@ -17,8 +18,29 @@ pub struct Vpc {
     pub cidr: String,
     /// Whether AWS made it with the account.
     pub is_default: bool,
+    /// Whether names resolve in it.
+    #[serde(default)]
+    pub dns: VpcDns,
     /// The owner's tags.
     pub tags: Tags,
+}
+
+/// The two DNS attributes of a VPC. A new VPC resolves names and gives none; the default VPC does both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VpcDns {
+    /// `enableDnsHostnames`.
+    pub hostnames: bool,
+    /// `enableDnsSupport`.
+    pub support: bool,
+}
+
+impl Default for VpcDns {
+    fn default() -> Self {
+        Self {
+            hostnames: false,
+            support: true,
+        }
+    }
 }
 
 /// A subnet.
@@ -61,6 +83,10 @@ pub(super) fn default_place(ids: &IdSource, account: &AccountId, region: &Region
         id: id("vpc-", "default"),
         cidr: "172.31.0.0/16".to_owned(),
         is_default: true,
+        dns: VpcDns {
+            hostnames: true,
+            support: true,
+        },
         tags: Tags::new(),
     };
     let group = default_group(id("sg-", "default"), &vpc.id);
@@ -76,9 +102,20 @@ pub(super) fn default_place(ids: &IdSource, account: &AccountId, region: &Region
         };
         place.subnets.insert(subnet.id.clone(), subnet);
     }
+    let table = main_table(id("rtb-", "default"), &vpc.id);
+    place.route_tables.insert(table.id.clone(), table);
     place.security_groups.insert(group.id.clone(), group);
     place.vpcs.insert(vpc.id.clone(), vpc);
     place
+}
+
+fn main_table(id: String, vpc_id: &str) -> RouteTable {
+    RouteTable {
+        id,
+        vpc_id: vpc_id.to_owned(),
+        is_main: true,
+        tags: Tags::new(),
+    }
 }
 
 fn default_group(id: String, vpc_id: &str) -> SecurityGroup {
@@ -99,13 +136,31 @@ impl World {
             id: self.ids.ec2("vpc-"),
             cidr: cidr.to_owned(),
             is_default: false,
+            dns: VpcDns::default(),
             tags,
         };
         let group = default_group(self.ids.ec2("sg-"), &vpc.id);
+        let table = main_table(self.ids.ec2("rtb-"), &vpc.id);
         let place = self.place(caller);
+        place.route_tables.insert(table.id.clone(), table);
         place.security_groups.insert(group.id.clone(), group);
         place.vpcs.insert(vpc.id.clone(), vpc.clone());
         Ok(vpc)
+    }
+
+    /// Changes one DNS attribute of a VPC or both.
+    pub fn set_vpc_dns(
+        &mut self,
+        caller: &Caller,
+        vpc_id: &str,
+        hostnames: Option<bool>,
+        support: Option<bool>,
+    ) -> Result<VpcDns, AwsError> {
+        let vpc = self.place(caller).vpcs.get_mut(vpc_id);
+        let dns = &mut vpc.ok_or_else(|| no_vpc(vpc_id))?.dns;
+        dns.hostnames = hostnames.unwrap_or(dns.hostnames);
+        dns.support = support.unwrap_or(dns.support);
+        Ok(*dns)
     }
 
     /// Makes a subnet. The zone is given by name or id; without one AWS chooses.

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::connections::Connection;
 use super::principals::Grants;
+use super::private_dns::PrivateDns;
+use super::remote_access::{RemoteRegions, check_remote_zones};
 use super::select::{Filters, Listed, Paging, Tags};
 use super::{Caller, Grave, World, later};
 use crate::AwsError;
@@ -37,6 +39,15 @@ pub struct Service {
     pub ip_address_types: Vec<String>,
     /// Who may connect.
     pub grants: Grants,
+    /// The private DNS name and its proof.
+    #[serde(default)]
+    pub private_dns: Option<PrivateDns>,
+    /// The other Regions that were ever opened to consumers.
+    #[serde(default)]
+    pub supported_regions: RemoteRegions,
+    /// Whether the owner pays for the endpoints. Once true, always true.
+    #[serde(default)]
+    pub service_owner_pays: bool,
     /// The owner's tags.
     pub tags: Tags,
     /// Its connections. The consumers' endpoints refer to these records, so both sides see one truth.
@@ -89,7 +100,7 @@ impl Service {
 }
 
 /// What `CreateVpcEndpointServiceConfiguration` is asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct NewService {
     /// Required unless said otherwise.
     pub acceptance_required: bool,
@@ -97,6 +108,10 @@ pub struct NewService {
     pub load_balancers: Vec<String>,
     /// `ipv4`, `ipv6`; empty means `ipv4`.
     pub ip_address_types: Vec<String>,
+    /// The private DNS name.
+    pub private_dns_name: Option<String>,
+    /// Other Regions to open.
+    pub regions: Vec<String>,
     /// Tags.
     pub tags: Tags,
 }
@@ -114,6 +129,14 @@ pub struct ServiceChange {
     pub add_ip_address_types: Vec<String>,
     /// IP address types to remove.
     pub remove_ip_address_types: Vec<String>,
+    /// A private DNS name, whose proof starts anew. None clears nothing.
+    pub private_dns_name: Option<String>,
+    /// Clears the private DNS name.
+    pub remove_private_dns_name: bool,
+    /// Other Regions to open.
+    pub add_regions: Vec<String>,
+    /// Other Regions to close.
+    pub remove_regions: Vec<String>,
 }
 
 const ACTION: &str = "CreateVpcEndpointServiceConfiguration";
@@ -141,6 +164,15 @@ impl World {
         check_ip_types(&new.ip_address_types)?;
         let load_balancers = self.free_load_balancers(caller, &new.load_balancers, None)?;
         let zones = self.zones_of(caller, &load_balancers);
+        let none = RemoteRegions::new();
+        let regions = self.changed_regions(&caller.region, &none, &new.regions, &[])?;
+        if !regions.is_empty() {
+            check_remote_zones(&zones)?;
+        }
+        let private_dns = match &new.private_dns_name {
+            Some(name) => Some(self.new_private_dns(name)?),
+            None => None,
+        };
         let id: ServiceId = new_id(&self.ids.ec2("vpce-svc-"))?;
         let service = Service {
             id: id.clone(),
@@ -156,6 +188,9 @@ impl World {
                 new.ip_address_types.clone()
             },
             grants: Grants::new(),
+            private_dns,
+            supported_regions: regions,
+            service_owner_pays: false,
             tags: new.tags.clone(),
             connections: BTreeMap::new(),
             deletion: None,
@@ -178,6 +213,7 @@ impl World {
         change: &ServiceChange,
     ) -> Result<(), AwsError> {
         self.sweep(caller.now);
+        let dns_moves = self.behavior.private_dns_changes_with_connections;
         let service = self.own_service(caller, id)?;
         let id = service.id.clone();
         let removed: Vec<LoadBalancerArn> = change
@@ -191,6 +227,21 @@ impl World {
                 "Load balancers cannot be removed while endpoints are attached to the service",
             ));
         }
+        if change.remove_private_dns_name && change.private_dns_name.is_some() {
+            return Err(AwsError::new(
+                "InvalidParameterCombination",
+                "PrivateDnsName and RemovePrivateDnsName exclude each other",
+            ));
+        }
+        let renamed = change.remove_private_dns_name || change.private_dns_name.is_some();
+        let bound = service.private_dns.is_some() && service.has_attached(caller.now);
+        if renamed && bound && !dns_moves {
+            return Err(AwsError::new(
+                "ExistingVpcEndpointConnections",
+                "The private DNS name cannot change while endpoints are attached to the service",
+            ));
+        }
+        let regions = service.supported_regions.clone();
         let mut load_balancers = service.load_balancers.clone();
         let mut types = service.ip_address_types.clone();
         load_balancers.retain(|arn| !removed.contains(arn));
@@ -217,7 +268,25 @@ impl World {
             ));
         }
         let zones = self.zones_of(caller, &load_balancers);
+        let regions = self.changed_regions(
+            &caller.region,
+            &regions,
+            &change.add_regions,
+            &change.remove_regions,
+        )?;
+        if !change.add_regions.is_empty() {
+            check_remote_zones(&zones)?;
+        }
+        let private_dns = match &change.private_dns_name {
+            Some(name) => Some(Some(self.new_private_dns(name)?)),
+            None if change.remove_private_dns_name => Some(None),
+            None => None,
+        };
         let service = self.own_service_mut(caller, id.as_str())?;
+        service.supported_regions = regions;
+        if let Some(private_dns) = private_dns {
+            service.private_dns = private_dns;
+        }
         service.load_balancers = load_balancers;
         service.zones = zones;
         service.ip_address_types = types;
@@ -244,6 +313,7 @@ impl World {
         ])?;
         let limit = self.behavior.page_size_limit;
         let seen_at = caller.seen_at;
+        self.settle_private_dns(caller.now);
         let services = &self.place(caller).services;
         for id in ids {
             let id = parse_service(id)?;
@@ -270,9 +340,17 @@ impl World {
                         })
                     })
             });
-        Ok(paging
+        let page = paging
             .take(LISTING, limit, rows)
-            .map(Service::without_connections))
+            .map(Service::without_connections);
+        for shown in &page.items {
+            // Hidden once: the next description shows the record.
+            let kept = self.place(caller).services.get_mut(&shown.id);
+            if let Some(dns) = kept.and_then(|service| service.private_dns.as_mut()) {
+                dns.hidden = false;
+            }
+        }
+        Ok(page)
     }
 
     /// Deletes services one by one. A refusal is an item of the answer, not an error of the call.
@@ -305,6 +383,7 @@ impl World {
             self.behavior.service_deleting_ms,
             self.behavior.service_linger_ms,
         );
+        let outlive = self.behavior.notifications_outlive_service;
         // The per-item code has no "Id" in its name, unlike the code of the whole call.
         let service = self.own_service_mut(caller, id).map_err(|error| {
             if error.code.ends_with("NotFound") {
@@ -324,7 +403,12 @@ impl World {
             at: caller.now,
             done_at,
         });
-        let grave = Grave::Service(service.id.clone());
+        let id = service.id.clone();
+        if !outlive {
+            let rows = &mut self.place(caller).notifications;
+            rows.retain(|_, row| row.service_id.as_ref() != Some(&id));
+        }
+        let grave = Grave::Service(id);
         self.graves
             .entry(later(done_at, linger))
             .or_default()
@@ -418,6 +502,9 @@ impl Service {
             zones: self.zones.clone(),
             ip_address_types: self.ip_address_types.clone(),
             grants: self.grants.clone(),
+            private_dns: self.private_dns.clone(),
+            supported_regions: self.supported_regions.clone(),
+            service_owner_pays: self.service_owner_pays,
             tags: self.tags.clone(),
             deletion: self.deletion,
             vanished: self.vanished,

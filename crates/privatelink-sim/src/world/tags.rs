@@ -107,7 +107,17 @@ fn tags_of<'a>(place: &'a mut Place, id: &str) -> Result<&'a mut Tags, AwsError>
             .ok_or_else(|| unknown("InvalidVpcEndpointServiceId"));
     }
     if id.starts_with("vpce-") {
-        let endpoint = id.parse().ok().and_then(|id| place.endpoints.get_mut(&id));
+        let known = id.parse().ok();
+        if let Some(gateway) = known
+            .as_ref()
+            .filter(|id| place.gateway_endpoints.contains_key(*id))
+        {
+            let gateway = place.gateway_endpoints.get_mut(gateway);
+            return gateway
+                .map(|e| &mut e.tags)
+                .ok_or_else(|| unknown("InvalidVpcEndpointId"));
+        }
+        let endpoint = known.and_then(|id| place.endpoints.get_mut(&id));
         return endpoint
             .map(|e| &mut e.tags)
             .ok_or_else(|| unknown("InvalidVpcEndpointId"));
@@ -124,6 +134,12 @@ fn tags_of<'a>(place: &'a mut Place, id: &str) -> Result<&'a mut Tags, AwsError>
         return subnet
             .map(|s| &mut s.tags)
             .ok_or_else(|| unknown("InvalidSubnetID"));
+    }
+    if id.starts_with("rtb-") {
+        let table = place.route_tables.get_mut(id);
+        return table
+            .map(|t| &mut t.tags)
+            .ok_or_else(|| unknown("InvalidRouteTableID"));
     }
     if id.starts_with("sg-") {
         let group = place.security_groups.get_mut(id);

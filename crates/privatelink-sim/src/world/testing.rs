@@ -5,7 +5,6 @@ use privatelink::{LoadBalancerArn, ServiceId};
 
 use super::endpoints::NewEndpoint;
 use super::load_balancers::NewLoadBalancer;
-use super::select::Tags;
 use super::services::NewService;
 use super::{Caller, World, later};
 use crate::Behavior;
@@ -56,8 +55,7 @@ pub(crate) fn new_service(
     NewService {
         acceptance_required,
         load_balancers: vec![load_balancer.to_string()],
-        ip_address_types: Vec::new(),
-        tags: Tags::new(),
+        ..NewService::default()
     }
 }
 

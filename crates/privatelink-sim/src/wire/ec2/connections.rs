@@ -1,6 +1,6 @@
 //! Connections on the wire: the provider's listing, accept and reject. States are camel case here, as on AWS's wire.
 
-use super::{write_dns, write_tags, write_unsuccessful};
+use super::{write_dns, write_payers, write_tags, write_unsuccessful};
 use crate::AwsError;
 use crate::wire::params::Params;
 use crate::wire::time;
@@ -46,4 +46,5 @@ fn write(xml: &mut Xml, row: &ConnectionRow) {
     xml.leaf("vpcEndpointConnectionId", &row.connection.id);
     write_tags(xml, &row.connection.tags);
     xml.leaf("vpcEndpointRegion", &row.connection.endpoint_region);
+    write_payers(xml, &row.connection.payers);
 }

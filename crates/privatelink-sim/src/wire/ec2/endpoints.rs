@@ -1,11 +1,17 @@
 //! The consumer's endpoints on the wire.
 
-use super::{write_dns, write_tags, write_unsuccessful};
+use privatelink::ConnectionState;
+
+use super::{write_dns, write_payers, write_return, write_tags, write_unsuccessful};
 use crate::AwsError;
 use crate::wire::params::Params;
 use crate::wire::time;
 use crate::wire::xml::Xml;
+use crate::world::endpoint_changes::EndpointChange;
 use crate::world::endpoints::{EndpointRow, NewEndpoint};
+use crate::world::gateway_endpoints::{
+    AnyEndpoint, GatewayChange, GatewayEndpoint, NewGatewayEndpoint,
+};
 use crate::world::{Caller, World};
 
 /// The policy that AWS shows where none was given.
@@ -15,11 +21,7 @@ const FULL_ACCESS: &str =
 pub(super) fn create(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<String, AwsError> {
     match p.text("VpcEndpointType").as_deref() {
         Some("Interface") => {}
-        None | Some("Gateway") => {
-            return Err(AwsError::not_modelled(
-                "A VPC endpoint of type Gateway (the default type)",
-            ));
-        }
+        None | Some("Gateway") => return create_gateway(world, me, p),
         Some(kind @ ("GatewayLoadBalancer" | "Resource" | "ServiceNetwork" | "Tunnel")) => {
             return Err(AwsError::not_modelled(&format!(
                 "A VPC endpoint of type {kind}"
@@ -39,16 +41,10 @@ pub(super) fn create(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<S
         "ServiceNetworkArn",
         "ResourceConfigurationArn",
     ])?;
-    if p.text("ServiceRegion")
-        .is_some_and(|region| region != me.region.as_str())
-    {
-        return Err(AwsError::not_modelled(
-            "Cross-Region access (ServiceRegion)",
-        ));
-    }
     let new = NewEndpoint {
         vpc_id: p.required("VpcId")?,
         service_name: p.required("ServiceName")?,
+        service_region: p.text("ServiceRegion"),
         subnets: p.list("SubnetId")?,
         security_groups: p.list("SecurityGroupId")?,
         ip_address_type: p.text("IpAddressType"),
@@ -65,13 +61,86 @@ pub(super) fn create(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<S
     }))
 }
 
+/// The default type. What only the other types take is refused, not ignored.
+fn create_gateway(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<String, AwsError> {
+    let misplaced = !p.list("SubnetId")?.is_empty()
+        || !p.list("SecurityGroupId")?.is_empty()
+        || p.flag("PrivateDnsEnabled")? == Some(true)
+        || p.text("IpAddressType").is_some()
+        || p.text("ServiceRegion")
+            .is_some_and(|region| region != me.region.as_str());
+    let new = NewGatewayEndpoint {
+        vpc_id: p.required("VpcId")?,
+        service_name: p.required("ServiceName")?,
+        route_tables: p.list("RouteTableId")?,
+        policy: p.text("PolicyDocument"),
+        tags: p.tag_specifications("vpc-endpoint")?,
+    };
+    let token = p.text("ClientToken");
+    p.finish_ec2()?;
+    if misplaced {
+        return Err(AwsError::new(
+            "InvalidParameter",
+            "A gateway endpoint has route tables and a policy, and is in the Region of its service",
+        ));
+    }
+    let made = world.create_gateway_endpoint(me, &new, token.as_deref())?;
+    Ok(Xml::fragment(|xml| {
+        xml.node("vpcEndpoint", |xml| {
+            write_gateway(xml, me, &made, &ConnectionState::Available);
+        });
+        xml.optional("clientToken", token);
+    }))
+}
+
+fn write_gateway(xml: &mut Xml, me: &Caller, row: &GatewayEndpoint, state: &ConnectionState) {
+    xml.leaf("vpcEndpointId", &row.id);
+    xml.leaf("vpcEndpointType", "Gateway");
+    xml.leaf("vpcId", &row.vpc_id);
+    xml.leaf("serviceName", &row.service_name);
+    xml.leaf("state", state);
+    xml.leaf(
+        "policyDocument",
+        row.policy.as_deref().unwrap_or(FULL_ACCESS),
+    );
+    xml.texts("routeTableIdSet", &row.route_tables);
+    xml.node("subnetIdSet", |_| {});
+    xml.node("groupSet", |_| {});
+    xml.leaf("privateDnsEnabled", false);
+    xml.leaf("requesterManaged", false);
+    xml.node("networkInterfaceIdSet", |_| {});
+    xml.node("dnsEntrySet", |_| {});
+    xml.leaf("creationTimestamp", time(row.created_at));
+    write_tags(xml, &row.tags);
+    xml.leaf("ownerId", &me.account);
+    xml.leaf("serviceRegion", &me.region);
+}
+
+fn modify_gateway(
+    world: &mut World,
+    me: &Caller,
+    p: &Params<'_>,
+    id: &str,
+) -> Result<String, AwsError> {
+    let change = GatewayChange {
+        reset_policy: p.flag("ResetPolicy")?.unwrap_or(false),
+        policy: p.text("PolicyDocument"),
+        add_route_tables: p.list("AddRouteTableId")?,
+        remove_route_tables: p.list("RemoveRouteTableId")?,
+    };
+    p.finish_ec2()?;
+    world.modify_gateway_endpoint(me, id, &change)?;
+    Ok(write_return())
+}
+
 pub(super) fn describe(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<String, AwsError> {
     let (ids, filters, paging) = (p.list("VpcEndpointId")?, p.filters()?, p.paging(1)?);
     p.finish_ec2()?;
-    let page = world.endpoints(me, &ids, &filters, &paging)?;
+    let page = world.all_endpoints(me, &ids, &filters, &paging)?;
     Ok(Xml::fragment(|xml| {
-        xml.items("vpcEndpointSet", &page.items, |xml, row| {
-            write(xml, me, row);
+        xml.items("vpcEndpointSet", &page.items, |xml, row| match row {
+            AnyEndpoint::Interface(row) => write(xml, me, row),
+            AnyEndpoint::Gateway(row, state) => write_gateway(xml, me, row, state),
         });
         xml.optional("nextToken", page.next);
     }))
@@ -101,12 +170,61 @@ fn write(xml: &mut Xml, me: &Caller, row: &EndpointRow) {
         xml.leaf("groupName", name);
     });
     xml.leaf("ipAddressType", &row.ip_address_type);
-    xml.leaf("privateDnsEnabled", false);
+    xml.leaf("privateDnsEnabled", endpoint.private_dns);
     xml.leaf("requesterManaged", false);
     xml.texts("networkInterfaceIdSet", &endpoint.network_interfaces);
     write_dns(xml, &row.dns_names);
     xml.leaf("creationTimestamp", time(row.created_at));
     write_tags(xml, &endpoint.tags);
     xml.leaf("ownerId", &me.account);
-    xml.leaf("serviceRegion", &me.region);
+    if let Some(error) = &row.last_error {
+        xml.node("lastError", |xml| {
+            xml.leaf("message", &error.message);
+            xml.leaf("code", &error.code);
+        });
+        xml.leaf("failureReason", &error.message);
+    }
+    xml.leaf("serviceRegion", &row.service_region);
+    write_payers(xml, &row.payers);
+}
+
+pub(super) fn modify(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<String, AwsError> {
+    let id = p.required("VpcEndpointId")?;
+    if world.is_gateway_endpoint(me, &id) {
+        return modify_gateway(world, me, p, &id);
+    }
+    p.not_modelled(&[
+        "AddRouteTableId",
+        "RemoveRouteTableId",
+        "DnsOptions",
+        "SubnetConfiguration",
+    ])?;
+    let change = EndpointChange {
+        reset_policy: p.flag("ResetPolicy")?.unwrap_or(false),
+        policy: p.text("PolicyDocument"),
+        add_subnets: p.list("AddSubnetId")?,
+        remove_subnets: p.list("RemoveSubnetId")?,
+        add_security_groups: p.list("AddSecurityGroupId")?,
+        remove_security_groups: p.list("RemoveSecurityGroupId")?,
+        ip_address_type: p.text("IpAddressType"),
+        private_dns: p.flag("PrivateDnsEnabled")?,
+    };
+    p.finish_ec2()?;
+    world.modify_endpoint(me, &id, &change)?;
+    Ok(write_return())
+}
+
+pub(super) fn modify_payer(
+    world: &mut World,
+    me: &Caller,
+    p: &Params<'_>,
+) -> Result<String, AwsError> {
+    let (service, id) = (p.text("ServiceId"), p.required("VpcEndpointId")?);
+    let (scope, payer) = (p.required("Scope")?, p.required("PayerResponsibility")?);
+    p.finish_ec2()?;
+    let payers = world.modify_endpoint_payer(me, service.as_deref(), &id, (&scope, &payer))?;
+    Ok(Xml::fragment(|xml| {
+        xml.leaf("vpcEndpointId", &id);
+        write_payers(xml, &payers);
+    }))
 }

@@ -3,8 +3,10 @@
 mod connections;
 mod endpoints;
 mod network;
+mod notifications;
 mod permissions;
 mod places;
+mod routes;
 mod services;
 mod tags;
 
@@ -13,6 +15,7 @@ use super::xml::Xml;
 use crate::AwsError;
 use crate::api::Api;
 use crate::error::Unsuccessful;
+use crate::world::payers::Payers;
 use crate::world::select::Tags;
 use crate::world::{Caller, World};
 
@@ -21,12 +24,33 @@ type Action = fn(&mut World, &Caller, &Params<'_>) -> Result<String, AwsError>;
 /// Every action that is simulated.
 const ACTIONS: &[(&str, Action)] = &[
     ("AcceptVpcEndpointConnections", connections::accept),
+    ("CreateRouteTable", routes::create),
+    ("DescribeRouteTables", routes::describe),
+    ("DescribePrefixLists", routes::prefix_lists),
+    ("DescribeManagedPrefixLists", routes::managed_prefix_lists),
+    ("DescribeVpcEndpointAssociations", routes::associations),
     ("CreateSecurityGroup", network::create_security_group),
     ("CreateSubnet", network::create_subnet),
     ("CreateTags", tags::create),
     ("CreateVpc", network::create_vpc),
     ("CreateVpcEndpoint", endpoints::create),
+    (
+        "CreateVpcEndpointConnectionNotification",
+        notifications::create,
+    ),
     ("CreateVpcEndpointServiceConfiguration", services::create),
+    (
+        "DeleteVpcEndpointConnectionNotifications",
+        notifications::delete,
+    ),
+    (
+        "DescribeVpcEndpointConnectionNotifications",
+        notifications::describe,
+    ),
+    (
+        "ModifyVpcEndpointConnectionNotification",
+        notifications::modify,
+    ),
     ("DeleteTags", tags::delete),
     ("DeleteVpcEndpointServiceConfigurations", services::delete),
     ("DeleteVpcEndpoints", endpoints::delete),
@@ -46,9 +70,24 @@ const ACTIONS: &[(&str, Action)] = &[
     ("DescribeVpcEndpointServices", services::describe_visible),
     ("DescribeVpcEndpoints", endpoints::describe),
     ("DescribeVpcs", network::vpcs),
+    ("ModifyVpcAttribute", network::modify_vpc),
+    ("DescribeVpcAttribute", network::vpc_attribute),
+    ("ModifyVpcEndpoint", endpoints::modify),
+    (
+        "ModifyVpcEndpointPayerResponsibility",
+        endpoints::modify_payer,
+    ),
     ("ModifyVpcEndpointServiceConfiguration", services::modify),
+    (
+        "ModifyVpcEndpointServicePayerResponsibility",
+        services::modify_payer,
+    ),
     ("ModifyVpcEndpointServicePermissions", permissions::modify),
     ("RejectVpcEndpointConnections", connections::reject),
+    (
+        "StartVpcEndpointServicePrivateDnsVerification",
+        services::start_verification,
+    ),
 ];
 
 pub(super) fn answer(
@@ -67,6 +106,14 @@ fn write_tags(xml: &mut Xml, tags: &Tags) {
     xml.items("tagSet", tags, |xml, (key, value)| {
         xml.leaf("key", key);
         xml.leaf("value", value);
+    });
+}
+
+/// Newer than most SDKs, which skip what they do not know.
+fn write_payers(xml: &mut Xml, payers: &Payers) {
+    xml.items("payerResponsibilitySet", payers, |xml, (scope, payer)| {
+        xml.leaf("scope", scope);
+        xml.leaf("payerResponsibilityType", payer);
     });
 }
 

@@ -39,6 +39,52 @@ pub(super) fn vpcs(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<Str
     }))
 }
 
+/// One attribute at a time, as on AWS.
+pub(super) fn modify_vpc(
+    world: &mut World,
+    me: &Caller,
+    p: &Params<'_>,
+) -> Result<String, AwsError> {
+    let id = p.required("VpcId")?;
+    let value = |name: &str| match p.inside(name) {
+        Some(inside) => {
+            let value = inside.flag("Value")?;
+            inside.finish()?;
+            Ok::<_, AwsError>(value)
+        }
+        None => Ok(None),
+    };
+    let (hostnames, support) = (value("EnableDnsHostnames")?, value("EnableDnsSupport")?);
+    p.finish_ec2()?;
+    if hostnames.is_some() == support.is_some() {
+        return Err(AwsError::new(
+            "InvalidParameterCombination",
+            "Exactly one of EnableDnsHostnames and EnableDnsSupport must be given",
+        ));
+    }
+    world.set_vpc_dns(me, &id, hostnames, support)?;
+    Ok(super::write_return())
+}
+
+pub(super) fn vpc_attribute(
+    world: &mut World,
+    me: &Caller,
+    p: &Params<'_>,
+) -> Result<String, AwsError> {
+    let (id, attribute) = (p.required("VpcId")?, p.required("Attribute")?);
+    p.finish_ec2()?;
+    let dns = world.set_vpc_dns(me, &id, None, None)?;
+    let value = match attribute.as_str() {
+        "enableDnsHostnames" => dns.hostnames,
+        "enableDnsSupport" => dns.support,
+        other => return Err(AwsError::bad_value("Attribute", other)),
+    };
+    Ok(Xml::fragment(|xml| {
+        xml.leaf("vpcId", &id);
+        xml.node(&attribute, |xml| xml.leaf("value", value));
+    }))
+}
+
 pub(super) fn create_subnet(
     world: &mut World,
     me: &Caller,

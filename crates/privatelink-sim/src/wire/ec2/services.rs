@@ -8,15 +8,13 @@ use crate::world::services::{NewService, Service, ServiceChange};
 use crate::world::{Caller, World};
 
 pub(super) fn create(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<String, AwsError> {
-    p.not_modelled(&[
-        "GatewayLoadBalancerArn",
-        "PrivateDnsName",
-        "SupportedRegion",
-    ])?;
+    p.not_modelled(&["GatewayLoadBalancerArn"])?;
     let new = NewService {
         acceptance_required: p.flag("AcceptanceRequired")?.unwrap_or(true),
         load_balancers: p.list("NetworkLoadBalancerArn")?,
         ip_address_types: p.list("SupportedIpAddressType")?,
+        private_dns_name: p.text("PrivateDnsName"),
+        regions: p.list("SupportedRegion")?,
         tags: p.tag_specifications("vpc-endpoint-service")?,
     };
     let token = p.text("ClientToken");
@@ -31,14 +29,7 @@ pub(super) fn create(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<S
 }
 
 pub(super) fn modify(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<String, AwsError> {
-    p.not_modelled(&[
-        "PrivateDnsName",
-        "RemovePrivateDnsName",
-        "AddGatewayLoadBalancerArn",
-        "RemoveGatewayLoadBalancerArn",
-        "AddSupportedRegion",
-        "RemoveSupportedRegion",
-    ])?;
+    p.not_modelled(&["AddGatewayLoadBalancerArn", "RemoveGatewayLoadBalancerArn"])?;
     let id = p.required("ServiceId")?;
     let change = ServiceChange {
         acceptance_required: p.flag("AcceptanceRequired")?,
@@ -46,6 +37,10 @@ pub(super) fn modify(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<S
         remove_load_balancers: p.list("RemoveNetworkLoadBalancerArn")?,
         add_ip_address_types: p.list("AddSupportedIpAddressType")?,
         remove_ip_address_types: p.list("RemoveSupportedIpAddressType")?,
+        private_dns_name: p.text("PrivateDnsName"),
+        remove_private_dns_name: p.flag("RemovePrivateDnsName")?.unwrap_or(false),
+        add_regions: p.list("AddSupportedRegion")?,
+        remove_regions: p.list("RemoveSupportedRegion")?,
     };
     p.finish_ec2()?;
     world.modify_service(me, &id, &change)?;
@@ -75,10 +70,10 @@ pub(super) fn describe_visible(
     me: &Caller,
     p: &Params<'_>,
 ) -> Result<String, AwsError> {
-    p.not_modelled(&["ServiceRegion"])?;
+    let regions = p.list("ServiceRegion")?;
     let (names, filters, paging) = (p.list("ServiceName")?, p.filters()?, p.paging(1)?);
     p.finish_ec2()?;
-    let page = world.visible_services(me, &names, &filters, &paging)?;
+    let page = world.visible_services(me, &names, &regions, &filters, &paging)?;
     Ok(Xml::fragment(|xml| {
         xml.texts(
             "serviceNameSet",
@@ -90,10 +85,21 @@ pub(super) fn describe_visible(
             xml.leaf("serviceId", &service.id);
             write_type(xml);
             xml.leaf("serviceRegion", &service.region);
-            xml.texts("availabilityZoneIdSet", &service.zones);
+            // A consumer in another Region is told no zones.
+            let near = service.region == me.region;
+            let zones = service.zones.iter().filter(|_| near);
+            xml.texts("availabilityZoneIdSet", zones);
             xml.texts("availabilityZoneSet", &row.zone_names);
             xml.leaf("owner", &service.owner);
             xml.texts("baseEndpointDnsNameSet", [service.base_dns_name()]);
+            if let Some(dns) = &service.private_dns {
+                xml.leaf("privateDnsName", &dns.name);
+                xml.items("privateDnsNameSet", [&dns.name], |xml, name| {
+                    xml.leaf("privateDnsName", name);
+                });
+                xml.leaf("privateDnsNameVerificationState", dns.state.as_str());
+            }
+            write_payer(xml, service);
             xml.leaf("vpcEndpointPolicySupported", true);
             xml.leaf("acceptanceRequired", service.acceptance_required);
             xml.leaf("managesVpcEndpoints", false);
@@ -119,11 +125,70 @@ fn write(xml: &mut Xml, world: &World, me: &Caller, service: &Service) {
     xml.texts("availabilityZoneIdSet", &service.zones);
     xml.leaf("acceptanceRequired", service.acceptance_required);
     xml.leaf("managesVpcEndpoints", false);
-    xml.leaf("remoteAccessEnabled", false);
+    xml.leaf("remoteAccessEnabled", service.is_remote());
     xml.texts("networkLoadBalancerArnSet", &service.load_balancers);
     xml.texts("supportedIpAddressTypeSet", &service.ip_address_types);
     xml.texts("baseEndpointDnsNameSet", [service.base_dns_name()]);
+    write_private_dns(xml, service);
+    write_payer(xml, service);
+    write_regions(xml, world, service);
     write_tags(xml, &service.tags);
+}
+
+fn write_private_dns(xml: &mut Xml, service: &Service) {
+    let Some(dns) = &service.private_dns else {
+        return;
+    };
+    xml.leaf("privateDnsName", &dns.name);
+    if !dns.hidden {
+        xml.node("privateDnsNameConfiguration", |xml| {
+            xml.leaf("state", dns.state.as_str());
+            xml.leaf("type", "TXT");
+            xml.leaf("value", &dns.record_value);
+            xml.leaf("name", &dns.record_name);
+        });
+    }
+}
+
+fn write_payer(xml: &mut Xml, service: &Service) {
+    let payer = service.service_owner_pays.then_some("ServiceOwner");
+    xml.optional("payerResponsibility", payer);
+}
+
+fn write_regions(xml: &mut Xml, world: &World, service: &Service) {
+    let home = world.behavior.home_region_listed && !service.supported_regions.is_empty();
+    let home = home.then_some((&service.region, "Available"));
+    let others = service
+        .supported_regions
+        .iter()
+        .map(|(region, state)| (region, state.as_str()));
+    let rows = home.into_iter().chain(others);
+    xml.items("supportedRegionSet", rows, |xml, (region, state)| {
+        xml.leaf("region", region);
+        xml.leaf("serviceState", state);
+    });
+}
+
+pub(super) fn start_verification(
+    world: &mut World,
+    me: &Caller,
+    p: &Params<'_>,
+) -> Result<String, AwsError> {
+    let id = p.required("ServiceId")?;
+    p.finish_ec2()?;
+    world.start_private_dns_verification(me, &id)?;
+    Ok(write_return())
+}
+
+pub(super) fn modify_payer(
+    world: &mut World,
+    me: &Caller,
+    p: &Params<'_>,
+) -> Result<String, AwsError> {
+    let (id, payer) = (p.required("ServiceId")?, p.required("PayerResponsibility")?);
+    p.finish_ec2()?;
+    world.modify_service_payer(me, &id, &payer)?;
+    Ok(write_return())
 }
 
 fn write_type(xml: &mut Xml) {

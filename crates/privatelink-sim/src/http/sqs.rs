@@ -1,0 +1,97 @@
+//! One SQS request over HTTP: JSON in, JSON out, and the one action that waits.
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::{Value, json};
+
+use super::aws::{request_id, who};
+use super::{credential, cut};
+use crate::api::{Api, Call};
+use crate::simulator::Failure;
+use crate::wire::form::Node;
+use crate::wire::sqs::{self, Request};
+use crate::{AwsError, Simulator};
+
+/// The action in the header of an AWS JSON request to SQS.
+pub(super) fn action(request: &HttpRequest) -> Option<String> {
+    let target = request.headers().get("x-amz-target")?.to_str().ok()?;
+    target.strip_prefix(sqs::TARGET).map(str::to_owned)
+}
+
+pub(super) async fn respond(
+    request: &HttpRequest,
+    simulator: &Simulator,
+    action: String,
+    body: &[u8],
+) -> HttpResponse {
+    let request_id = request_id(simulator);
+    match act(request, simulator, action, body).await {
+        Ok(answer) => HttpResponse::Ok()
+            .content_type("application/x-amz-json-1.0")
+            .insert_header(("x-amzn-requestid", request_id))
+            .body(answer.to_string()),
+        Err(Failure::Refused(error)) => refuse(&request_id, &error),
+        Err(Failure::Dropped) => {
+            cut::cut(request);
+            HttpResponse::build(StatusCode::INTERNAL_SERVER_ERROR)
+                .insert_header((header::CONNECTION, "close"))
+                .finish()
+        }
+    }
+}
+
+async fn act(
+    request: &HttpRequest,
+    simulator: &Simulator,
+    action: String,
+    body: &[u8],
+) -> Result<Value, Failure> {
+    let refuse = Failure::Refused;
+    let credential = credential::read(request, &Node::default()).map_err(refuse)?;
+    if credential.api != Api::Sqs {
+        let message = "Credential should be scoped to correct service: 'sqs'.";
+        let error = AwsError::with_status(403, "InvalidSignatureException", message);
+        return Err(Failure::Refused(error));
+    }
+    let (account, identity) = who(simulator, &credential).map_err(Failure::Refused)?;
+    let body: Value = serde_json::from_slice(body).map_err(|_| {
+        let message = "The request's body is not JSON";
+        Failure::Refused(AwsError::new("SerializationException", message))
+    })?;
+    let call = Call {
+        api: Api::Sqs,
+        action: action.clone(),
+        account,
+        region: credential.region.clone(),
+        ids: Vec::new(),
+    };
+    let base = {
+        let connection = request.connection_info();
+        format!("{}://{}", connection.scheme(), connection.host())
+    };
+    let asked = Request {
+        body: &body,
+        base: &base,
+    };
+    let mut waits = false;
+    simulator
+        .call_waiting(call, identity, |world, me| {
+            // A client that gave up while it waited must not take a message with it.
+            if std::mem::replace(&mut waits, true) && cut::gone(request) {
+                let message = "The client closed its connection while it waited.";
+                return Err(AwsError::with_status(499, "ClientClosedRequest", message));
+            }
+            sqs::answer(&action, world, me, &asked)
+        })
+        .await
+}
+
+/// An error as AWS JSON writes it, with the header that carries the code of SQS's older protocol.
+pub(super) fn refuse(request_id: &str, error: &AwsError) -> HttpResponse {
+    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    HttpResponse::build(status)
+        .content_type("application/x-amz-json-1.0")
+        .insert_header(("x-amzn-requestid", request_id))
+        .insert_header(("x-amzn-query-error", sqs::query_error(error)))
+        .body(json!({"__type": sqs::error_type(&error.code), "message": error.message}).to_string())
+}

@@ -1,0 +1,148 @@
+//! Cross-Region access: the Regions a service's consumers may come from besides its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use privatelink::{AvailabilityZoneId, Region};
+use serde::{Deserialize, Serialize};
+
+use super::World;
+use super::services::Service;
+use crate::AwsError;
+
+/// Zones whose load balancers AWS cannot use for consumers in other Regions.
+const UNUSABLE: [&str; 5] = [
+    "use1-az3",
+    "usw1-az2",
+    "apne1-az3",
+    "apne2-az2",
+    "apne2-az4",
+];
+
+/// Whether consumers may come from a Region.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RemoteState {
+    /// They may.
+    Available,
+    /// They no longer may; the row stays, and so do the endpoints that exist.
+    Closed,
+}
+
+impl RemoteState {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Available => "Available",
+            Self::Closed => "Closed",
+        }
+    }
+}
+
+/// The Regions that were ever added to a service.
+pub type RemoteRegions = BTreeMap<Region, RemoteState>;
+
+impl Service {
+    /// Whether consumers in a Region may make endpoints.
+    pub fn serves(&self, region: &Region) -> bool {
+        *region == self.region
+            || self.supported_regions.get(region) == Some(&RemoteState::Available)
+    }
+
+    /// Whether any Region but its own is open.
+    pub fn is_remote(&self) -> bool {
+        self.supported_regions
+            .values()
+            .any(|state| *state == RemoteState::Available)
+    }
+
+    /// Refuses subnets in zones that the service has not. Zones need not match across Regions.
+    pub(super) fn check_zones(
+        &self,
+        subnets: &[(AvailabilityZoneId, String)],
+        from: &Region,
+    ) -> Result<(), AwsError> {
+        let outside = subnets.iter().find(|(zone, _)| !self.zones.contains(zone));
+        match outside {
+            Some((_, subnet)) if *from == self.region => Err(AwsError::new(
+                "InvalidParameter",
+                format!(
+                    "The VPC endpoint service {} does not support the availability zone of the subnet: {subnet}.",
+                    self.name()
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl World {
+    /// A service's Regions after some were added and some removed. The home Region is implied and may not be named.
+    pub(super) fn changed_regions(
+        &self,
+        home: &Region,
+        present: &RemoteRegions,
+        add: &[String],
+        remove: &[String],
+    ) -> Result<RemoteRegions, AwsError> {
+        let refuse = |why: String| AwsError::new("InvalidParameter", why);
+        let mut regions = present.clone();
+        for name in remove {
+            let open = name
+                .parse::<Region>()
+                .ok()
+                .and_then(|region| regions.get_mut(&region))
+                .filter(|state| **state == RemoteState::Available);
+            match open {
+                Some(state) => *state = RemoteState::Closed,
+                None => return Err(refuse(format!("Cannot remove region {name}"))),
+            }
+        }
+        for name in add {
+            let region: Region = name
+                .parse()
+                .ok()
+                .filter(|region| self.regions().contains(region))
+                .ok_or_else(|| refuse(format!("The region {name} is not supported")))?;
+            if region == *home {
+                return Err(refuse(format!(
+                    "Cannot add region {name}: it is the service's own"
+                )));
+            }
+            let before = regions.insert(region, RemoteState::Available);
+            if before == Some(RemoteState::Available) {
+                return Err(refuse(format!(
+                    "Cannot add region {name}: it is there already"
+                )));
+            }
+        }
+        Ok(regions)
+    }
+}
+
+/// Whether a service with these zones can serve other Regions: it has two or more, and none that AWS cannot use.
+pub(super) fn check_remote_zones(zones: &BTreeSet<AvailabilityZoneId>) -> Result<(), AwsError> {
+    let (unusable, usable): (Vec<&str>, Vec<&str>) = zones
+        .iter()
+        .map(AvailabilityZoneId::as_str)
+        .partition(|zone| UNUSABLE.contains(zone));
+    if !unusable.is_empty() {
+        return Err(AwsError::new(
+            "InvalidParameter",
+            format!(
+                "The availability zones {} cannot be used for remote access. Allowed: {}",
+                unusable.join(", "),
+                usable.join(", ")
+            ),
+        ));
+    }
+    if usable.len() < 2 {
+        return Err(AwsError::new(
+            "InvalidParameter",
+            "A service with remote access must span at least two availability zones",
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "remote_access_tests.rs"]
+mod tests;

@@ -1,0 +1,244 @@
+//! Route tables and AWS's own prefix lists: as much of them as gateway endpoints stand on.
+
+use privatelink::Region;
+use serde::{Deserialize, Serialize};
+
+use super::network::{all_exist, is_named, no_vpc};
+use super::select::{Filters, Listed, Paging, Tags};
+use super::{Caller, World};
+use crate::AwsError;
+
+/// The services that have gateway endpoints.
+pub const SERVICES: [&str; 2] = ["dynamodb", "s3"];
+
+/// A route table. Its routes are the local one and those of gateway endpoints.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteTable {
+    /// `rtb-…`.
+    pub id: String,
+    /// The VPC it is part of.
+    pub vpc_id: String,
+    /// Whether it came with the VPC.
+    pub is_main: bool,
+    /// The owner's tags.
+    pub tags: Tags,
+}
+
+/// A route table with what its listing shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableRow {
+    /// The table.
+    pub table: RouteTable,
+    /// The block of its VPC.
+    pub local: String,
+    /// Prefix list and endpoint of each route to a service.
+    pub routes: Vec<(String, String)>,
+}
+
+/// The addresses of a service as AWS publishes them: here invented, from the blocks for documentation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrefixList {
+    /// `pl-…`.
+    pub id: String,
+    /// `com.amazonaws.REGION.s3` or `….dynamodb`.
+    pub name: String,
+    /// The blocks.
+    pub cidrs: Vec<String>,
+}
+
+impl World {
+    /// The prefix lists of a Region, by id.
+    pub fn prefix_lists(&self, region: &Region) -> Vec<PrefixList> {
+        let mut lists: Vec<PrefixList> = SERVICES
+            .iter()
+            .map(|service| {
+                let number = self
+                    .ids
+                    .fixed_number(&["prefix-list", region.as_str(), service]);
+                let cidrs: &[&str] = match *service {
+                    "s3" => &["192.0.2.0/24", "198.51.100.0/25"],
+                    _ => &["203.0.113.0/24"],
+                };
+                PrefixList {
+                    id: format!("pl-{:08x}", number >> 32),
+                    name: format!("com.amazonaws.{region}.{service}"),
+                    cidrs: cidrs.iter().map(|&cidr| cidr.to_owned()).collect(),
+                }
+            })
+            .collect();
+        lists.sort_by(|a, b| a.id.cmp(&b.id));
+        lists
+    }
+
+    /// Lists prefix lists. An unknown id fails the call.
+    pub fn described_prefix_lists(
+        &self,
+        caller: &Caller,
+        ids: &[String],
+        filters: &Filters,
+        paging: &Paging,
+    ) -> Result<Listed<PrefixList>, AwsError> {
+        filters.check(&["owner-id", "prefix-list-id", "prefix-list-name"])?;
+        let lists = self.prefix_lists(&caller.region);
+        all_exist(
+            ids,
+            |id| lists.iter().any(|list| list.id == *id),
+            |id| {
+                AwsError::new(
+                    "InvalidPrefixListID.NotFound",
+                    format!("The prefix list ID '{id}' does not exist"),
+                )
+            },
+        )?;
+        let after = paging.after("DescribePrefixLists")?;
+        let rows = lists
+            .into_iter()
+            .filter(|list| is_named(ids, &list.id, after.as_deref()))
+            .filter(|list| {
+                filters.allow(&Tags::new(), |name| match name {
+                    "owner-id" => vec!["AWS".to_owned()],
+                    "prefix-list-id" => vec![list.id.clone()],
+                    _ => vec![list.name.clone()],
+                })
+            })
+            .map(|list| (list.id.clone(), list));
+        Ok(paging.take("DescribePrefixLists", self.behavior.page_size_limit, rows))
+    }
+
+    /// Makes a route table in a VPC.
+    pub fn create_route_table(
+        &mut self,
+        caller: &Caller,
+        vpc_id: &str,
+        tags: Tags,
+    ) -> Result<TableRow, AwsError> {
+        let id = self.ids.ec2("rtb-");
+        let place = self.place(caller);
+        let vpc = place.vpcs.get(vpc_id).ok_or_else(|| no_vpc(vpc_id))?;
+        let local = vpc.cidr.clone();
+        let table = RouteTable {
+            id: id.clone(),
+            vpc_id: vpc_id.to_owned(),
+            is_main: false,
+            tags,
+        };
+        place.route_tables.insert(id, table.clone());
+        Ok(TableRow {
+            table,
+            local,
+            routes: Vec::new(),
+        })
+    }
+
+    /// Lists route tables. An unknown id fails the call.
+    pub fn route_tables(
+        &mut self,
+        caller: &Caller,
+        ids: &[String],
+        filters: &Filters,
+        paging: &Paging,
+    ) -> Result<Listed<TableRow>, AwsError> {
+        filters.check(&[
+            "association.main",
+            "owner-id",
+            "route-table-id",
+            "tag-key",
+            "vpc-id",
+        ])?;
+        let limit = self.behavior.page_size_limit;
+        let lists = self.prefix_lists(&caller.region);
+        let place = self.place(caller);
+        all_exist(ids, |id| place.route_tables.contains_key(id), no_table)?;
+        let after = paging.after("DescribeRouteTables")?;
+        let rows = place.route_tables.iter().filter(|(id, table)| {
+            is_named(ids, id, after.as_deref())
+                && filters.allow(&table.tags, |name| match name {
+                    "association.main" => vec![table.is_main.to_string()],
+                    "owner-id" => vec![caller.account.to_string()],
+                    "route-table-id" => vec![table.id.clone()],
+                    "vpc-id" => vec![table.vpc_id.clone()],
+                    _ => Vec::new(),
+                })
+        });
+        Ok(paging
+            .take("DescribeRouteTables", limit, rows)
+            .map(|table| TableRow {
+                local: place
+                    .vpcs
+                    .get(&table.vpc_id)
+                    .map(|vpc| vpc.cidr.clone())
+                    .unwrap_or_default(),
+                routes: place
+                    .gateway_endpoints
+                    .values()
+                    .filter(|endpoint| endpoint.routes(&table.id))
+                    .filter_map(|endpoint| {
+                        let list = lists.iter().find(|l| l.name == endpoint.service_name)?;
+                        Some((list.id.clone(), endpoint.id.to_string()))
+                    })
+                    .collect(),
+                table: table.clone(),
+            }))
+    }
+}
+
+pub(super) fn no_table(id: &str) -> AwsError {
+    AwsError::new(
+        "InvalidRouteTableID.NotFound",
+        format!("The routeTable ID '{id}' does not exist"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::gateway_endpoints::NewGatewayEndpoint;
+    use crate::world::testing::{CONSUMER, caller, world};
+
+    #[test]
+    fn a_vpc_comes_with_a_main_table_and_gets_routes_from_gateway_endpoints() {
+        let (mut world, me) = (world(), caller(CONSUMER));
+        let vpc = world.create_vpc(&me, "10.0.0.0/16", Tags::new()).unwrap();
+        let made = world
+            .create_route_table(&me, &vpc.id, Tags::new())
+            .unwrap()
+            .table;
+        let new = NewGatewayEndpoint {
+            vpc_id: vpc.id.clone(),
+            service_name: "com.amazonaws.eu-west-1.s3".to_owned(),
+            route_tables: vec![made.id.clone()],
+            ..NewGatewayEndpoint::default()
+        };
+        let endpoint = world.create_gateway_endpoint(&me, &new, None).unwrap();
+        let filters = Filters::one("vpc-id", &vpc.id);
+        let tables = world
+            .route_tables(&me, &[], &filters, &Paging::default())
+            .unwrap()
+            .items;
+        assert_eq!(tables.len(), 2);
+        let lists = world.prefix_lists(&me.region);
+        let s3 = lists.iter().find(|l| l.name == new.service_name).unwrap();
+        for row in tables {
+            assert_eq!(row.local, "10.0.0.0/16");
+            let expected = (s3.id.clone(), endpoint.id.to_string());
+            if row.table.is_main {
+                assert!(row.routes.is_empty());
+            } else {
+                assert_eq!(row.routes, [expected]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_prefix_list_is_found_by_its_name_and_an_unknown_one_is_not() {
+        let (world, me) = (world(), caller(CONSUMER));
+        let filters = Filters::one("prefix-list-name", "*.s3");
+        let paging = Paging::default();
+        let found = world.described_prefix_lists(&me, &[], &filters, &paging);
+        assert_eq!(found.unwrap().items.len(), 1);
+        let error = world
+            .described_prefix_lists(&me, &["pl-0".into()], &Filters::default(), &paging)
+            .unwrap_err();
+        assert_eq!(error.code, "InvalidPrefixListID.NotFound");
+    }
+}
