@@ -427,7 +427,12 @@ fn endpoint_service(world: &World, me: &Caller, service: &Service) -> EndpointSe
             .state_at(me.now)
             .unwrap_or(privatelink::ServiceState::Deleted),
         acceptance_required: service.acceptance_required,
-        network_load_balancer_arns: service.load_balancers.clone(),
+        network_load_balancer_arns: service
+            .load_balancers
+            .iter()
+            .filter(|arn| arn.is_network())
+            .cloned()
+            .collect(),
         availability_zones: names
             .into_iter()
             .filter(|zone| service.zones.contains(&zone.id))

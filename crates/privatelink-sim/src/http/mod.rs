@@ -57,6 +57,8 @@ impl Simulator {
 #[cfg(test)]
 mod control_tests;
 #[cfg(test)]
+mod endpoint_wire_tests;
+#[cfg(test)]
 mod messaging_tests;
 #[cfg(test)]
 mod provider_wire_tests;

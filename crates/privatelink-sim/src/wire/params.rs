@@ -52,6 +52,13 @@ impl<'a> Params<'a> {
             .filter(|value| !value.is_empty())
     }
 
+    /// Whether a parameter, or anything below it, was given a value.
+    pub fn is_given(&self, name: &str) -> bool {
+        self.child(name).is_some_and(|node| {
+            !node.children.is_empty() || node.value.as_deref().is_some_and(|v| !v.is_empty())
+        })
+    }
+
     /// A text that may be empty on purpose.
     pub fn raw(&self, name: &str) -> Option<String> {
         self.child(name)?.value.clone()

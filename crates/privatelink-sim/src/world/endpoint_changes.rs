@@ -4,7 +4,11 @@ use chrono::{DateTime, Utc};
 use privatelink::{AccountId, AvailabilityZoneId, ConnectionState};
 use serde::{Deserialize, Serialize};
 
-use super::endpoints::{Endpoint, check_ip_type, endpoint_groups, subnet_zones};
+use super::addresses::{self, Addresses, SubnetAddresses, check_addresses};
+use super::dns_options::DnsOptions;
+use super::endpoint_checks::{check_ip_type, endpoint_groups, subnet_zones};
+use super::endpoint_kinds::EndpointKind;
+use super::endpoints::Endpoint;
 use super::lifecycle::Phase;
 use super::{Caller, World, later};
 use crate::{AwsError, Behavior};
@@ -51,6 +55,10 @@ pub struct EndpointChange {
     pub ip_address_type: Option<String>,
     /// Whether the service's private DNS name works in the VPC.
     pub private_dns: Option<bool>,
+    /// Which records the names have; what is missing stays.
+    pub dns: DnsOptions,
+    /// Fixed addresses, each of which replaces the network interface of its subnet.
+    pub fixed: Vec<SubnetAddresses>,
 }
 
 impl World {
@@ -103,6 +111,9 @@ impl World {
         if let Some(policy) = &change.policy {
             check_policy(policy)?;
         }
+        if endpoint.kind == EndpointKind::GatewayLoadBalancer {
+            check_next_hop_change(change)?;
+        }
         let subnets = changed(
             "SubnetId",
             &endpoint.subnets,
@@ -129,7 +140,13 @@ impl World {
         if change.ip_address_type.is_some() {
             check_ip_type(&ip_type, &service.ip_address_types)?;
         }
+        let dns = endpoint.dns.changed(&change.dns);
+        dns.check_records(&ip_type)?;
+        if !change.dns.is_empty() {
+            dns.check_interface(place, &endpoint.vpc_id, service)?;
+        }
         let zones = subnet_zones(place, &endpoint.vpc_id, &subnets)?;
+        check_addresses(place, &subnets, &change.fixed, &ip_type)?;
         let added: Vec<_> = zones
             .iter()
             .filter(|(_, subnet)| change.add_subnets.contains(subnet))
@@ -152,9 +169,46 @@ impl World {
             subnets,
             groups,
             ip_type,
+            dns,
         };
         self.apply(caller, &endpoint, change, planned);
         Ok(())
+    }
+
+    /// The network interface in a subnet after a change: the one there is, unless its addresses are others now.
+    fn interface_in(
+        &mut self,
+        caller: &Caller,
+        endpoint: &Endpoint,
+        change: &EndpointChange,
+        subnet: &str,
+        ip_type: &str,
+    ) -> (String, Addresses) {
+        let kept = endpoint
+            .subnets
+            .iter()
+            .zip(&endpoint.network_interfaces)
+            .zip(&endpoint.addresses)
+            .find(|((id, _), _)| *id == subnet)
+            .map(|((_, interface), addresses)| (interface.clone(), *addresses));
+        let fits = |held: &Addresses| {
+            (held.ipv4.is_some(), held.ipv6.is_some()) == (ip_type != "ipv6", ip_type != "ipv4")
+        };
+        let fixed = change.fixed.iter().any(|wanted| wanted.subnet == subnet);
+        match kept {
+            Some((interface, held)) if !fixed && fits(&held) => (interface, held),
+            kept => {
+                // Documented for fixed addresses: the interface is replaced by a new one.
+                let interface = match kept {
+                    Some((interface, _)) if !fixed => interface,
+                    _ => self.ids.ec2("eni-"),
+                };
+                let found = self.place(caller).subnets.get_mut(subnet);
+                let given = found
+                    .map(|subnet| addresses::assign(subnet, &interface, &change.fixed, ip_type));
+                (interface, given.unwrap_or_default())
+            }
+        }
     }
 
     /// Does a change that was checked.
@@ -165,20 +219,23 @@ impl World {
         change: &EndpointChange,
         to: Planned,
     ) {
-        let interfaces: Vec<String> = to
+        let interfaces: Vec<(String, Addresses)> = to
             .subnets
             .iter()
-            .map(|subnet| {
-                let kept = endpoint.subnets.iter().position(|s| s == subnet);
-                kept.and_then(|at| endpoint.network_interfaces.get(at).cloned())
-                    .unwrap_or_else(|| self.ids.ec2("eni-"))
-            })
+            .map(|subnet| self.interface_in(caller, endpoint, change, subnet, &to.ip_type))
             .collect();
+        let place = self.place(caller);
+        for (subnet, held) in endpoint.subnets.iter().zip(&endpoint.addresses) {
+            if !interfaces.iter().any(|(_, kept)| kept == held) {
+                addresses::release(place.subnets.get_mut(subnet), Some(held));
+            }
+        }
         let behavior = self.behavior.clone();
         if let Some(kept) = self.place(caller).endpoints.get_mut(&endpoint.id) {
             kept.subnets = to.subnets;
             kept.security_groups = to.groups;
-            kept.network_interfaces = interfaces;
+            (kept.network_interfaces, kept.addresses) = interfaces.into_iter().unzip();
+            kept.dns = to.dns;
             if change.reset_policy {
                 kept.policy = None;
             } else if let Some(policy) = &change.policy {
@@ -200,12 +257,28 @@ impl World {
     }
 }
 
+/// Refuses changes that a next hop cannot have.
+fn check_next_hop_change(change: &EndpointChange) -> Result<(), AwsError> {
+    let groups = change.add_security_groups.len() + change.remove_security_groups.len();
+    let subnets = change.add_subnets.len() + change.remove_subnets.len();
+    let policy = change.policy.is_some() || change.reset_policy;
+    if groups + subnets > 0 || policy || change.private_dns == Some(true) || !change.dns.is_empty()
+    {
+        return Err(AwsError::new(
+            "InvalidParameter",
+            "Endpoints of type GatewayLoadBalancer have one subnet and no security groups, policy or private DNS",
+        ));
+    }
+    Ok(())
+}
+
 /// What an endpoint will have after a change.
 struct Planned {
     subnets: Vec<String>,
     groups: Vec<String>,
     zone_names: Vec<String>,
     ip_type: String,
+    dns: DnsOptions,
     accepted: bool,
 }
 

@@ -7,23 +7,29 @@ use chrono::{DateTime, Utc};
 use privatelink::{ConnectionState, Region, ServiceId, VpcEndpointId};
 use serde::{Deserialize, Serialize};
 
+use super::addresses::{self, Addresses, SubnetAddresses, check_addresses};
 use super::connections::Connection;
+use super::dns_options::DnsOptions;
 use super::endpoint_changes::{LastError, check_policy, named, provisioning};
+use super::endpoint_checks::{check_ip_type, endpoint_groups, subnet_zones};
+use super::endpoint_kinds::{EndpointKind, check_gateway_load_balancer_endpoint, wrong_type};
 use super::ids::{hash, mix};
 use super::lifecycle::{Life, Phase};
-use super::network::{no_group, no_subnet, no_vpc};
+use super::network::no_vpc;
 use super::payers::Payers;
 use super::select::{Filters, Listed, Paging, Tags};
 use super::services::{Service, new_id};
-use super::{Caller, Grave, Place, World, later};
+use super::{Caller, Place, World, later};
 use crate::AwsError;
-use crate::error::Unsuccessful;
 
-/// An interface endpoint, as its consumer keeps it. Its state is in the service's [`Connection`].
+/// An interface or Gateway Load Balancer endpoint, as its consumer keeps it. Its state is in the service's [`Connection`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// `vpce-…`.
     pub id: VpcEndpointId,
+    /// Its type.
+    #[serde(default)]
+    pub kind: EndpointKind,
     /// The service it goes to.
     pub service: ServiceId,
     /// The service's name, as the consumer gave it.
@@ -36,6 +42,12 @@ pub struct Endpoint {
     pub security_groups: Vec<String>,
     /// One network interface per subnet.
     pub network_interfaces: Vec<String>,
+    /// The addresses of the network interfaces, in their order.
+    #[serde(default)]
+    pub addresses: Vec<Addresses>,
+    /// Which records its names have.
+    #[serde(default, skip_serializing_if = "DnsOptions::is_empty")]
+    pub dns: DnsOptions,
     /// The endpoint policy; none means full access.
     pub policy: Option<String>,
     /// Whether the service's private DNS name works in the VPC.
@@ -71,6 +83,8 @@ pub struct EndpointRow {
 /// What `CreateVpcEndpoint` is asked for, as far as it is modelled.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct NewEndpoint {
+    /// The type of the endpoint, which must be the service's.
+    pub kind: EndpointKind,
     /// The VPC.
     pub vpc_id: String,
     /// `com.amazonaws.vpce.REGION.vpce-svc-…`.
@@ -87,8 +101,22 @@ pub struct NewEndpoint {
     pub policy: Option<String>,
     /// Whether the service's private DNS name shall work in the VPC.
     pub private_dns: bool,
+    /// Which records the names shall have.
+    pub dns: DnsOptions,
+    /// Fixed addresses; a subnet that is named here need not be among `subnets`.
+    pub fixed: Vec<SubnetAddresses>,
     /// Tags.
     pub tags: Tags,
+}
+
+/// A request that can be done.
+struct Checked {
+    service: ServiceId,
+    waits: bool,
+    ip_address_type: String,
+    subnets: Vec<String>,
+    zone_names: Vec<String>,
+    security_groups: Vec<String>,
 }
 
 const ACTION: &str = "CreateVpcEndpoint";
@@ -96,8 +124,8 @@ const ACTION: &str = "CreateVpcEndpoint";
 pub(super) const LISTING: &str = "DescribeVpcEndpoints";
 
 impl World {
-    /// Makes an interface endpoint. A service that does not exist, is elsewhere or is not permitted looks the same:
-    /// `InvalidServiceName`.
+    /// Makes an interface or Gateway Load Balancer endpoint. A service that does not exist, is elsewhere or is not permitted
+    /// looks the same: `InvalidServiceName`.
     pub fn create_endpoint(
         &mut self,
         caller: &Caller,
@@ -108,6 +136,77 @@ impl World {
         if let Some(made) = self.replayed(caller, ACTION, client_token, new)? {
             return self.endpoint(caller, &made);
         }
+        let checked = self.checked(caller, new)?;
+        let failure = self.take_planned_failure(&caller.account);
+        let id: VpcEndpointId = new_id(&self.ids.ec2("vpce-"))?;
+        let phase = if checked.waits {
+            Phase::Waiting {
+                expires_at: later(caller.now, self.behavior.expire_after_ms),
+            }
+        } else {
+            provisioning(failure.as_ref(), caller.now, &self.behavior)
+        };
+        let network_interfaces: Vec<String> = checked
+            .subnets
+            .iter()
+            .map(|_| self.ids.ec2("eni-"))
+            .collect();
+        let connection_id = self.ids.ec2("vpce-con-");
+        let place = self.place(caller);
+        let addresses = checked
+            .subnets
+            .iter()
+            .zip(&network_interfaces)
+            .map(|(subnet, interface)| match place.subnets.get_mut(subnet) {
+                Some(subnet) => {
+                    addresses::assign(subnet, interface, &new.fixed, &checked.ip_address_type)
+                }
+                None => Addresses::default(),
+            })
+            .collect();
+        let endpoint = Endpoint {
+            id: id.clone(),
+            kind: new.kind,
+            service: checked.service.clone(),
+            service_name: new.service_name.clone(),
+            vpc_id: new.vpc_id.clone(),
+            subnets: checked.subnets,
+            security_groups: checked.security_groups,
+            network_interfaces,
+            addresses,
+            dns: new.dns.clone(),
+            policy: new.policy.clone(),
+            private_dns: new.private_dns,
+            tags: new.tags.clone(),
+        };
+        place.endpoints.insert(id.clone(), endpoint);
+        let connection = Connection {
+            owner: caller.account.clone(),
+            endpoint_region: caller.region.clone(),
+            id: connection_id,
+            created_at: caller.now,
+            ip_address_type: checked.ip_address_type,
+            zone_names: checked.zone_names,
+            tags: Tags::new(),
+            life: Life::begin(phase, caller.now),
+            failure,
+            payers: Payers::new(),
+        };
+        if let Some(service) = self.service_mut(&checked.service) {
+            service.connections.insert(id.clone(), connection);
+        }
+        self.notify("Connect", &checked.service, &id, caller.now);
+        self.remember(caller, ACTION, client_token, new, id.as_str());
+        // The answer to the one who made it is never stale.
+        let fresh = Caller {
+            seen_at: caller.now,
+            ..caller.clone()
+        };
+        self.endpoint(&fresh, id.as_str())
+    }
+
+    /// Everything that AWS checks before it makes an endpoint.
+    fn checked(&mut self, caller: &Caller, new: &NewEndpoint) -> Result<Checked, AwsError> {
         if !self.place(caller).vpcs.contains_key(&new.vpc_id) {
             return Err(no_vpc(&new.vpc_id));
         }
@@ -116,68 +215,43 @@ impl World {
         }
         let from = new.service_region.as_deref();
         let from = from.unwrap_or(caller.region.as_str());
-        let service = self.visible_service_in(caller, from, &new.service_name)?;
-        let service_id = service.id.clone();
-        let supported = service.ip_address_types.clone();
-        let waits = service.acceptance_required;
-        self.check_new_endpoint_dns(caller, service, new)?;
-        let ip_address_type = new
-            .ip_address_type
-            .clone()
-            .unwrap_or_else(|| "ipv4".to_owned());
-        check_ip_type(&ip_address_type, &supported)?;
-        let zone_ids = subnet_zones(self.place(caller), &new.vpc_id, &new.subnets)?;
-        if let Some(service) = self.service(&service_id) {
-            service.check_zones(&zone_ids, &caller.region)?;
-        }
-        let groups = &new.security_groups;
-        let security_groups = endpoint_groups(self.place(caller), &new.vpc_id, groups)?;
-        let zone_names = named(&self.zones(&caller.account, &caller.region), &zone_ids);
-        let failure = self.take_planned_failure(&caller.account);
-        let id: VpcEndpointId = new_id(&self.ids.ec2("vpce-"))?;
-        let phase = if waits {
-            Phase::Waiting {
-                expires_at: later(caller.now, self.behavior.expire_after_ms),
+        let mut subnets = new.subnets.clone();
+        for fixed in &new.fixed {
+            if !subnets.contains(&fixed.subnet) {
+                subnets.push(fixed.subnet.clone());
             }
-        } else {
-            provisioning(failure.as_ref(), caller.now, &self.behavior)
-        };
-        let connection = Connection {
-            owner: caller.account.clone(),
-            endpoint_region: caller.region.clone(),
-            id: self.ids.ec2("vpce-con-"),
-            created_at: caller.now,
-            ip_address_type,
-            zone_names,
-            tags: Tags::new(),
-            life: Life::begin(phase, caller.now),
-            failure,
-            payers: Payers::new(),
-        };
-        let endpoint = Endpoint {
-            id: id.clone(),
-            service: service_id.clone(),
-            service_name: new.service_name.clone(),
-            vpc_id: new.vpc_id.clone(),
-            subnets: new.subnets.clone(),
-            security_groups,
-            network_interfaces: new.subnets.iter().map(|_| self.ids.ec2("eni-")).collect(),
-            policy: new.policy.clone(),
-            private_dns: new.private_dns,
-            tags: new.tags.clone(),
-        };
-        if let Some(service) = self.service_mut(&service_id) {
-            service.connections.insert(id.clone(), connection);
         }
-        self.place(caller).endpoints.insert(id.clone(), endpoint);
-        self.notify("Connect", &service_id, &id, caller.now);
-        self.remember(caller, ACTION, client_token, new, id.as_str());
-        // The answer to the one who made it is never stale.
-        let fresh = Caller {
-            seen_at: caller.now,
-            ..caller.clone()
+        let world = &*self;
+        let service = world.visible_service_in(caller, from, &new.service_name)?;
+        if service.kind() != new.kind {
+            return Err(wrong_type(new.kind.as_str(), service.kind().as_str()));
+        }
+        if new.kind == EndpointKind::GatewayLoadBalancer {
+            check_gateway_load_balancer_endpoint(new, &subnets)?;
+        }
+        world.check_new_endpoint_dns(caller, service, new)?;
+        let ip_address_type = new.ip_address_type.as_deref().unwrap_or("ipv4").to_owned();
+        check_ip_type(&ip_address_type, &service.ip_address_types)?;
+        new.dns.check_records(&ip_address_type)?;
+        let place = world
+            .existing_place(&caller.account, &caller.region)
+            .ok_or_else(|| no_vpc(&new.vpc_id))?;
+        new.dns.check_interface(place, &new.vpc_id, service)?;
+        let zone_ids = subnet_zones(place, &new.vpc_id, &subnets)?;
+        service.check_zones(&zone_ids, &caller.region)?;
+        check_addresses(place, &subnets, &new.fixed, &ip_address_type)?;
+        let security_groups = match new.kind {
+            EndpointKind::Interface => endpoint_groups(place, &new.vpc_id, &new.security_groups)?,
+            EndpointKind::GatewayLoadBalancer => Vec::new(),
         };
-        self.endpoint(&fresh, id.as_str())
+        Ok(Checked {
+            service: service.id.clone(),
+            waits: service.acceptance_required,
+            zone_names: named(&world.zones(&caller.account, &caller.region), &zone_ids),
+            ip_address_type,
+            subnets,
+            security_groups,
+        })
     }
 
     /// One endpoint of the caller's.
@@ -254,76 +328,6 @@ impl World {
         Ok(paging.take(LISTING, limit, rows))
     }
 
-    /// Deletes endpoints one by one. Each that could not be deleted is an item of the answer.
-    pub fn delete_endpoints(
-        &mut self,
-        caller: &Caller,
-        ids: &[String],
-    ) -> Result<Vec<Unsuccessful>, AwsError> {
-        self.sweep(caller.now);
-        if ids.is_empty() {
-            return Err(AwsError::missing("VpcEndpointId"));
-        }
-        Ok(ids
-            .iter()
-            .filter_map(|id| {
-                let done = caller
-                    .forced_failure(id)
-                    .map_or_else(|| self.delete_endpoint(caller, id), Err);
-                done.err().map(|error| Unsuccessful {
-                    resource_id: id.clone(),
-                    error,
-                })
-            })
-            .collect())
-    }
-
-    fn delete_endpoint(&mut self, caller: &Caller, id: &str) -> Result<(), AwsError> {
-        let deleted_at = later(caller.now, self.behavior.endpoint_deleting_ms);
-        let gone_at = later(deleted_at, self.behavior.endpoint_linger_ms);
-        // The per-item code has no "Id" in its name, unlike the code of Describe.
-        let missing = || {
-            AwsError::new(
-                "InvalidVpcEndpoint.NotFound",
-                format!("The Vpc Endpoint '{id}' does not exist"),
-            )
-        };
-        let endpoint = parse_endpoint(id)?;
-        if self.delete_gateway_endpoint(caller, &endpoint) {
-            return Ok(());
-        }
-        let service = self
-            .place(caller)
-            .endpoints
-            .get(&endpoint)
-            .map(|endpoint| endpoint.service.clone())
-            .ok_or_else(missing)?;
-        let life = self
-            .service_mut(&service)
-            .and_then(|service| service.connections.get_mut(&endpoint))
-            .map(|connection| &mut connection.life)
-            .ok_or_else(missing)?;
-        match life.state_at(caller.now) {
-            None | Some(ConnectionState::Deleted) => return Err(missing()),
-            Some(ConnectionState::Deleting) => return Ok(()),
-            Some(_) => life.enter(
-                Phase::Deleted {
-                    deleted_at,
-                    gone_at,
-                },
-                caller.now,
-            ),
-        }
-        self.notify("Delete", &service, &endpoint, caller.now);
-        let grave = Grave::Endpoint {
-            owner: caller.account.clone(),
-            region: caller.region.clone(),
-            endpoint,
-        };
-        self.graves.entry(gone_at).or_default().push(grave);
-        Ok(())
-    }
-
     fn endpoint_row(
         &self,
         place: &Place,
@@ -335,7 +339,7 @@ impl World {
         let state = connection.life.state_at(caller.seen_at)?;
         let mut dns_names = dns_names(service, &endpoint.id, &connection.zone_names);
         if endpoint.private_dns {
-            dns_names.extend(service.private_dns.iter().map(|dns| dns.name.clone()));
+            dns_names.extend(service.private_names());
         }
         Some(EndpointRow {
             last_error: connection
@@ -361,12 +365,15 @@ impl World {
     }
 }
 
-/// The DNS names of an endpoint: regional, then one per zone by the consumer's zone names.
+/// The DNS names of an endpoint: regional, then one per zone by the consumer's zone names. A next hop has none.
 pub(super) fn dns_names(
     service: &Service,
     id: &VpcEndpointId,
     zone_names: &[String],
 ) -> Vec<String> {
+    if service.is_gateway() {
+        return Vec::new();
+    }
     let digest = mix(hash(id.as_str())) & 0xffff_ffff;
     let base = service.base_dns_name();
     std::iter::once(format!("{id}-{digest:08x}.{base}"))
@@ -385,74 +392,10 @@ fn field(row: &EndpointRow, name: &str) -> Vec<String> {
         "service-region" => vec![row.service_region.to_string()],
         "vpc-endpoint-id" => vec![row.endpoint.id.to_string()],
         "vpc-endpoint-state" => vec![row.state.to_string()],
-        "vpc-endpoint-type" => vec!["Interface".to_owned()],
+        "vpc-endpoint-type" => vec![row.endpoint.kind.as_str().to_owned()],
         "vpc-id" => vec![row.endpoint.vpc_id.clone()],
         _ => Vec::new(),
     }
-}
-
-pub(super) fn check_ip_type(wanted: &str, supported: &[String]) -> Result<(), AwsError> {
-    let needs: &[&str] = match wanted {
-        "ipv4" => &["ipv4"],
-        "ipv6" => &["ipv6"],
-        "dualstack" => &["ipv4", "ipv6"],
-        other => return Err(AwsError::bad_value("IpAddressType", other)),
-    };
-    if needs.iter().all(|kind| supported.iter().any(|s| s == kind)) {
-        return Ok(());
-    }
-    Err(AwsError::new(
-        "InvalidParameter",
-        format!("The service does not support the IP address type {wanted}"),
-    ))
-}
-
-/// The zones of subnets, which must be in the VPC and in different zones.
-pub(super) fn subnet_zones(
-    place: &Place,
-    vpc_id: &str,
-    subnets: &[String],
-) -> Result<Vec<(privatelink::AvailabilityZoneId, String)>, AwsError> {
-    let mut zones: Vec<(privatelink::AvailabilityZoneId, String)> = Vec::new();
-    for id in subnets {
-        let subnet = place.subnets.get(id).ok_or_else(|| no_subnet(id))?;
-        if subnet.vpc_id != vpc_id {
-            return Err(AwsError::new(
-                "InvalidParameter",
-                format!("The subnet {id} is not in the VPC {vpc_id}"),
-            ));
-        }
-        if zones.iter().any(|(zone, _)| *zone == subnet.zone) {
-            return Err(AwsError::new(
-                "DuplicateSubnetsInSameZone",
-                format!("Found another VPC endpoint subnet in the availability zone of {id}"),
-            ));
-        }
-        zones.push((subnet.zone.clone(), id.clone()));
-    }
-    Ok(zones)
-}
-
-/// Security groups, which must be in the VPC; its default one when none is named.
-pub(super) fn endpoint_groups(
-    place: &Place,
-    vpc_id: &str,
-    groups: &[String],
-) -> Result<Vec<String>, AwsError> {
-    if groups.is_empty() {
-        let default = place
-            .security_groups
-            .values()
-            .find(|group| group.vpc_id == vpc_id && group.name == "default");
-        return Ok(default.map(|group| group.id.clone()).into_iter().collect());
-    }
-    for id in groups {
-        let known = place.security_groups.get(id);
-        if known.is_none_or(|group| group.vpc_id != vpc_id) {
-            return Err(no_group(id));
-        }
-    }
-    Ok(groups.to_vec())
 }
 
 pub(super) fn parse_endpoint(id: &str) -> Result<VpcEndpointId, AwsError> {
@@ -475,3 +418,7 @@ pub(super) fn no_endpoint(id: &str) -> AwsError {
 #[cfg(test)]
 #[path = "endpoints_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "endpoint_addresses_tests.rs"]
+mod address_tests;

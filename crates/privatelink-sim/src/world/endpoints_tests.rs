@@ -1,6 +1,7 @@
 //! Rules of consumer endpoints: permission, zones, tokens, names, deletion, snapshots.
 
 use super::*;
+use crate::world::network_creation::NewSubnet;
 use crate::world::testing::*;
 
 #[test]
@@ -52,15 +53,13 @@ fn two_subnets_in_one_zone_are_refused() {
     let zone = world.place(&consumer).subnets[&new.subnets[0]]
         .zone
         .to_string();
-    let twin = world
-        .create_subnet(
-            &consumer,
-            &new.vpc_id,
-            "172.31.240.0/24",
-            Some(&zone),
-            Tags::new(),
-        )
-        .unwrap();
+    let twin = NewSubnet {
+        vpc_id: new.vpc_id.clone(),
+        cidr: Some("172.31.240.0/24".into()),
+        zone: Some(zone),
+        ..NewSubnet::default()
+    };
+    let twin = world.create_subnet(&consumer, twin).unwrap();
     new.subnets.push(twin.id);
     let error = world.create_endpoint(&consumer, &new, None).unwrap_err();
     assert_eq!(error.code, "DuplicateSubnetsInSameZone");

@@ -3,11 +3,18 @@
 //! Pure and synchronous: no I/O, no timers, no clock of its own. Every operation takes a [`Caller`] (who, where, when) and
 //! answers with data or an [`AwsError`]. What happens later is stored as the time it is due and computed when it is read.
 
+pub mod addresses;
+mod cidr;
 pub mod connections;
 pub mod consumer_services;
+pub mod dns_options;
 pub mod endpoint_changes;
+mod endpoint_checks;
+mod endpoint_deletion;
+pub mod endpoint_kinds;
 pub mod endpoints;
 pub mod gateway_endpoints;
+pub mod gateway_load_balancers;
 pub mod idempotency;
 pub mod identity;
 pub mod ids;
@@ -16,6 +23,7 @@ pub mod listeners;
 pub mod load_balancers;
 pub mod messaging;
 pub mod network;
+pub mod network_creation;
 pub mod notifications;
 pub mod payers;
 pub mod principals;
@@ -23,7 +31,9 @@ pub mod private_dns;
 pub mod regions;
 pub mod remote_access;
 pub mod route_tables;
+pub mod routes;
 pub mod select;
+mod service_load_balancers;
 pub mod services;
 pub mod tags;
 pub mod targets;

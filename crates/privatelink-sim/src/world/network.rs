@@ -1,8 +1,11 @@
 //! VPCs, subnets and security groups: as much of them as endpoints and load balancers stand on.
 
+use std::collections::BTreeMap;
+
 use privatelink::{AccountId, AvailabilityZoneId, Region};
 use serde::{Deserialize, Serialize};
 
+use super::addresses::AddressPool;
 use super::ids::IdSource;
 use super::route_tables::RouteTable;
 use super::select::{Filters, Listed, Paging, Tags};
@@ -16,6 +19,9 @@ pub struct Vpc {
     pub id: String,
     /// The IPv4 block.
     pub cidr: String,
+    /// The IPv6 block, when one was asked for.
+    #[serde(default)]
+    pub ipv6: Option<String>,
     /// Whether AWS made it with the account.
     pub is_default: bool,
     /// Whether names resolve in it.
@@ -50,8 +56,14 @@ pub struct Subnet {
     pub id: String,
     /// The VPC it is part of.
     pub vpc_id: String,
-    /// The IPv4 block.
+    /// The IPv4 block; empty in a subnet with IPv6 alone.
     pub cidr: String,
+    /// The IPv6 block.
+    #[serde(default)]
+    pub ipv6: Option<String>,
+    /// The addresses that were given out.
+    #[serde(default)]
+    pub pool: AddressPool,
     /// The zone, by id.
     pub zone: AvailabilityZoneId,
     /// Whether AWS made it with the account.
@@ -82,6 +94,7 @@ pub(super) fn default_place(ids: &IdSource, account: &AccountId, region: &Region
     let vpc = Vpc {
         id: id("vpc-", "default"),
         cidr: "172.31.0.0/16".to_owned(),
+        ipv6: None,
         is_default: true,
         dns: VpcDns {
             hostnames: true,
@@ -96,6 +109,8 @@ pub(super) fn default_place(ids: &IdSource, account: &AccountId, region: &Region
             id: id("subnet-", zone.id.as_str()),
             vpc_id: vpc.id.clone(),
             cidr: format!("172.31.{}.0/20", number * 16),
+            ipv6: None,
+            pool: AddressPool::default(),
             zone: zone.id,
             is_default: true,
             tags: Tags::new(),
@@ -109,16 +124,17 @@ pub(super) fn default_place(ids: &IdSource, account: &AccountId, region: &Region
     place
 }
 
-fn main_table(id: String, vpc_id: &str) -> RouteTable {
+pub(super) fn main_table(id: String, vpc_id: &str) -> RouteTable {
     RouteTable {
         id,
         vpc_id: vpc_id.to_owned(),
         is_main: true,
+        routes: BTreeMap::new(),
         tags: Tags::new(),
     }
 }
 
-fn default_group(id: String, vpc_id: &str) -> SecurityGroup {
+pub(super) fn default_group(id: String, vpc_id: &str) -> SecurityGroup {
     SecurityGroup {
         id,
         name: "default".to_owned(),
@@ -129,25 +145,6 @@ fn default_group(id: String, vpc_id: &str) -> SecurityGroup {
 }
 
 impl World {
-    /// Makes a VPC with its default security group.
-    pub fn create_vpc(&mut self, caller: &Caller, cidr: &str, tags: Tags) -> Result<Vpc, AwsError> {
-        check_cidr(cidr)?;
-        let vpc = Vpc {
-            id: self.ids.ec2("vpc-"),
-            cidr: cidr.to_owned(),
-            is_default: false,
-            dns: VpcDns::default(),
-            tags,
-        };
-        let group = default_group(self.ids.ec2("sg-"), &vpc.id);
-        let table = main_table(self.ids.ec2("rtb-"), &vpc.id);
-        let place = self.place(caller);
-        place.route_tables.insert(table.id.clone(), table);
-        place.security_groups.insert(group.id.clone(), group);
-        place.vpcs.insert(vpc.id.clone(), vpc.clone());
-        Ok(vpc)
-    }
-
     /// Changes one DNS attribute of a VPC or both.
     pub fn set_vpc_dns(
         &mut self,
@@ -161,99 +158,6 @@ impl World {
         dns.hostnames = hostnames.unwrap_or(dns.hostnames);
         dns.support = support.unwrap_or(dns.support);
         Ok(*dns)
-    }
-
-    /// Makes a subnet. The zone is given by name or id; without one AWS chooses.
-    pub fn create_subnet(
-        &mut self,
-        caller: &Caller,
-        vpc_id: &str,
-        cidr: &str,
-        zone: Option<&str>,
-        tags: Tags,
-    ) -> Result<Subnet, AwsError> {
-        check_cidr(cidr)?;
-        let zones = self.zones(&caller.account, &caller.region);
-        let zone = match zone {
-            Some(asked) => zones
-                .into_iter()
-                .find(|zone| zone.name == asked || zone.id.as_str() == asked)
-                .ok_or_else(|| AwsError::bad_value("availabilityZone", asked))?,
-            None => zones
-                .into_iter()
-                .next()
-                .ok_or_else(|| AwsError::not_modelled("a Region without zones"))?,
-        };
-        let id = self.ids.ec2("subnet-");
-        let place = self.place(caller);
-        if !place.vpcs.contains_key(vpc_id) {
-            return Err(no_vpc(vpc_id));
-        }
-        if place
-            .subnets
-            .values()
-            .any(|subnet| subnet.vpc_id == vpc_id && subnet.cidr == cidr)
-        {
-            return Err(AwsError::new(
-                "InvalidSubnet.Conflict",
-                format!("The CIDR '{cidr}' conflicts with another subnet"),
-            ));
-        }
-        let subnet = Subnet {
-            id,
-            vpc_id: vpc_id.to_owned(),
-            cidr: cidr.to_owned(),
-            zone: zone.id,
-            is_default: false,
-            tags,
-        };
-        place.subnets.insert(subnet.id.clone(), subnet.clone());
-        Ok(subnet)
-    }
-
-    /// Makes a security group, in the default VPC when none is named.
-    pub fn create_security_group(
-        &mut self,
-        caller: &Caller,
-        name: &str,
-        description: &str,
-        vpc_id: Option<&str>,
-        tags: Tags,
-    ) -> Result<SecurityGroup, AwsError> {
-        let id = self.ids.ec2("sg-");
-        let place = self.place(caller);
-        let vpc = match vpc_id {
-            Some(id) => place.vpcs.get(id).ok_or_else(|| no_vpc(id))?,
-            None => place
-                .vpcs
-                .values()
-                .find(|vpc| vpc.is_default)
-                .ok_or_else(|| {
-                    AwsError::new("VPCIdNotSpecified", "No default VPC for this user")
-                })?,
-        };
-        let vpc_id = vpc.id.clone();
-        if place
-            .security_groups
-            .values()
-            .any(|group| group.vpc_id == vpc_id && group.name == name)
-        {
-            return Err(AwsError::new(
-                "InvalidGroup.Duplicate",
-                format!("The security group '{name}' already exists for VPC '{vpc_id}'"),
-            ));
-        }
-        let group = SecurityGroup {
-            id,
-            name: name.to_owned(),
-            description: description.to_owned(),
-            vpc_id,
-            tags,
-        };
-        place
-            .security_groups
-            .insert(group.id.clone(), group.clone());
-        Ok(group)
     }
 
     /// Lists VPCs.
@@ -410,18 +314,6 @@ pub(super) fn no_group(id: &str) -> AwsError {
         "InvalidGroup.NotFound",
         format!("The security group '{id}' does not exist"),
     )
-}
-
-fn check_cidr(cidr: &str) -> Result<(), AwsError> {
-    cidr.split_once('/')
-        .filter(|(address, length)| {
-            address.parse::<std::net::Ipv4Addr>().is_ok()
-                && length
-                    .parse::<u8>()
-                    .is_ok_and(|bits| (16..=28).contains(&bits))
-        })
-        .map(|_| ())
-        .ok_or_else(|| AwsError::bad_value("cidrBlock", cidr))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use privatelink::{AccountId, Region, ServiceId, VpcEndpointId};
 use serde::{Deserialize, Serialize};
 
+use super::endpoint_kinds::EndpointKind;
 use super::select::{Filters, Listed, Paging, Tags};
 use super::{Caller, World, regions};
 use crate::AwsError;
@@ -85,7 +86,7 @@ impl World {
         self.check_topic(caller, &new.topic_arn)?;
         let (service_id, endpoint_id) = match (&new.service_id, &new.endpoint_id) {
             (Some(service), None) => (Some(self.notifying_service(caller, service)?), None),
-            (None, Some(endpoint)) => (None, Some(self.endpoint(caller, endpoint)?.endpoint.id)),
+            (None, Some(endpoint)) => (None, Some(self.notifying_endpoint(caller, endpoint)?)),
             (None, None) => return Err(AwsError::missing("ServiceId")),
             (Some(_), Some(_)) => {
                 return Err(AwsError::new(
@@ -244,7 +245,25 @@ impl World {
     }
 
     fn notifying_service(&mut self, caller: &Caller, id: &str) -> Result<ServiceId, AwsError> {
-        Ok(self.own_service(caller, id)?.id.clone())
+        let service = self.own_service(caller, id)?;
+        if service.is_gateway() {
+            return Err(AwsError::new(
+                "InvalidParameter",
+                "Connection notifications are not supported for services of type GatewayLoadBalancer",
+            ));
+        }
+        Ok(service.id.clone())
+    }
+
+    fn notifying_endpoint(&mut self, caller: &Caller, id: &str) -> Result<VpcEndpointId, AwsError> {
+        let endpoint = self.endpoint(caller, id)?.endpoint;
+        if endpoint.kind != EndpointKind::Interface {
+            return Err(AwsError::new(
+                "InvalidParameter",
+                "Connection notifications are supported only for endpoints of type Interface",
+            ));
+        }
+        Ok(endpoint.id)
     }
 
     fn own_notification(&mut self, caller: &Caller, id: &str) -> Result<&Notification, AwsError> {

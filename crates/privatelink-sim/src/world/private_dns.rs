@@ -53,6 +53,16 @@ pub struct PrivateDns {
     pub hidden: bool,
 }
 
+impl Service {
+    /// The names that work in a VPC whose endpoint has private DNS.
+    pub fn private_names(&self) -> Vec<String> {
+        self.private_dns
+            .iter()
+            .map(|dns| dns.name.clone())
+            .collect()
+    }
+}
+
 impl World {
     /// A fresh record for a name; each change of the name asks for another one.
     pub(super) fn new_private_dns(&mut self, name: &str) -> Result<PrivateDns, AwsError> {

@@ -1,17 +1,19 @@
 //! Route tables and AWS's own prefix lists: as much of them as gateway endpoints stand on.
 
-use privatelink::Region;
+use std::collections::BTreeMap;
+
+use privatelink::{ConnectionState, Region};
 use serde::{Deserialize, Serialize};
 
-use super::network::{all_exist, is_named, no_vpc};
+use super::network::{Vpc, all_exist, is_named, no_vpc};
 use super::select::{Filters, Listed, Paging, Tags};
-use super::{Caller, World};
+use super::{Caller, Place, World};
 use crate::AwsError;
 
 /// The services that have gateway endpoints.
 pub const SERVICES: [&str; 2] = ["dynamodb", "s3"];
 
-/// A route table. Its routes are the local one and those of gateway endpoints.
+/// A route table. Besides the routes it keeps, it shows the local one and those of gateway endpoints.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteTable {
     /// `rtb-…`.
@@ -20,8 +22,18 @@ pub struct RouteTable {
     pub vpc_id: String,
     /// Whether it came with the VPC.
     pub is_main: bool,
+    /// The Gateway Load Balancer endpoint of each route, by destination: a block or a prefix list.
+    #[serde(default)]
+    pub routes: BTreeMap<String, String>,
     /// The owner's tags.
     pub tags: Tags,
+}
+
+impl RouteTable {
+    /// The id of the association that makes a table the main one of its VPC.
+    pub fn association_id(&self) -> String {
+        self.id.replacen("rtb-", "rtbassoc-", 1)
+    }
 }
 
 /// A route table with what its listing shows.
@@ -29,10 +41,21 @@ pub struct RouteTable {
 pub struct TableRow {
     /// The table.
     pub table: RouteTable,
-    /// The block of its VPC.
-    pub local: String,
-    /// Prefix list and endpoint of each route to a service.
-    pub routes: Vec<(String, String)>,
+    /// The blocks of its VPC.
+    pub local: Vec<String>,
+    /// The other routes.
+    pub routes: Vec<RouteRow>,
+}
+
+/// One route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteRow {
+    /// A block, or the id of a prefix list.
+    pub destination: String,
+    /// The endpoint it leads to.
+    pub endpoint: String,
+    /// `active`, or `blackhole` when it leads nowhere.
+    pub state: &'static str,
 }
 
 /// The addresses of a service as AWS publishes them: here invented, from the blocks for documentation.
@@ -83,12 +106,7 @@ impl World {
         all_exist(
             ids,
             |id| lists.iter().any(|list| list.id == *id),
-            |id| {
-                AwsError::new(
-                    "InvalidPrefixListID.NotFound",
-                    format!("The prefix list ID '{id}' does not exist"),
-                )
-            },
+            no_prefix_list,
         )?;
         let after = paging.after("DescribePrefixLists")?;
         let rows = lists
@@ -115,11 +133,12 @@ impl World {
         let id = self.ids.ec2("rtb-");
         let place = self.place(caller);
         let vpc = place.vpcs.get(vpc_id).ok_or_else(|| no_vpc(vpc_id))?;
-        let local = vpc.cidr.clone();
+        let local = local_blocks(vpc);
         let table = RouteTable {
             id: id.clone(),
             vpc_id: vpc_id.to_owned(),
             is_main: false,
+            routes: BTreeMap::new(),
             tags,
         };
         place.route_tables.insert(id, table.clone());
@@ -140,46 +159,137 @@ impl World {
     ) -> Result<Listed<TableRow>, AwsError> {
         filters.check(&[
             "association.main",
+            "association.route-table-association-id",
+            "association.route-table-id",
             "owner-id",
             "route-table-id",
+            "route.destination-cidr-block",
+            "route.destination-ipv6-cidr-block",
+            "route.destination-prefix-list-id",
+            "route.gateway-id",
+            "route.origin",
+            "route.state",
             "tag-key",
             "vpc-id",
         ])?;
         let limit = self.behavior.page_size_limit;
         let lists = self.prefix_lists(&caller.region);
-        let place = self.place(caller);
+        self.place(caller);
+        let nowhere = Place::default();
+        let world = &*self;
+        let place = world
+            .existing_place(&caller.account, &caller.region)
+            .unwrap_or(&nowhere);
         all_exist(ids, |id| place.route_tables.contains_key(id), no_table)?;
         let after = paging.after("DescribeRouteTables")?;
-        let rows = place.route_tables.iter().filter(|(id, table)| {
-            is_named(ids, id, after.as_deref())
-                && filters.allow(&table.tags, |name| match name {
-                    "association.main" => vec![table.is_main.to_string()],
-                    "owner-id" => vec![caller.account.to_string()],
-                    "route-table-id" => vec![table.id.clone()],
-                    "vpc-id" => vec![table.vpc_id.clone()],
-                    _ => Vec::new(),
-                })
-        });
-        Ok(paging
-            .take("DescribeRouteTables", limit, rows)
-            .map(|table| TableRow {
-                local: place
-                    .vpcs
-                    .get(&table.vpc_id)
-                    .map(|vpc| vpc.cidr.clone())
-                    .unwrap_or_default(),
-                routes: place
-                    .gateway_endpoints
-                    .values()
-                    .filter(|endpoint| endpoint.routes(&table.id))
-                    .filter_map(|endpoint| {
-                        let list = lists.iter().find(|l| l.name == endpoint.service_name)?;
-                        Some((list.id.clone(), endpoint.id.to_string()))
-                    })
-                    .collect(),
-                table: table.clone(),
-            }))
+        let rows = place
+            .route_tables
+            .iter()
+            .filter(|(id, _)| is_named(ids, id, after.as_deref()))
+            .map(|(id, table)| (id, world.table_row(caller, place, table, &lists)))
+            .filter(|(_, row)| filters.allow(&row.table.tags, |name| field(caller, row, name)));
+        Ok(paging.take("DescribeRouteTables", limit, rows))
     }
+
+    fn table_row(
+        &self,
+        caller: &Caller,
+        place: &Place,
+        table: &RouteTable,
+        lists: &[PrefixList],
+    ) -> TableRow {
+        let gateways = place
+            .gateway_endpoints
+            .values()
+            .filter(|endpoint| endpoint.routes(&table.id))
+            .filter_map(|endpoint| {
+                let list = lists.iter().find(|l| l.name == endpoint.service_name)?;
+                Some(RouteRow {
+                    destination: list.id.clone(),
+                    endpoint: endpoint.id.to_string(),
+                    state: "active",
+                })
+            });
+        let made = table.routes.iter().map(|(to, endpoint)| RouteRow {
+            destination: to.clone(),
+            endpoint: endpoint.clone(),
+            state: self.route_state(caller, place, endpoint),
+        });
+        TableRow {
+            local: place
+                .vpcs
+                .get(&table.vpc_id)
+                .map(local_blocks)
+                .unwrap_or_default(),
+            routes: gateways.chain(made).collect(),
+            table: table.clone(),
+        }
+    }
+
+    /// A route leads nowhere when the owner of the service cut the endpoint off, or when the endpoint failed.
+    fn route_state(&self, caller: &Caller, place: &Place, endpoint: &str) -> &'static str {
+        let endpoint = endpoint
+            .parse()
+            .ok()
+            .and_then(|id| place.endpoints.get(&id));
+        let state = endpoint.and_then(|endpoint| {
+            let service = self.service(&endpoint.service)?;
+            let connection = service.connections.get(&endpoint.id)?;
+            connection.life.state_at(caller.seen_at)
+        });
+        match state {
+            Some(ConnectionState::Available | ConnectionState::Pending) => "active",
+            _ => "blackhole",
+        }
+    }
+}
+
+fn local_blocks(vpc: &Vpc) -> Vec<String> {
+    let blocks = std::iter::once(&vpc.cidr).chain(&vpc.ipv6);
+    blocks.cloned().collect()
+}
+
+fn field(caller: &Caller, row: &TableRow, name: &str) -> Vec<String> {
+    let table = &row.table;
+    let destinations = |list: bool| {
+        let made = row.routes.iter().map(|route| &route.destination);
+        made.filter(move |to| to.starts_with("pl-") == list)
+            .cloned()
+    };
+    let of_main = |value: String| table.is_main.then_some(value).into_iter().collect();
+    match name {
+        "association.main" => vec![table.is_main.to_string()],
+        "association.route-table-id" => of_main(table.id.clone()),
+        "association.route-table-association-id" => of_main(table.association_id()),
+        "owner-id" => vec![caller.account.to_string()],
+        "route-table-id" => vec![table.id.clone()],
+        "route.destination-cidr-block" => {
+            let blocks = row.local.iter().cloned().chain(destinations(false));
+            blocks.filter(|block| !block.contains(':')).collect()
+        }
+        "route.destination-ipv6-cidr-block" => {
+            let blocks = row.local.iter().cloned().chain(destinations(false));
+            blocks.filter(|block| block.contains(':')).collect()
+        }
+        "route.destination-prefix-list-id" => destinations(true).collect(),
+        "route.gateway-id" => std::iter::once("local".to_owned())
+            .chain(row.routes.iter().map(|route| route.endpoint.clone()))
+            .collect(),
+        "route.origin" if row.routes.is_empty() => vec!["CreateRouteTable".to_owned()],
+        "route.origin" => vec!["CreateRouteTable".to_owned(), "CreateRoute".to_owned()],
+        "route.state" => std::iter::once("active".to_owned())
+            .chain(row.routes.iter().map(|route| route.state.to_owned()))
+            .collect(),
+        "vpc-id" => vec![table.vpc_id.clone()],
+        _ => Vec::new(),
+    }
+}
+
+pub(super) fn no_prefix_list(id: &str) -> AwsError {
+    AwsError::new(
+        "InvalidPrefixListID.NotFound",
+        format!("The prefix list ID '{id}' does not exist"),
+    )
 }
 
 pub(super) fn no_table(id: &str) -> AwsError {
@@ -219,8 +329,12 @@ mod tests {
         let lists = world.prefix_lists(&me.region);
         let s3 = lists.iter().find(|l| l.name == new.service_name).unwrap();
         for row in tables {
-            assert_eq!(row.local, "10.0.0.0/16");
-            let expected = (s3.id.clone(), endpoint.id.to_string());
+            assert_eq!(row.local, ["10.0.0.0/16"]);
+            let expected = RouteRow {
+                destination: s3.id.clone(),
+                endpoint: endpoint.id.to_string(),
+                state: "active",
+            };
             if row.table.is_main {
                 assert!(row.routes.is_empty());
             } else {

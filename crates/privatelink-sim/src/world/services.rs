@@ -14,6 +14,7 @@ use super::principals::Grants;
 use super::private_dns::PrivateDns;
 use super::remote_access::{RemoteRegions, check_remote_zones};
 use super::select::{Filters, Listed, Paging, Tags};
+use super::service_load_balancers::{BackedBy, exactly_one};
 use super::{Caller, Grave, World, later};
 use crate::AwsError;
 use crate::error::Unsuccessful;
@@ -31,7 +32,7 @@ pub struct Service {
     pub created_at: DateTime<Utc>,
     /// Whether connections wait for the owner.
     pub acceptance_required: bool,
-    /// Its Network Load Balancers, in the order they were added.
+    /// Its Network or Gateway Load Balancers, never both, in the order they were added.
     pub load_balancers: Vec<LoadBalancerArn>,
     /// The zones of its load balancers as of creation or the last Modify: AWS does not look in between.
     pub zones: BTreeSet<AvailabilityZoneId>,
@@ -104,8 +105,10 @@ impl Service {
 pub struct NewService {
     /// Required unless said otherwise.
     pub acceptance_required: bool,
-    /// At least one Network Load Balancer of the caller's.
+    /// Network Load Balancers of the caller's; exactly one of the two lists is given.
     pub load_balancers: Vec<String>,
+    /// Gateway Load Balancers of the caller's.
+    pub gateway_load_balancers: Vec<String>,
     /// `ipv4`, `ipv6`; empty means `ipv4`.
     pub ip_address_types: Vec<String>,
     /// The private DNS name.
@@ -121,10 +124,14 @@ pub struct NewService {
 pub struct ServiceChange {
     /// The acceptance flag. Connections that exist are not touched.
     pub acceptance_required: Option<bool>,
-    /// Load balancers to add.
+    /// Network Load Balancers to add.
     pub add_load_balancers: Vec<String>,
-    /// Load balancers to remove.
+    /// Network Load Balancers to remove.
     pub remove_load_balancers: Vec<String>,
+    /// Gateway Load Balancers to add.
+    pub add_gateway_load_balancers: Vec<String>,
+    /// Gateway Load Balancers to remove.
+    pub remove_gateway_load_balancers: Vec<String>,
     /// IP address types to add.
     pub add_ip_address_types: Vec<String>,
     /// IP address types to remove.
@@ -137,6 +144,35 @@ pub struct ServiceChange {
     pub add_regions: Vec<String>,
     /// Other Regions to close.
     pub remove_regions: Vec<String>,
+}
+
+impl ServiceChange {
+    /// What is added and removed of the service's type of load balancers; the other type is refused.
+    fn of_kind(&self, kind: BackedBy) -> Result<(&[String], &[String]), AwsError> {
+        let network = (&*self.add_load_balancers, &*self.remove_load_balancers);
+        let gateway = (
+            &*self.add_gateway_load_balancers,
+            &*self.remove_gateway_load_balancers,
+        );
+        let (own, other) = match kind {
+            BackedBy::Network => (network, gateway),
+            BackedBy::Gateway => (gateway, network),
+        };
+        if other.0.is_empty() && other.1.is_empty() {
+            return Ok(own);
+        }
+        Err(AwsError::new(
+            "InvalidParameter",
+            "A service has either Network Load Balancers or Gateway Load Balancers",
+        ))
+    }
+}
+
+fn no_private_name() -> AwsError {
+    AwsError::new(
+        "InvalidParameter",
+        "Private DNS names are not supported for services of type GatewayLoadBalancer",
+    )
 }
 
 const ACTION: &str = "CreateVpcEndpointServiceConfiguration";
@@ -155,14 +191,13 @@ impl World {
         if let Some(made) = self.replayed(caller, ACTION, client_token, new)? {
             return self.own_service(caller, &made).cloned();
         }
-        if new.load_balancers.is_empty() {
-            return Err(AwsError::new(
-                "InvalidParameter",
-                "Exactly one of NetworkLoadBalancerArns or GatewayLoadBalancerArns is a required member",
-            ));
-        }
+        let (kind, arns) = exactly_one(&new.load_balancers, &new.gateway_load_balancers)?;
         check_ip_types(&new.ip_address_types)?;
-        let load_balancers = self.free_load_balancers(caller, &new.load_balancers, None)?;
+        let load_balancers = self.free_load_balancers(caller, kind, arns, None)?;
+        self.check_dualstack(caller, &new.ip_address_types, &load_balancers)?;
+        if kind == BackedBy::Gateway && new.private_dns_name.is_some() {
+            return Err(no_private_name());
+        }
         let zones = self.zones_of(caller, &load_balancers);
         let none = RemoteRegions::new();
         let regions = self.changed_regions(&caller.region, &none, &new.regions, &[])?;
@@ -216,10 +251,14 @@ impl World {
         let dns_moves = self.behavior.private_dns_changes_with_connections;
         let service = self.own_service(caller, id)?;
         let id = service.id.clone();
-        let removed: Vec<LoadBalancerArn> = change
-            .remove_load_balancers
+        let kind = service.backed_by();
+        let (add, remove) = change.of_kind(kind)?;
+        if kind == BackedBy::Gateway && change.private_dns_name.is_some() {
+            return Err(no_private_name());
+        }
+        let removed: Vec<LoadBalancerArn> = remove
             .iter()
-            .map(|arn| parse_load_balancer(arn))
+            .map(|arn| kind.parse(arn))
             .collect::<Result<_, _>>()?;
         if !removed.is_empty() && service.has_attached(caller.now) {
             return Err(AwsError::new(
@@ -245,7 +284,7 @@ impl World {
         let mut load_balancers = service.load_balancers.clone();
         let mut types = service.ip_address_types.clone();
         load_balancers.retain(|arn| !removed.contains(arn));
-        for arn in self.free_load_balancers(caller, &change.add_load_balancers, Some(&id))? {
+        for arn in self.free_load_balancers(caller, kind, add, Some(&id))? {
             if !load_balancers.contains(&arn) {
                 load_balancers.push(arn);
             }
@@ -267,6 +306,7 @@ impl World {
                 "At least one IP address type must stay supported",
             ));
         }
+        self.check_dualstack(caller, &types, &load_balancers)?;
         let zones = self.zones_of(caller, &load_balancers);
         let regions = self.changed_regions(
             &caller.region,
@@ -433,59 +473,6 @@ impl World {
             .filter(|service| service.is_live())
             .ok_or_else(|| no_service(id.as_str()))
     }
-
-    /// Checks that load balancers exist, belong to the caller and back no other service.
-    fn free_load_balancers(
-        &mut self,
-        caller: &Caller,
-        arns: &[String],
-        for_service: Option<&ServiceId>,
-    ) -> Result<Vec<LoadBalancerArn>, AwsError> {
-        let needs_active = self.behavior.service_needs_active_load_balancer;
-        let place = self.place(caller);
-        let mut free = Vec::new();
-        for arn in arns {
-            let arn = parse_load_balancer(arn)?;
-            let balancer = place.load_balancers.get(&arn).ok_or_else(|| {
-                AwsError::new(
-                    "InvalidNetworkLoadBalancerArn.NotFound",
-                    format!("The Network Load Balancer '{arn}' does not exist"),
-                )
-            })?;
-            if needs_active && balancer.state_at(caller.now) != "active" {
-                return Err(AwsError::new(
-                    "InvalidParameter",
-                    format!("The load balancer '{arn}' is not active"),
-                ));
-            }
-            if place
-                .services
-                .values()
-                .any(|s| Some(&s.id) != for_service && s.uses(&arn, caller.now))
-            {
-                return Err(AwsError::new(
-                    "InvalidParameter",
-                    format!(
-                        "The following LBs are already associated with another VPC Endpoint Service Configuration: {arn}"
-                    ),
-                ));
-            }
-            free.push(arn);
-        }
-        Ok(free)
-    }
-
-    fn zones_of(
-        &mut self,
-        caller: &Caller,
-        arns: &[LoadBalancerArn],
-    ) -> BTreeSet<AvailabilityZoneId> {
-        let place = self.place(caller);
-        arns.iter()
-            .filter_map(|arn| place.load_balancers.get(arn))
-            .flat_map(|lb| lb.subnets.iter().map(|(zone, _)| zone.clone()))
-            .collect()
-    }
 }
 
 impl Service {
@@ -528,19 +515,6 @@ pub(super) fn parse_service(id: &str) -> Result<ServiceId, AwsError> {
     })
 }
 
-fn parse_load_balancer(arn: &str) -> Result<LoadBalancerArn, AwsError> {
-    arn.parse::<LoadBalancerArn>()
-        .ok()
-        .filter(LoadBalancerArn::is_network)
-        .ok_or_else(|| {
-            let shown: String = arn.chars().take(256).collect();
-            AwsError::new(
-                "InvalidNetworkLoadBalancerArn.Malformed",
-                format!("'{shown}' is not the ARN of a Network Load Balancer"),
-            )
-        })
-}
-
 fn check_ip_types(types: &[String]) -> Result<(), AwsError> {
     match types
         .iter()
@@ -561,3 +535,7 @@ pub(super) fn no_service(id: &str) -> AwsError {
 #[cfg(test)]
 #[path = "services_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "gateway_services_tests.rs"]
+mod gateway_tests;

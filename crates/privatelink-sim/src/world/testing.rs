@@ -48,6 +48,19 @@ pub(crate) fn load_balancer(world: &mut World, me: &Caller, name: &str) -> LoadB
     world.create_load_balancer(me, new).unwrap().arn
 }
 
+/// A Gateway Load Balancer over all zones but the last.
+pub(crate) fn gateway_load_balancer(world: &mut World, me: &Caller, name: &str) -> LoadBalancerArn {
+    let mut subnets: Vec<_> = world.place(me).subnets.values().cloned().collect();
+    subnets.sort_by(|a, b| a.zone.cmp(&b.zone));
+    subnets.pop();
+    let new = NewLoadBalancer {
+        name: name.to_owned(),
+        subnets: subnets.into_iter().map(|subnet| subnet.id).collect(),
+        ..NewLoadBalancer::default()
+    };
+    world.create_gateway_load_balancer(me, new).unwrap().arn
+}
+
 pub(crate) fn new_service(
     load_balancer: &LoadBalancerArn,
     acceptance_required: bool,
@@ -75,6 +88,7 @@ pub(crate) fn new_endpoint(
     consumer: &Caller,
     service: &ServiceId,
 ) -> NewEndpoint {
+    let kind = world.service(service).unwrap().kind();
     let place = world.place(consumer);
     let vpc_id = place.vpcs.keys().next().cloned().unwrap();
     let first = place
@@ -83,6 +97,7 @@ pub(crate) fn new_endpoint(
         .min_by(|a, b| a.zone.cmp(&b.zone))
         .unwrap();
     NewEndpoint {
+        kind,
         vpc_id,
         service_name: format!("com.amazonaws.vpce.{}.{service}", consumer.region),
         subnets: vec![first.id.clone()],
@@ -95,6 +110,23 @@ pub(crate) fn shop(acceptance_required: bool) -> (World, Caller, Caller, Service
     let (mut world, provider, consumer) = (world(), caller(PROVIDER), caller(CONSUMER));
     let lb = load_balancer(&mut world, &provider, "edge");
     let id = service(&mut world, &provider, &lb, acceptance_required);
+    let root = format!("arn:aws:iam::{CONSUMER}:root");
+    world
+        .modify_principals(&provider, id.as_str(), &[root], &[])
+        .unwrap();
+    (world, provider, consumer, id)
+}
+
+/// As [`shop`], with a service behind a Gateway Load Balancer.
+pub(crate) fn firewall(acceptance_required: bool) -> (World, Caller, Caller, ServiceId) {
+    let (mut world, provider, consumer) = (world(), caller(PROVIDER), caller(CONSUMER));
+    let lb = gateway_load_balancer(&mut world, &provider, "wall");
+    let new = NewService {
+        acceptance_required,
+        gateway_load_balancers: vec![lb.to_string()],
+        ..NewService::default()
+    };
+    let id = world.create_service(&provider, &new, None).unwrap().id;
     let root = format!("arn:aws:iam::{CONSUMER}:root");
     world
         .modify_principals(&provider, id.as_str(), &[root], &[])

@@ -1,6 +1,6 @@
 //! Connections on the wire: the provider's listing, accept and reject. States are camel case here, as on AWS's wire.
 
-use super::{write_dns, write_payers, write_tags, write_unsuccessful};
+use super::{write_dns, write_load_balancers, write_payers, write_tags, write_unsuccessful};
 use crate::AwsError;
 use crate::wire::params::Params;
 use crate::wire::time;
@@ -41,7 +41,7 @@ fn write(xml: &mut Xml, row: &ConnectionRow) {
     xml.leaf("vpcEndpointState", &row.state);
     xml.leaf("creationTimestamp", time(row.connection.created_at));
     write_dns(xml, &row.dns_names);
-    xml.texts("networkLoadBalancerArnSet", &row.load_balancers);
+    write_load_balancers(xml, &row.load_balancers);
     xml.leaf("ipAddressType", &row.connection.ip_address_type);
     xml.leaf("vpcEndpointConnectionId", &row.connection.id);
     write_tags(xml, &row.connection.tags);

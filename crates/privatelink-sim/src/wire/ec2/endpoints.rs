@@ -7,7 +7,10 @@ use crate::AwsError;
 use crate::wire::params::Params;
 use crate::wire::time;
 use crate::wire::xml::Xml;
+use crate::world::addresses::SubnetAddresses;
+use crate::world::dns_options::DnsOptions;
 use crate::world::endpoint_changes::EndpointChange;
+use crate::world::endpoint_kinds::EndpointKind;
 use crate::world::endpoints::{EndpointRow, NewEndpoint};
 use crate::world::gateway_endpoints::{
     AnyEndpoint, GatewayChange, GatewayEndpoint, NewGatewayEndpoint,
@@ -20,28 +23,80 @@ const FULL_ACCESS: &str =
 
 pub(super) fn create(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<String, AwsError> {
     match p.text("VpcEndpointType").as_deref() {
-        Some("Interface") => {}
-        None | Some("Gateway") => return create_gateway(world, me, p),
-        Some(kind @ ("GatewayLoadBalancer" | "Resource" | "ServiceNetwork" | "Tunnel")) => {
-            return Err(AwsError::not_modelled(&format!(
-                "A VPC endpoint of type {kind}"
-            )));
+        Some("Interface") => create_private(world, me, p, EndpointKind::Interface),
+        Some("GatewayLoadBalancer") => {
+            create_private(world, me, p, EndpointKind::GatewayLoadBalancer)
         }
-        Some(other) => {
-            return Err(AwsError::new(
-                "InvalidVpcEndpointType",
-                format!("'{other}' is not a type of VPC endpoint"),
-            ));
-        }
+        None | Some("Gateway") => create_gateway(world, me, p),
+        Some(kind @ ("Resource" | "ServiceNetwork" | "Tunnel")) => Err(AwsError::not_modelled(
+            &format!("A VPC endpoint of type {kind}"),
+        )),
+        Some(other) => Err(AwsError::new(
+            "InvalidVpcEndpointType",
+            format!("'{other}' is not a type of VPC endpoint"),
+        )),
     }
-    p.not_modelled(&[
-        "RouteTableId",
-        "DnsOptions",
-        "SubnetConfiguration",
-        "ServiceNetworkArn",
-        "ResourceConfigurationArn",
-    ])?;
+}
+
+/// Refuses parameters that belong to endpoints of other types.
+fn misplaced(p: &Params<'_>, kind: &str, names: &[&str]) -> Result<(), AwsError> {
+    match names.iter().find(|name| p.is_given(name)) {
+        Some(name) => Err(AwsError::new(
+            "InvalidParameter",
+            format!("{name} is not supported for endpoints of type {kind}"),
+        )),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn read_dns_options(p: &Params<'_>) -> Result<DnsOptions, AwsError> {
+    let Some(inside) = p.inside("DnsOptions") else {
+        return Ok(DnsOptions::default());
+    };
+    let options = DnsOptions {
+        record_ip_type: inside.text("DnsRecordIpType"),
+        only_for_inbound_resolver: inside.flag("PrivateDnsOnlyForInboundResolverEndpoint")?,
+        preference: inside.text("PrivateDnsPreference"),
+        specified_domains: inside.list("PrivateDnsSpecifiedDomain")?,
+    };
+    inside.finish()?;
+    Ok(options)
+}
+
+pub(super) fn read_subnet_configurations(p: &Params<'_>) -> Result<Vec<SubnetAddresses>, AwsError> {
+    p.structures("SubnetConfiguration")?
+        .into_iter()
+        .map(|item| {
+            let wanted = SubnetAddresses {
+                subnet: item.required("SubnetId")?,
+                ipv4: item.text("Ipv4"),
+                ipv6: item.text("Ipv6"),
+            };
+            item.finish()?;
+            Ok(wanted)
+        })
+        .collect()
+}
+
+fn create_private(
+    world: &mut World,
+    me: &Caller,
+    p: &Params<'_>,
+    kind: EndpointKind,
+) -> Result<String, AwsError> {
+    misplaced(
+        p,
+        kind.as_str(),
+        &[
+            "RouteTableId",
+            "ServiceNetworkArn",
+            "ResourceConfigurationArn",
+        ],
+    )?;
     let new = NewEndpoint {
+        kind,
+        dns: read_dns_options(p)?,
+        fixed: read_subnet_configurations(p)?,
         vpc_id: p.required("VpcId")?,
         service_name: p.required("ServiceName")?,
         service_region: p.text("ServiceRegion"),
@@ -63,10 +118,20 @@ pub(super) fn create(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<S
 
 /// The default type. What only the other types take is refused, not ignored.
 fn create_gateway(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<String, AwsError> {
-    let misplaced = !p.list("SubnetId")?.is_empty()
-        || !p.list("SecurityGroupId")?.is_empty()
-        || p.flag("PrivateDnsEnabled")? == Some(true)
-        || p.text("IpAddressType").is_some()
+    misplaced(
+        p,
+        "Gateway",
+        &[
+            "DnsOptions",
+            "IpAddressType",
+            "ResourceConfigurationArn",
+            "SecurityGroupId",
+            "ServiceNetworkArn",
+            "SubnetConfiguration",
+            "SubnetId",
+        ],
+    )?;
+    let elsewhere = p.flag("PrivateDnsEnabled")? == Some(true)
         || p.text("ServiceRegion")
             .is_some_and(|region| region != me.region.as_str());
     let new = NewGatewayEndpoint {
@@ -78,7 +143,7 @@ fn create_gateway(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<Stri
     };
     let token = p.text("ClientToken");
     p.finish_ec2()?;
-    if misplaced {
+    if elsewhere {
         return Err(AwsError::new(
             "InvalidParameter",
             "A gateway endpoint has route tables and a policy, and is in the Region of its service",
@@ -122,6 +187,20 @@ fn modify_gateway(
     p: &Params<'_>,
     id: &str,
 ) -> Result<String, AwsError> {
+    misplaced(
+        p,
+        "Gateway",
+        &[
+            "AddSecurityGroupId",
+            "AddSubnetId",
+            "DnsOptions",
+            "IpAddressType",
+            "PrivateDnsEnabled",
+            "RemoveSecurityGroupId",
+            "RemoveSubnetId",
+            "SubnetConfiguration",
+        ],
+    )?;
     let change = GatewayChange {
         reset_policy: p.flag("ResetPolicy")?.unwrap_or(false),
         policy: p.text("PolicyDocument"),
@@ -155,21 +234,22 @@ pub(super) fn delete(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<S
 fn write(xml: &mut Xml, me: &Caller, row: &EndpointRow) {
     let endpoint = &row.endpoint;
     xml.leaf("vpcEndpointId", &endpoint.id);
-    xml.leaf("vpcEndpointType", "Interface");
+    xml.leaf("vpcEndpointType", endpoint.kind.as_str());
     xml.leaf("vpcId", &endpoint.vpc_id);
     xml.leaf("serviceName", &endpoint.service_name);
     xml.leaf("state", &row.state);
-    xml.leaf(
-        "policyDocument",
-        endpoint.policy.as_deref().unwrap_or(FULL_ACCESS),
-    );
+    let named = endpoint.kind == EndpointKind::Interface;
+    if named {
+        let policy = endpoint.policy.as_deref().unwrap_or(FULL_ACCESS);
+        xml.leaf("policyDocument", policy);
+    }
     xml.node("routeTableIdSet", |_| {});
     xml.texts("subnetIdSet", &endpoint.subnets);
-    xml.items("groupSet", &row.groups, |xml, (id, name)| {
-        xml.leaf("groupId", id);
-        xml.leaf("groupName", name);
-    });
+    write_groups(xml, &row.groups);
     xml.leaf("ipAddressType", &row.ip_address_type);
+    if named {
+        write_dns_options(xml, &endpoint.dns, &row.ip_address_type);
+    }
     xml.leaf("privateDnsEnabled", endpoint.private_dns);
     xml.leaf("requesterManaged", false);
     xml.texts("networkInterfaceIdSet", &endpoint.network_interfaces);
@@ -188,17 +268,33 @@ fn write(xml: &mut Xml, me: &Caller, row: &EndpointRow) {
     write_payers(xml, &row.payers);
 }
 
+pub(super) fn write_groups(xml: &mut Xml, groups: &[(String, String)]) {
+    xml.items("groupSet", groups, |xml, (id, name)| {
+        xml.leaf("groupId", id);
+        xml.leaf("groupName", name);
+    });
+}
+
+pub(super) fn write_dns_options(xml: &mut Xml, options: &DnsOptions, ip_address_type: &str) {
+    xml.node("dnsOptions", |xml| {
+        xml.leaf("dnsRecordIpType", options.record_type(ip_address_type));
+        xml.optional(
+            "privateDnsOnlyForInboundResolverEndpoint",
+            options.only_for_inbound_resolver,
+        );
+        xml.optional("privateDnsPreference", options.preference.as_ref());
+        if !options.specified_domains.is_empty() {
+            xml.texts("privateDnsSpecifiedDomainSet", &options.specified_domains);
+        }
+    });
+}
+
 pub(super) fn modify(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<String, AwsError> {
     let id = p.required("VpcEndpointId")?;
     if world.is_gateway_endpoint(me, &id) {
         return modify_gateway(world, me, p, &id);
     }
-    p.not_modelled(&[
-        "AddRouteTableId",
-        "RemoveRouteTableId",
-        "DnsOptions",
-        "SubnetConfiguration",
-    ])?;
+    misplaced(p, "Interface", &["AddRouteTableId", "RemoveRouteTableId"])?;
     let change = EndpointChange {
         reset_policy: p.flag("ResetPolicy")?.unwrap_or(false),
         policy: p.text("PolicyDocument"),
@@ -208,6 +304,8 @@ pub(super) fn modify(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<S
         remove_security_groups: p.list("RemoveSecurityGroupId")?,
         ip_address_type: p.text("IpAddressType"),
         private_dns: p.flag("PrivateDnsEnabled")?,
+        dns: read_dns_options(p)?,
+        fixed: read_subnet_configurations(p)?,
     };
     p.finish_ec2()?;
     world.modify_endpoint(me, &id, &change)?;

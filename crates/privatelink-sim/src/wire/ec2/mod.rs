@@ -10,11 +10,14 @@ mod routes;
 mod services;
 mod tags;
 
+use privatelink::LoadBalancerArn;
+
 use super::params::Params;
 use super::xml::Xml;
 use crate::AwsError;
 use crate::api::Api;
 use crate::error::Unsuccessful;
+use crate::world::gateway_load_balancers::is_gateway;
 use crate::world::payers::Payers;
 use crate::world::select::Tags;
 use crate::world::{Caller, World};
@@ -88,6 +91,11 @@ const ACTIONS: &[(&str, Action)] = &[
         "StartVpcEndpointServicePrivateDnsVerification",
         services::start_verification,
     ),
+    ("AssociateVpcCidrBlock", network::associate_vpc),
+    ("AssociateSubnetCidrBlock", network::associate_subnet),
+    ("CreateRoute", routes::create_route),
+    ("ReplaceRoute", routes::replace_route),
+    ("DeleteRoute", routes::delete_route),
 ];
 
 pub(super) fn answer(
@@ -138,4 +146,15 @@ fn write_dns(xml: &mut Xml, names: &[String]) {
         xml.leaf("dnsName", name);
         xml.leaf("hostedZoneId", super::HOSTED_ZONE);
     });
+}
+
+/// One of two lists: a service never has load balancers of both types.
+fn write_load_balancers(xml: &mut Xml, arns: &[LoadBalancerArn]) {
+    let gateway = arns.iter().any(is_gateway);
+    let name = if gateway {
+        "gatewayLoadBalancerArnSet"
+    } else {
+        "networkLoadBalancerArnSet"
+    };
+    xml.texts(name, arns);
 }

@@ -5,6 +5,7 @@ use crate::AwsError;
 use crate::wire::params::Params;
 use crate::wire::xml::Xml;
 use crate::world::network::{SecurityGroup, Subnet, Vpc};
+use crate::world::network_creation::NewSubnet;
 use crate::world::regions::{Zone, partition};
 use crate::world::{Caller, World};
 
@@ -14,16 +15,21 @@ pub(super) fn create_vpc(
     p: &Params<'_>,
 ) -> Result<String, AwsError> {
     p.not_modelled(&[
-        "AmazonProvidedIpv6CidrBlock",
         "Ipv6CidrBlock",
         "Ipv4IpamPoolId",
+        "Ipv6IpamPoolId",
         "Ipv6Pool",
+        "VpcEncryptionControl",
     ])?;
+    let ipv6 = p.flag("AmazonProvidedIpv6CidrBlock")? == Some(true);
     p.ignore(&["InstanceTenancy"]);
     let cidr = p.required("CidrBlock")?;
     let tags = p.tag_specifications("vpc")?;
     p.finish_ec2()?;
-    let vpc = world.create_vpc(me, &cidr, tags)?;
+    let mut vpc = world.create_vpc(me, &cidr, tags)?;
+    if ipv6 {
+        vpc = world.associate_vpc_ipv6(me, &vpc.id)?;
+    }
     Ok(Xml::fragment(|xml| {
         xml.node("vpc", |xml| write_vpc(xml, me, &vpc));
     }))
@@ -90,17 +96,27 @@ pub(super) fn create_subnet(
     me: &Caller,
     p: &Params<'_>,
 ) -> Result<String, AwsError> {
-    p.not_modelled(&[
-        "Ipv6CidrBlock",
-        "Ipv6Native",
-        "OutpostArn",
-        "Ipv4IpamPoolId",
-    ])?;
-    let (vpc, cidr) = (p.required("VpcId")?, p.required("CidrBlock")?);
-    let zone = p.text("AvailabilityZone").or(p.text("AvailabilityZoneId"));
-    let tags = p.tag_specifications("subnet")?;
+    p.not_modelled(&["OutpostArn", "Ipv4IpamPoolId", "Ipv6IpamPoolId"])?;
+    let native = p.flag("Ipv6Native")? == Some(true);
+    let new = NewSubnet {
+        vpc_id: p.required("VpcId")?,
+        cidr: p.text("CidrBlock"),
+        ipv6: p.text("Ipv6CidrBlock"),
+        zone: p.text("AvailabilityZone").or(p.text("AvailabilityZoneId")),
+        tags: p.tag_specifications("subnet")?,
+    };
     p.finish_ec2()?;
-    let subnet = world.create_subnet(me, &vpc, &cidr, zone.as_deref(), tags)?;
+    if native == new.cidr.is_some() {
+        return Err(if native {
+            AwsError::new(
+                "InvalidParameterCombination",
+                "An IPv6-native subnet has no IPv4 block",
+            )
+        } else {
+            AwsError::missing("cidrBlock")
+        });
+    }
+    let subnet = world.create_subnet(me, new)?;
     let zones = world.zones(&me.account, &me.region);
     Ok(Xml::fragment(|xml| {
         xml.node("subnet", |xml| write_subnet(xml, me, &zones, &subnet));
@@ -160,9 +176,69 @@ fn write_vpc(xml: &mut Xml, me: &Caller, vpc: &Vpc) {
     xml.leaf("ownerId", &me.account);
     xml.leaf("state", "available");
     xml.leaf("cidrBlock", &vpc.cidr);
+    if let Some(block) = &vpc.ipv6 {
+        write_ipv6(xml, &vpc.id, block);
+    }
+    xml.items("cidrBlockAssociationSet", [&vpc.cidr], |xml, block| {
+        let id = vpc.id.replacen("vpc-", "vpc-cidr-assoc-", 1);
+        xml.leaf("associationId", id);
+        xml.leaf("cidrBlock", block);
+        xml.node("cidrBlockState", |xml| xml.leaf("state", "associated"));
+    });
     xml.leaf("instanceTenancy", "default");
     xml.leaf("isDefault", vpc.is_default);
     write_tags(xml, &vpc.tags);
+}
+
+fn write_ipv6(xml: &mut Xml, owner: &str, block: &str) {
+    xml.items("ipv6CidrBlockAssociationSet", [block], |xml, block| {
+        write_ipv6_association(xml, owner, block);
+    });
+}
+
+fn write_ipv6_association(xml: &mut Xml, owner: &str, block: &str) {
+    let (kind, tail) = owner.split_once('-').unwrap_or(("vpc", owner));
+    xml.leaf("associationId", format!("{kind}-cidr-assoc-{tail}"));
+    xml.leaf("ipv6CidrBlock", block);
+    xml.node("ipv6CidrBlockState", |xml| xml.leaf("state", "associated"));
+}
+
+/// The one block that the simulator gives is AWS's; others cannot be asked for.
+pub(super) fn associate_vpc(
+    world: &mut World,
+    me: &Caller,
+    p: &Params<'_>,
+) -> Result<String, AwsError> {
+    let id = p.required("VpcId")?;
+    if p.flag("AmazonProvidedIpv6CidrBlock")? != Some(true) {
+        return Err(AwsError::not_modelled(
+            "AssociateVpcCidrBlock without AmazonProvidedIpv6CidrBlock",
+        ));
+    }
+    p.finish_ec2()?;
+    let vpc = world.associate_vpc_ipv6(me, &id)?;
+    Ok(Xml::fragment(|xml| {
+        xml.node("ipv6CidrBlockAssociation", |xml| {
+            write_ipv6_association(xml, &vpc.id, vpc.ipv6.as_deref().unwrap_or_default());
+        });
+        xml.leaf("vpcId", &vpc.id);
+    }))
+}
+
+pub(super) fn associate_subnet(
+    world: &mut World,
+    me: &Caller,
+    p: &Params<'_>,
+) -> Result<String, AwsError> {
+    let (id, block) = (p.required("SubnetId")?, p.required("Ipv6CidrBlock")?);
+    p.finish_ec2()?;
+    let subnet = world.associate_subnet_ipv6(me, &id, &block)?;
+    Ok(Xml::fragment(|xml| {
+        xml.node("ipv6CidrBlockAssociation", |xml| {
+            write_ipv6_association(xml, &subnet.id, subnet.ipv6.as_deref().unwrap_or_default());
+        });
+        xml.leaf("subnetId", &subnet.id);
+    }))
 }
 
 fn write_subnet(xml: &mut Xml, me: &Caller, zones: &[Zone], subnet: &Subnet) {
@@ -172,7 +248,14 @@ fn write_subnet(xml: &mut Xml, me: &Caller, zones: &[Zone], subnet: &Subnet) {
     xml.leaf("state", "available");
     xml.leaf("ownerId", &me.account);
     xml.leaf("vpcId", &subnet.vpc_id);
-    xml.leaf("cidrBlock", &subnet.cidr);
+    if !subnet.cidr.is_empty() {
+        xml.leaf("cidrBlock", &subnet.cidr);
+    }
+    xml.leaf("availableIpAddressCount", subnet.available());
+    if let Some(block) = &subnet.ipv6 {
+        write_ipv6(xml, &subnet.id, block);
+    }
+    xml.leaf("ipv6Native", subnet.cidr.is_empty());
     xml.optional("availabilityZone", zone.map(|zone| &zone.name));
     xml.leaf("availabilityZoneId", &subnet.zone);
     xml.leaf("defaultForAz", subnet.is_default);

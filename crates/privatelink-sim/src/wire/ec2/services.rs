@@ -1,6 +1,6 @@
 //! Endpoint services on the wire, as their owner and as a consumer sees them.
 
-use super::{write_return, write_tags, write_unsuccessful};
+use super::{write_load_balancers, write_return, write_tags, write_unsuccessful};
 use crate::AwsError;
 use crate::wire::params::Params;
 use crate::wire::xml::Xml;
@@ -8,10 +8,10 @@ use crate::world::services::{NewService, Service, ServiceChange};
 use crate::world::{Caller, World};
 
 pub(super) fn create(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<String, AwsError> {
-    p.not_modelled(&["GatewayLoadBalancerArn"])?;
     let new = NewService {
         acceptance_required: p.flag("AcceptanceRequired")?.unwrap_or(true),
         load_balancers: p.list("NetworkLoadBalancerArn")?,
+        gateway_load_balancers: p.list("GatewayLoadBalancerArn")?,
         ip_address_types: p.list("SupportedIpAddressType")?,
         private_dns_name: p.text("PrivateDnsName"),
         regions: p.list("SupportedRegion")?,
@@ -29,12 +29,13 @@ pub(super) fn create(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<S
 }
 
 pub(super) fn modify(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<String, AwsError> {
-    p.not_modelled(&["AddGatewayLoadBalancerArn", "RemoveGatewayLoadBalancerArn"])?;
     let id = p.required("ServiceId")?;
     let change = ServiceChange {
         acceptance_required: p.flag("AcceptanceRequired")?,
         add_load_balancers: p.list("AddNetworkLoadBalancerArn")?,
         remove_load_balancers: p.list("RemoveNetworkLoadBalancerArn")?,
+        add_gateway_load_balancers: p.list("AddGatewayLoadBalancerArn")?,
+        remove_gateway_load_balancers: p.list("RemoveGatewayLoadBalancerArn")?,
         add_ip_address_types: p.list("AddSupportedIpAddressType")?,
         remove_ip_address_types: p.list("RemoveSupportedIpAddressType")?,
         private_dns_name: p.text("PrivateDnsName"),
@@ -83,7 +84,7 @@ pub(super) fn describe_visible(
             let service = &row.service;
             xml.leaf("serviceName", service.name());
             xml.leaf("serviceId", &service.id);
-            write_type(xml);
+            write_type(xml, service);
             xml.leaf("serviceRegion", &service.region);
             // A consumer in another Region is told no zones.
             let near = service.region == me.region;
@@ -91,7 +92,7 @@ pub(super) fn describe_visible(
             xml.texts("availabilityZoneIdSet", zones);
             xml.texts("availabilityZoneSet", &row.zone_names);
             xml.leaf("owner", &service.owner);
-            xml.texts("baseEndpointDnsNameSet", [service.base_dns_name()]);
+            write_base_name(xml, service);
             if let Some(dns) = &service.private_dns {
                 xml.leaf("privateDnsName", &dns.name);
                 xml.items("privateDnsNameSet", [&dns.name], |xml, name| {
@@ -100,7 +101,7 @@ pub(super) fn describe_visible(
                 xml.leaf("privateDnsNameVerificationState", dns.state.as_str());
             }
             write_payer(xml, service);
-            xml.leaf("vpcEndpointPolicySupported", true);
+            xml.leaf("vpcEndpointPolicySupported", !service.is_gateway());
             xml.leaf("acceptanceRequired", service.acceptance_required);
             xml.leaf("managesVpcEndpoints", false);
             write_tags(xml, &service.tags);
@@ -117,7 +118,7 @@ fn write(xml: &mut Xml, world: &World, me: &Caller, service: &Service) {
         .iter()
         .filter(|zone| service.zones.contains(&zone.id))
         .map(|zone| &zone.name);
-    write_type(xml);
+    write_type(xml, service);
     xml.leaf("serviceId", &service.id);
     xml.leaf("serviceName", service.name());
     xml.optional("serviceState", service.state_at(me.now));
@@ -126,9 +127,9 @@ fn write(xml: &mut Xml, world: &World, me: &Caller, service: &Service) {
     xml.leaf("acceptanceRequired", service.acceptance_required);
     xml.leaf("managesVpcEndpoints", false);
     xml.leaf("remoteAccessEnabled", service.is_remote());
-    xml.texts("networkLoadBalancerArnSet", &service.load_balancers);
+    write_load_balancers(xml, &service.load_balancers);
     xml.texts("supportedIpAddressTypeSet", &service.ip_address_types);
-    xml.texts("baseEndpointDnsNameSet", [service.base_dns_name()]);
+    write_base_name(xml, service);
     write_private_dns(xml, service);
     write_payer(xml, service);
     write_regions(xml, world, service);
@@ -191,8 +192,15 @@ pub(super) fn modify_payer(
     Ok(write_return())
 }
 
-fn write_type(xml: &mut Xml) {
-    xml.items("serviceType", ["Interface"], |xml, kind| {
-        xml.leaf("serviceType", kind);
+fn write_type(xml: &mut Xml, service: &Service) {
+    xml.items("serviceType", [service.kind()], |xml, kind| {
+        xml.leaf("serviceType", kind.as_str());
     });
+}
+
+/// A service of next hops has no names.
+fn write_base_name(xml: &mut Xml, service: &Service) {
+    if !service.is_gateway() {
+        xml.texts("baseEndpointDnsNameSet", [service.base_dns_name()]);
+    }
 }

@@ -4,6 +4,7 @@ use super::{read_tags, write_forward};
 use crate::AwsError;
 use crate::wire::params::Params;
 use crate::wire::xml::Xml;
+use crate::world::gateway_load_balancers::{GENEVE, GENEVE_PORT, is_gateway};
 use crate::world::listeners::Listener;
 use crate::world::{Caller, World};
 
@@ -12,10 +13,15 @@ pub(super) fn create(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<S
     // A TLS listener is only a listener here: nothing is ever terminated.
     p.ignore(&["SslPolicy", "Certificates", "AlpnPolicy"]);
     let arn = p.required("LoadBalancerArn")?;
-    let protocol = p.required("Protocol")?;
-    let port = p
-        .number::<u16>("Port")?
-        .ok_or_else(|| AwsError::missing("Port"))?;
+    let gateway = arn.parse().is_ok_and(|arn| is_gateway(&arn));
+    let (protocol, port) = if gateway {
+        super::gateway::check_listener(p)?;
+        (GENEVE.to_owned(), GENEVE_PORT)
+    } else {
+        let port = p.number::<u16>("Port")?;
+        let port = port.ok_or_else(|| AwsError::missing("Port"))?;
+        (p.required("Protocol")?, port)
+    };
     let mut target_groups = Vec::new();
     for action in p.member_structures("DefaultActions")? {
         let kind = action.required("Type")?;
@@ -44,7 +50,11 @@ pub(super) fn create(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<S
     }
     let tags = read_tags(p)?;
     p.finish()?;
-    let listener = world.create_listener(me, &arn, port, &protocol, target_groups, tags)?;
+    let listener = if gateway {
+        world.create_gateway_listener(me, &arn, target_groups, tags)?
+    } else {
+        world.create_listener(me, &arn, port, &protocol, target_groups, tags)?
+    };
     Ok(Xml::fragment(|xml| {
         xml.members("Listeners", [&listener], write);
     }))

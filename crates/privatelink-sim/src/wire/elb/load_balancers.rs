@@ -5,6 +5,7 @@ use crate::AwsError;
 use crate::wire::params::Params;
 use crate::wire::time;
 use crate::wire::xml::Xml;
+use crate::world::gateway_load_balancers::is_gateway;
 use crate::world::load_balancers::{LoadBalancer, NewLoadBalancer};
 use crate::world::regions::Zone;
 use crate::world::{Caller, World};
@@ -15,6 +16,7 @@ const MAX_ARNS: usize = 20;
 pub(super) fn create(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<String, AwsError> {
     match p.text("Type").as_deref() {
         Some("network") => {}
+        Some("gateway") => return super::gateway::create(world, me, p),
         None => {
             return Err(AwsError::not_modelled(
                 "A load balancer of type application (the default type)",
@@ -85,16 +87,21 @@ pub(super) fn delete(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<S
     Ok(String::new())
 }
 
-fn write(xml: &mut Xml, me: &Caller, zones: &[Zone], lb: &LoadBalancer) {
+pub(super) fn write(xml: &mut Xml, me: &Caller, zones: &[Zone], lb: &LoadBalancer) {
     xml.leaf("LoadBalancerArn", &lb.arn);
-    xml.leaf("DNSName", lb.dns_name());
-    xml.leaf("CanonicalHostedZoneId", "Z2IFOLAFXWLO4F");
+    let gateway = is_gateway(&lb.arn);
+    if !gateway {
+        xml.leaf("DNSName", lb.dns_name());
+        xml.leaf("CanonicalHostedZoneId", "Z2IFOLAFXWLO4F");
+    }
     xml.leaf("CreatedTime", time(lb.created_at));
     xml.leaf("LoadBalancerName", &lb.name);
-    xml.leaf("Scheme", &lb.scheme);
+    if !gateway {
+        xml.leaf("Scheme", &lb.scheme);
+    }
     xml.leaf("VpcId", &lb.vpc_id);
     xml.node("State", |xml| xml.leaf("Code", lb.state_at(me.now)));
-    xml.leaf("Type", "network");
+    xml.leaf("Type", if gateway { "gateway" } else { "network" });
     xml.members("AvailabilityZones", &lb.subnets, |xml, (zone, subnet)| {
         let name = zones.iter().find(|z| z.id == *zone).map(|z| &z.name);
         xml.optional("ZoneName", name);

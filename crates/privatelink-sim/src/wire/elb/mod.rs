@@ -1,6 +1,7 @@
 //! ELBv2 on the wire: which action is where.
 
 mod attributes;
+mod gateway;
 mod listeners;
 mod load_balancers;
 mod targets;

@@ -4,6 +4,7 @@ use super::read_tags;
 use crate::AwsError;
 use crate::wire::params::Params;
 use crate::wire::xml::Xml;
+use crate::world::gateway_load_balancers::GENEVE;
 use crate::world::targets::{NewTargetGroup, TargetGroup, TargetRef};
 use crate::world::{Caller, World};
 
@@ -33,7 +34,11 @@ pub(super) fn create(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<S
         tags: read_tags(p)?,
     };
     p.finish()?;
-    let group = world.create_target_group(me, new)?;
+    let group = if new.protocol == GENEVE {
+        world.create_gateway_target_group(me, new)?
+    } else {
+        world.create_target_group(me, new)?
+    };
     Ok(Xml::fragment(|xml| {
         xml.members("TargetGroups", [&group], |xml, group| {
             write(xml, group, &[]);

@@ -1,0 +1,223 @@
+//! Endpoints of every type on the wire, with the routes, addresses and names around them.
+
+use std::time::Duration;
+
+use super::wire_tests::{Served, inside, serve};
+
+const PROVIDER: &str = "111111111111";
+const CONSUMER: &str = "222222222222";
+
+impl Served {
+    async fn elb(&self, form: &str) -> (u16, String) {
+        let body = format!("Version=2015-12-01&{form}");
+        self.raw(PROVIDER, "elasticloadbalancing", body.into_bytes())
+            .await
+    }
+
+    pub(super) async fn good(&self, account: &str, form: &str) -> String {
+        let (status, text) = self.ec2(account, form).await;
+        assert_eq!(status, 200, "{form}: {text}");
+        text
+    }
+
+    pub(super) async fn refused(&self, account: &str, form: &str, code: &str) -> String {
+        let (status, text) = self.ec2(account, form).await;
+        assert_eq!(status, 400, "{form}: {text}");
+        assert_eq!(inside(&text, "Code"), code, "{form}: {text}");
+        text
+    }
+
+    /// The consumer's default VPC and one of its subnets.
+    pub(super) async fn home(&self) -> (String, String) {
+        let vpcs = self.good(CONSUMER, "Action=DescribeVpcs").await;
+        let subnets = self.good(CONSUMER, "Action=DescribeSubnets").await;
+        (inside(&vpcs, "vpcId"), inside(&subnets, "subnetId"))
+    }
+
+    fn pass(&self) {
+        self.simulator.clock().advance(Duration::from_secs(2));
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_load_balancer_backs_a_service_whose_endpoints_are_next_hops() {
+    let served = serve();
+    let subnets = served.good(PROVIDER, "Action=DescribeSubnets").await;
+    let members: Vec<String> = subnets
+        .split("<subnetId>")
+        .skip(1)
+        .zip(1..)
+        .map(|(rest, n)| format!("&Subnets.member.{n}={}", rest.split_once('<').unwrap().0))
+        .collect();
+    let form = format!(
+        "Action=CreateLoadBalancer&Name=wall&Type=gateway{}",
+        members.concat()
+    );
+    let (status, text) = served.elb(&form).await;
+    assert_eq!(status, 200, "{text}");
+    let arn = inside(&text, "LoadBalancerArn");
+    assert!(arn.contains(":loadbalancer/gwy/wall/"));
+    assert!(text.contains("<Type>gateway</Type>"));
+    assert!(!text.contains("<Scheme>") && !text.contains("<DNSName>"));
+    let (_, text) = served
+        .elb("Action=CreateTargetGroup&Name=boxes&Protocol=GENEVE&Port=6081&VpcId=vpc-1")
+        .await;
+    let group = inside(&text, "TargetGroupArn");
+    let listen = format!(
+        "Action=CreateListener&LoadBalancerArn={arn}&DefaultActions.member.1.Type=forward\
+         &DefaultActions.member.1.TargetGroupArn={group}"
+    );
+    let (status, text) = served.elb(&format!("{listen}&Port=6081")).await;
+    assert_eq!((status, &*inside(&text, "Code")), (400, "ValidationError"));
+    let (status, text) = served.elb(&listen).await;
+    assert_eq!(status, 200, "{text}");
+    assert_eq!(inside(&text, "Protocol"), "GENEVE");
+
+    let form = format!(
+        "Action=CreateVpcEndpointServiceConfiguration&AcceptanceRequired=false&GatewayLoadBalancerArn.1={arn}"
+    );
+    let text = served.good(PROVIDER, &form).await;
+    assert!(text.contains(&format!(
+        "<gatewayLoadBalancerArnSet><item>{arn}</item></gatewayLoadBalancerArnSet>"
+    )));
+    assert!(text.contains(
+        "<serviceType><item><serviceType>GatewayLoadBalancer</serviceType></item></serviceType>"
+    ));
+    assert!(!text.contains("networkLoadBalancerArnSet") && !text.contains("baseEndpoint"));
+    let (service, name) = (inside(&text, "serviceId"), inside(&text, "serviceName"));
+    let grant = format!(
+        "Action=ModifyVpcEndpointServicePermissions&ServiceId={service}&AddAllowedPrincipals.1=arn:aws:iam::{CONSUMER}:root"
+    );
+    served.good(PROVIDER, &grant).await;
+    let (_, text) = served
+        .elb(&format!("Action=DeleteLoadBalancer&LoadBalancerArn={arn}"))
+        .await;
+    assert_eq!(inside(&text, "Code"), "ResourceInUse");
+
+    let (vpc, subnet) = served.home().await;
+    let create = |kind: &str| {
+        format!(
+            "Action=CreateVpcEndpoint&VpcEndpointType={kind}&VpcId={vpc}&SubnetId.1={subnet}&ServiceName={name}"
+        )
+    };
+    served
+        .refused(CONSUMER, &create("Interface"), "InvalidParameter")
+        .await;
+    let with_group = format!("{}&SecurityGroupId.1=sg-1", create("GatewayLoadBalancer"));
+    served
+        .refused(CONSUMER, &with_group, "InvalidParameter")
+        .await;
+    let text = served.good(CONSUMER, &create("GatewayLoadBalancer")).await;
+    assert!(text.contains("<vpcEndpointType>GatewayLoadBalancer</vpcEndpointType>"));
+    assert!(text.contains("<dnsEntrySet></dnsEntrySet>") && !text.contains("policyDocument"));
+    let endpoint = inside(&text, "vpcEndpointId");
+    served.pass();
+    let connections = served
+        .good(PROVIDER, "Action=DescribeVpcEndpointConnections")
+        .await;
+    assert!(connections.contains(&format!(
+        "<gatewayLoadBalancerArnSet><item>{arn}</item></gatewayLoadBalancerArnSet>"
+    )));
+
+    let tables = served.good(CONSUMER, "Action=DescribeRouteTables").await;
+    let table = inside(&tables, "routeTableId");
+    let route = format!("RouteTableId={table}&DestinationCidrBlock=0.0.0.0/0");
+    let form = format!("Action=CreateRoute&{route}&VpcEndpointId={endpoint}");
+    served.good(CONSUMER, &form).await;
+    served.refused(CONSUMER, &form, "RouteAlreadyExists").await;
+    let form = format!("Action=ReplaceRoute&{route}&GatewayId={endpoint}");
+    served.good(CONSUMER, &form).await;
+    let tables = served.good(CONSUMER, "Action=DescribeRouteTables").await;
+    assert!(tables.contains(&format!(
+        "<item><destinationCidrBlock>0.0.0.0/0</destinationCidrBlock><gatewayId>{endpoint}</gatewayId>\
+         <state>active</state><origin>CreateRoute</origin></item>"
+    )));
+    let form = format!("Action=CreateRoute&{route}&NatGatewayId=nat-1");
+    served
+        .refused(CONSUMER, &form, "UnsupportedOperation")
+        .await;
+    let delete = format!("Action=DeleteVpcEndpoints&VpcEndpointId.1={endpoint}");
+    let text = served.good(CONSUMER, &delete).await;
+    assert_eq!(inside(&text, "code"), "InvalidParameter");
+    served
+        .good(CONSUMER, &format!("Action=DeleteRoute&{route}"))
+        .await;
+    let text = served.good(CONSUMER, &delete).await;
+    assert!(text.contains("<unsuccessful></unsuccessful>"));
+}
+
+#[tokio::test]
+async fn dns_options_and_fixed_addresses_are_read_and_shown() {
+    let served = serve();
+    let (_, name) = served.service().await;
+    let (vpc, subnet) = served.home().await;
+    let create = format!(
+        "Action=CreateVpcEndpoint&VpcEndpointType=Interface&VpcId={vpc}&ServiceName={name}\
+         &SubnetConfiguration.1.SubnetId={subnet}&SubnetConfiguration.1.Ipv4="
+    );
+    served
+        .refused(
+            CONSUMER,
+            &format!("{create}10.1.2.3"),
+            "InvalidParameterValue",
+        )
+        .await;
+    let text = served
+        .good(
+            CONSUMER,
+            &format!("Action=DescribeSubnets&SubnetId.1={subnet}"),
+        )
+        .await;
+    assert_eq!(inside(&text, "availableIpAddressCount"), "4091");
+    let block = inside(&text, "cidrBlock");
+    let address = block.replace(".0/20", ".77");
+    let form = format!("{create}{address}&DnsOptions.DnsRecordIpType=dualstack");
+    served.refused(CONSUMER, &form, "InvalidParameter").await;
+    let form = format!("{create}{address}&DnsOptions.DnsRecordIpType=ipv4");
+    let text = served.good(CONSUMER, &form).await;
+    assert!(text.contains("<dnsOptions><dnsRecordIpType>ipv4</dnsRecordIpType></dnsOptions>"));
+    assert!(text.contains(&format!("<subnetIdSet><item>{subnet}</item></subnetIdSet>")));
+    served
+        .refused(CONSUMER, &form, "InvalidIPAddress.InUse")
+        .await;
+    let form = form.replace("SubnetConfiguration.1.Ipv4", "SubnetConfiguration.1.Ipv5");
+    served.refused(CONSUMER, &form, "UnknownParameter").await;
+}
+
+#[tokio::test]
+async fn networks_get_ipv6_blocks() {
+    let served = serve();
+    let (default_vpc, subnet) = served.home().await;
+    let text = served
+        .good(
+            CONSUMER,
+            "Action=CreateVpc&CidrBlock=10.0.0.0/16&AmazonProvidedIpv6CidrBlock=true",
+        )
+        .await;
+    let (vpc, block) = (inside(&text, "vpcId"), inside(&text, "ipv6CidrBlock"));
+    let first = block.replace("/56", "/64");
+    let form = format!("Action=CreateSubnet&VpcId={vpc}&CidrBlock=10.0.0.0/24");
+    let text = served
+        .good(CONSUMER, &format!("{form}&Ipv6CidrBlock={first}"))
+        .await;
+    assert_eq!(inside(&text, "ipv6CidrBlock"), first);
+    assert_eq!(inside(&text, "ipv6Native"), "false");
+    let form = format!("Action=CreateSubnet&VpcId={vpc}&Ipv6Native=true&CidrBlock=10.0.1.0/24");
+    served
+        .refused(CONSUMER, &form, "InvalidParameterCombination")
+        .await;
+    let form = format!(
+        "Action=AssociateVpcCidrBlock&VpcId={default_vpc}&AmazonProvidedIpv6CidrBlock=true"
+    );
+    let text = served.good(CONSUMER, &form).await;
+    let block = inside(&text, "ipv6CidrBlock").replace("/56", "/64");
+    let form = format!("Action=AssociateSubnetCidrBlock&SubnetId={subnet}&Ipv6CidrBlock={block}");
+    let text = served.good(CONSUMER, &form).await;
+    assert_eq!(
+        inside(&text, "associationId"),
+        subnet.replace("subnet-", "subnet-cidr-assoc-")
+    );
+    served
+        .refused(CONSUMER, &form, "InvalidSubnet.Conflict")
+        .await;
+}
