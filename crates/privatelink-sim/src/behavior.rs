@@ -71,6 +71,8 @@ pub struct Behavior {
     pub service_needs_active_load_balancer: bool,
     /// Token buckets per action, account and Region. Off by default, unlike on AWS, so that tests are not slow unasked.
     pub throttling: Throttling,
+    /// Whether associations show the documented words (`AVAILABLE`) instead of those of AWS's own samples (`Accessible`).
+    pub documented_association_states: bool,
     /// Whether an endpoint is `pending` again while its consumer changes it.
     pub modify_reenters_pending: bool,
     /// Whether the notifications of a service stay when it is deleted. Undocumented; deleting them is harmless.
@@ -124,6 +126,7 @@ impl Default for Behavior {
             rejected_rows_outlive_service: true,
             service_needs_active_load_balancer: false,
             throttling: Throttling::Off,
+            documented_association_states: false,
             modify_reenters_pending: true,
             notifications_outlive_service: true,
             private_dns_verification_ms: 500,

@@ -50,6 +50,8 @@ pub(super) fn scope() -> Scope {
         .route("/dns", web::put().to(put_txt))
         .route("/dns", web::delete().to(remove_txt))
         .route("/endpoints/failures", web::post().to(fail_endpoints))
+        .route("/lattice", web::get().to(super::lattice::registered))
+        .route("/lattice", web::put().to(super::lattice::register))
         .default_service(web::to(|| async {
             problem(
                 StatusCode::NOT_FOUND,
@@ -318,18 +320,18 @@ async fn fail_endpoints(simulator: Sim, plan: web::Json<EndpointFailures>) -> Ht
     done(simulator.with_world(|world| world.plan_endpoint_failure(failure)))
 }
 
-fn done(result: Result<(), SimError>) -> HttpResponse {
+pub(super) fn done(result: Result<(), SimError>) -> HttpResponse {
     match result {
         Ok(()) => HttpResponse::NoContent().finish(),
         Err(error) => failed(&error),
     }
 }
 
-fn refused(error: &AwsError) -> HttpResponse {
+pub(super) fn refused(error: &AwsError) -> HttpResponse {
     problem(StatusCode::BAD_REQUEST, &error.code, &error.message)
 }
 
-fn failed(error: &SimError) -> HttpResponse {
+pub(super) fn failed(error: &SimError) -> HttpResponse {
     tracing::error!(error = %error, "the simulator cannot keep its state");
     problem(
         StatusCode::INTERNAL_SERVER_ERROR,
@@ -343,6 +345,6 @@ fn error_status(error: &actix_web::error::JsonPayloadError) -> StatusCode {
     error.status_code()
 }
 
-fn problem(status: StatusCode, code: &str, detail: &str) -> HttpResponse {
+pub(super) fn problem(status: StatusCode, code: &str, detail: &str) -> HttpResponse {
     HttpResponse::build(status).json(json!({ "code": code, "detail": detail }))
 }

@@ -221,3 +221,92 @@ async fn networks_get_ipv6_blocks() {
         .refused(CONSUMER, &form, "InvalidSubnet.Conflict")
         .await;
 }
+
+#[tokio::test]
+async fn endpoints_to_vpc_lattice_are_spelt_as_in_aws_samples() {
+    let served = serve();
+    let (vpc, subnet) = served.home().await;
+    let resource = "arn:aws:vpc-lattice:eu-west-1:111111111111:resourceconfiguration/rcfg-0a";
+    let network = "arn:aws:vpc-lattice:eu-west-1:111111111111:servicenetwork/sn-0a";
+    let create = |kind: &str, target: &str| {
+        format!(
+            "Action=CreateVpcEndpoint&VpcEndpointType={kind}&VpcId={vpc}&SubnetId.1={subnet}&{target}"
+        )
+    };
+    let to_resource = create("Resource", &format!("ResourceConfigurationArn={resource}"));
+    let unknown = "InvalidResourceConfigurationArn.NotFound";
+    served.refused(CONSUMER, &to_resource, unknown).await;
+    let registration = serde_json::json!({
+        "resource_configurations": [{"arn": resource, "type": "SINGLE", "domain": "db.example.com"}],
+        "service_networks": [{"arn": network, "name": "shared", "resources": [resource]}],
+    });
+    let (status, _) = served
+        .control("PUT", "/lattice", Some(registration.clone()))
+        .await;
+    assert_eq!(status, 204);
+    let (_, seen) = served.control("GET", "/lattice", None).await;
+    assert_eq!(seen["service_networks"][0]["name"], "shared");
+    let text = served.good(CONSUMER, &to_resource).await;
+    for part in [
+        "<state>Pending</state>",
+        "<ipAddressType>IPV4</ipAddressType>",
+        "<privateDnsEnabled>false</privateDnsEnabled>",
+        &format!("<resourceConfigurationArn>{resource}</resourceConfigurationArn>"),
+        "<groupName>default</groupName>",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let id = inside(&text, "vpcEndpointId");
+    let both = format!("{to_resource}&ServiceNetworkArn={network}");
+    served.refused(CONSUMER, &both, "InvalidParameter").await;
+    let preference = "PrivateDnsEnabled=true&DnsOptions.PrivateDnsPreference=SPECIFIED_DOMAINS_ONLY\
+                      &DnsOptions.PrivateDnsSpecifiedDomain.1=db.example.com";
+    let to_network = format!(
+        "{}&{preference}",
+        create("ServiceNetwork", &format!("ServiceNetworkArn={network}"))
+    );
+    let text = served.good(CONSUMER, &to_network).await;
+    assert!(text.contains(
+        "<privateDnsPreference>SPECIFIED_DOMAINS_ONLY</privateDnsPreference>\
+         <privateDnsSpecifiedDomainSet><item>db.example.com</item></privateDnsSpecifiedDomainSet>"
+    ));
+    let second = inside(&text, "vpcEndpointId");
+    served.pass();
+    let text = served
+        .good(
+            CONSUMER,
+            &format!("Action=DescribeVpcEndpoints&VpcEndpointId.1={second}"),
+        )
+        .await;
+    assert!(text.contains("<state>Available</state>"));
+    assert!(text.contains(&format!(
+        "<ipv4PrefixSet><item><subnetId>{subnet}</subnetId><ipPrefixSet><item>172.31."
+    )));
+    let list = "Action=DescribeVpcEndpointAssociations";
+    let text = served
+        .good(CONSUMER, &format!("{list}&VpcEndpointId.1={second}"))
+        .await;
+    assert!(inside(&text, "id").starts_with("vpce-rsc-asc-"));
+    assert_eq!(
+        inside(&text, "associatedResourceAccessibility"),
+        "Accessible"
+    );
+    assert_eq!(inside(&text, "serviceNetworkName"), "shared");
+    assert!(text.contains("<privateDnsEntry><dnsName>db.example.com</dnsName>"));
+    let text = served.good(CONSUMER, &format!("{list}&MaxResults=1")).await;
+    let token = inside(&text, "nextToken");
+    let text = served
+        .good(CONSUMER, &format!("{list}&MaxResults=1&NextToken={token}"))
+        .await;
+    assert!(!text.contains("nextToken"));
+    let too_many = format!("{list}&MaxResults=101");
+    served
+        .refused(CONSUMER, &too_many, "InvalidParameterValue")
+        .await;
+    let form =
+        format!("Action=DeleteVpcEndpoints&VpcEndpointId.1={id}&VpcEndpointId.2=vpce-00000000");
+    let text = served.good(CONSUMER, &form).await;
+    assert_eq!(inside(&text, "resourceId"), "vpce-00000000");
+    let wrong = serde_json::json!({"resource_configurations": [{"arn": "x", "type": "SINGLE"}]});
+    assert_eq!(served.control("PUT", "/lattice", Some(wrong)).await.0, 400);
+}

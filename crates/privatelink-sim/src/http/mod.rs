@@ -4,6 +4,7 @@ mod aws;
 mod control;
 mod credential;
 mod cut;
+mod lattice;
 mod sns;
 mod sqs;
 

@@ -245,6 +245,23 @@ impl<'a> Params<'a> {
         })
     }
 
+    /// `MaxResults` and `NextToken` of an action whose model names the largest page too: a larger one is refused.
+    pub fn paging_within(&self, smallest: usize, largest: usize) -> Result<Paging, AwsError> {
+        let paging = self.paging(smallest)?;
+        match paging.max {
+            Some(max) if max > largest => Err(AwsError::new(
+                "InvalidParameterValue",
+                format!(
+                    "Value ({max}) for parameter maxResults is invalid: expecting {smallest} to {largest}"
+                ),
+            )),
+            max => Ok(Paging {
+                max: max.or(Some(largest)),
+                token: paging.token,
+            }),
+        }
+    }
+
     /// `TagSpecification.N`, all of which must be for this type of resource.
     pub fn tag_specifications(&self, resource_type: &str) -> Result<Tags, AwsError> {
         let mut tags = Tags::new();

@@ -32,6 +32,20 @@ pub struct Addresses {
     pub ipv6: Option<Ipv6Addr>,
 }
 
+impl Addresses {
+    /// The block of 16 around the IPv4 address.
+    pub fn ipv4_prefix(self) -> Option<String> {
+        let block = cidr::V4::parse(&format!("{}/28", self.ipv4?))?;
+        Some(block.canonical())
+    }
+
+    /// The /80 around the IPv6 address.
+    pub fn ipv6_prefix(self) -> Option<String> {
+        let block = cidr::V6::parse(&format!("{}/80", self.ipv6?))?;
+        Some(block.canonical())
+    }
+}
+
 /// AWS keeps the first four addresses of a subnet and the last one.
 const RESERVED_FIRST: u32 = 4;
 

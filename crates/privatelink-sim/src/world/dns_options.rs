@@ -6,6 +6,15 @@ use super::Place;
 use super::services::Service;
 use crate::AwsError;
 
+/// AWS takes at most this many specified domains.
+const MAX_DOMAINS: usize = 10;
+
+/// Preferences that name domains; the others name none.
+const WITH_DOMAINS: [&str; 2] = [
+    "VERIFIED_DOMAINS_AND_SPECIFIED_DOMAINS",
+    "SPECIFIED_DOMAINS_ONLY",
+];
+
 /// The DNS options of a request or of an endpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DnsOptions {
@@ -113,6 +122,43 @@ impl DnsOptions {
         }
         Ok(())
     }
+
+    /// The rules of endpoints to resources and service networks, where preferences need private DNS.
+    pub(super) fn check_lattice(&self, private_dns: bool) -> Result<(), AwsError> {
+        let refuse = |why: &str| Err(AwsError::new("InvalidParameter", why));
+        if self.only_for_inbound_resolver.is_some() {
+            return refuse(
+                "PrivateDnsOnlyForInboundResolverEndpoint is supported only for services with gateway endpoints",
+            );
+        }
+        if self.specified_domains.len() > MAX_DOMAINS {
+            return Err(AwsError::bad_value(
+                "DnsOptions.PrivateDnsSpecifiedDomain",
+                "more than 10",
+            ));
+        }
+        let Some(preference) = self.preference.as_deref() else {
+            return if self.specified_domains.is_empty() {
+                Ok(())
+            } else {
+                refuse("PrivateDnsSpecifiedDomains need a PrivateDnsPreference that uses them")
+            };
+        };
+        let named = WITH_DOMAINS.contains(&preference);
+        if !named && !["ALL_DOMAINS", "VERIFIED_DOMAINS_ONLY"].contains(&preference) {
+            return Err(AwsError::bad_value(
+                "DnsOptions.PrivateDnsPreference",
+                preference,
+            ));
+        }
+        if !private_dns {
+            return refuse("PrivateDnsPreference is supported only when private DNS is enabled");
+        }
+        if named == self.specified_domains.is_empty() {
+            return refuse("PrivateDnsSpecifiedDomains do not fit the PrivateDnsPreference");
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -145,5 +191,29 @@ mod tests {
         let error = records("ipv5").check_records("ipv4").unwrap_err();
         assert_eq!(error.code, "InvalidParameterValue");
         assert_eq!(DnsOptions::default().record_type("dualstack"), "dualstack");
+    }
+
+    #[test]
+    fn preferences_need_private_dns_and_the_right_number_of_domains() {
+        let with = |preference: &str, domains: usize| DnsOptions {
+            preference: Some(preference.to_owned()),
+            specified_domains: (0..domains).map(|n| format!("{n}.example.com")).collect(),
+            ..DnsOptions::default()
+        };
+        for (options, private_dns, good) in [
+            (with("ALL_DOMAINS", 0), true, true),
+            (with("ALL_DOMAINS", 0), false, false),
+            (with("ALL_DOMAINS", 1), true, false),
+            (with("SPECIFIED_DOMAINS_ONLY", 0), true, false),
+            (with("SPECIFIED_DOMAINS_ONLY", 10), true, true),
+            (with("SPECIFIED_DOMAINS_ONLY", 11), true, false),
+            (with("NO_DOMAINS", 0), true, false),
+        ] {
+            assert_eq!(
+                options.check_lattice(private_dns).is_ok(),
+                good,
+                "{options:?}"
+            );
+        }
     }
 }

@@ -320,7 +320,7 @@ pub(super) fn named(
         .collect()
 }
 
-fn changed(
+pub(super) fn changed(
     what: &str,
     present: &[String],
     add: &[String],

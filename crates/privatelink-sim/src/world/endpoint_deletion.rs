@@ -44,7 +44,9 @@ impl World {
             )
         };
         let endpoint = parse_endpoint(id)?;
-        if self.delete_gateway_endpoint(caller, &endpoint) {
+        if self.delete_gateway_endpoint(caller, &endpoint)
+            || self.delete_lattice_endpoint(caller, &endpoint)
+        {
             return Ok(());
         }
         let service = self

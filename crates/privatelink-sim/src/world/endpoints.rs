@@ -119,7 +119,7 @@ struct Checked {
     security_groups: Vec<String>,
 }
 
-const ACTION: &str = "CreateVpcEndpoint";
+pub(super) const ACTION: &str = "CreateVpcEndpoint";
 
 pub(super) const LISTING: &str = "DescribeVpcEndpoints";
 

@@ -1,16 +1,14 @@
 //! Gateway endpoints to S3 and `DynamoDB`. They are not PrivateLink: no connection, no acceptance, only routes.
 
-use std::ops::Bound;
-
 use chrono::{DateTime, Utc};
 use privatelink::{ConnectionState, VpcEndpointId};
 use serde::{Deserialize, Serialize};
 
 use super::endpoint_changes::check_policy;
-use super::endpoints::{EndpointRow, LISTING, no_endpoint};
+use super::endpoints::no_endpoint;
 use super::network::no_vpc;
 use super::route_tables::no_table;
-use super::select::{Filters, Listed, Paging, Tags};
+use super::select::Tags;
 use super::services::new_id;
 use super::{Caller, Grave, Place, World, later};
 use crate::AwsError;
@@ -80,24 +78,6 @@ pub struct GatewayChange {
     pub add_route_tables: Vec<String>,
     /// Route tables to remove.
     pub remove_route_tables: Vec<String>,
-}
-
-/// An endpoint of either kind.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AnyEndpoint {
-    /// An interface endpoint.
-    Interface(Box<EndpointRow>),
-    /// A gateway endpoint, in this state.
-    Gateway(Box<GatewayEndpoint>, ConnectionState),
-}
-
-impl AnyEndpoint {
-    fn id(&self) -> &VpcEndpointId {
-        match self {
-            Self::Interface(row) => &row.endpoint.id,
-            Self::Gateway(endpoint, _) => &endpoint.id,
-        }
-    }
 }
 
 const ACTION: &str = "CreateVpcEndpoint";
@@ -220,77 +200,6 @@ impl World {
             self.graves.entry(gone).or_default().push(grave);
         }
         true
-    }
-
-    /// Lists the caller's endpoints of both kinds, by id. An unknown id fails the call.
-    pub fn all_endpoints(
-        &mut self,
-        caller: &Caller,
-        ids: &[String],
-        filters: &Filters,
-        paging: &Paging,
-    ) -> Result<Listed<AnyEndpoint>, AwsError> {
-        let (gateways, interfaces): (Vec<String>, Vec<String>) = ids
-            .iter()
-            .cloned()
-            .partition(|id| self.is_gateway_endpoint(caller, id));
-        let nothing = || Listed {
-            items: Vec::new(),
-            next: None,
-        };
-        let first = if interfaces.is_empty() && !gateways.is_empty() {
-            nothing()
-        } else {
-            self.endpoints(caller, &interfaces, filters, paging)?
-                .map(|row| AnyEndpoint::Interface(Box::new(row)))
-        };
-        let second = if gateways.is_empty() && !interfaces.is_empty() {
-            nothing()
-        } else {
-            self.gateway_endpoints(caller, &gateways, filters, paging)?
-        };
-        let more = first.next.or(second.next);
-        let mut rows: Vec<AnyEndpoint> = first.items.into_iter().chain(second.items).collect();
-        rows.sort_by(|a, b| a.id().cmp(b.id()));
-        let rows = rows.into_iter().map(|row| (row.id().to_string(), row));
-        let page = paging.take(LISTING, self.behavior.page_size_limit, rows);
-        // Exactly a page in all, and more behind it: then all of it is of one kind, whose token is the right one.
-        Ok(Listed {
-            next: page.next.or(more),
-            items: page.items,
-        })
-    }
-
-    fn gateway_endpoints(
-        &mut self,
-        caller: &Caller,
-        ids: &[String],
-        filters: &Filters,
-        paging: &Paging,
-    ) -> Result<Listed<AnyEndpoint>, AwsError> {
-        let limit = self.behavior.page_size_limit;
-        let after: Option<VpcEndpointId> = paging.after(LISTING)?.and_then(|key| key.parse().ok());
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let rows = self
-            .place(caller)
-            .gateway_endpoints
-            .range::<VpcEndpointId, _>((from, Bound::Unbounded))
-            .filter(|(id, _)| ids.is_empty() || ids.iter().any(|asked| asked == id.as_str()))
-            .filter_map(|(id, row)| {
-                let state = row.state_at(caller.seen_at)?;
-                let seen = filters.allow(&row.tags, |name| match name {
-                    "service-name" => vec![row.service_name.clone()],
-                    "service-region" => vec![caller.region.to_string()],
-                    "vpc-endpoint-id" => vec![row.id.to_string()],
-                    "vpc-endpoint-state" => vec![state.to_string()],
-                    "vpc-endpoint-type" => vec!["Gateway".to_owned()],
-                    "vpc-id" => vec![row.vpc_id.clone()],
-                    _ => Vec::new(),
-                });
-                let any = AnyEndpoint::Gateway(Box::new(row.clone()), state);
-                seen.then(|| (id.to_string(), any))
-            });
-        Ok(paging.take(LISTING, limit, rows))
     }
 }
 

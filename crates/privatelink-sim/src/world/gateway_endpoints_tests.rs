@@ -1,6 +1,8 @@
 //! Rules of gateway endpoints.
 
 use super::*;
+use crate::world::endpoint_listing::AnyEndpoint;
+use crate::world::select::{Filters, Paging};
 use crate::world::testing::{CONSUMER, after, caller, endpoint, shop, world};
 
 fn wanted(world: &mut World, me: &Caller, service: &str) -> NewGatewayEndpoint {

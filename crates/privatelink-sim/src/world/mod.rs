@@ -4,6 +4,7 @@
 //! answers with data or an [`AwsError`]. What happens later is stored as the time it is due and computed when it is read.
 
 pub mod addresses;
+pub mod associations;
 mod cidr;
 pub mod connections;
 pub mod consumer_services;
@@ -12,12 +13,15 @@ pub mod endpoint_changes;
 mod endpoint_checks;
 mod endpoint_deletion;
 pub mod endpoint_kinds;
+pub mod endpoint_listing;
 pub mod endpoints;
 pub mod gateway_endpoints;
 pub mod gateway_load_balancers;
 pub mod idempotency;
 pub mod identity;
 pub mod ids;
+pub mod lattice;
+pub mod lattice_endpoints;
 pub mod lifecycle;
 pub mod listeners;
 pub mod load_balancers;
@@ -54,6 +58,8 @@ use gateway_endpoints::GatewayEndpoint;
 use idempotency::UsedToken;
 use identity::{Identity, IssuedKey, Role};
 use ids::IdSource;
+use lattice::Lattice;
+use lattice_endpoints::LatticeEndpoint;
 use listeners::Listener;
 use load_balancers::LoadBalancer;
 use messaging::Messaging;
@@ -90,6 +96,8 @@ pub struct World {
     dns_checks: BTreeMap<DateTime<Utc>, Vec<ServiceId>>,
     #[serde(default)]
     messaging: Messaging,
+    #[serde(default)]
+    lattice: Lattice,
 }
 
 /// One account in one Region.
@@ -107,6 +115,8 @@ pub struct Place {
     pub(crate) route_tables: BTreeMap<String, RouteTable>,
     #[serde(default)]
     pub(crate) gateway_endpoints: BTreeMap<VpcEndpointId, GatewayEndpoint>,
+    #[serde(default)]
+    pub(crate) lattice_endpoints: BTreeMap<VpcEndpointId, LatticeEndpoint>,
     #[serde(default)]
     pub(crate) notifications: BTreeMap<String, Notification>,
 }
@@ -202,6 +212,7 @@ impl World {
             txt_records: BTreeMap::new(),
             dns_checks: BTreeMap::new(),
             messaging: Messaging::default(),
+            lattice: Lattice::default(),
         }
     }
 
@@ -268,6 +279,7 @@ impl World {
             } => {
                 let place = self.place_of(&owner, &region);
                 place.gateway_endpoints.remove(&endpoint);
+                place.lattice_endpoints.remove(&endpoint);
                 let Some(gone) = place.endpoints.remove(&endpoint) else {
                     return;
                 };

@@ -242,6 +242,14 @@ impl World {
             .map(Clone::clone))
     }
 
+    /// The names of the caller's security groups, by id.
+    pub fn group_names(&mut self, caller: &Caller) -> BTreeMap<String, String> {
+        let groups = self.place(caller).security_groups.values();
+        groups
+            .map(|group| (group.id.clone(), group.name.clone()))
+            .collect()
+    }
+
     /// Lists security groups.
     pub fn security_groups(
         &mut self,

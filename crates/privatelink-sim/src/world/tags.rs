@@ -117,6 +117,12 @@ fn tags_of<'a>(place: &'a mut Place, id: &str) -> Result<&'a mut Tags, AwsError>
                 .map(|e| &mut e.tags)
                 .ok_or_else(|| unknown("InvalidVpcEndpointId"));
         }
+        if let Some(lattice) = known
+            .as_ref()
+            .and_then(|id| place.lattice_endpoints.get_mut(id))
+        {
+            return Ok(&mut lattice.tags);
+        }
         let endpoint = known.and_then(|id| place.endpoints.get_mut(&id));
         return endpoint
             .map(|e| &mut e.tags)

@@ -2,7 +2,7 @@
 
 use privatelink::ConnectionState;
 
-use super::{write_dns, write_payers, write_return, write_tags, write_unsuccessful};
+use super::{lattice, write_dns, write_payers, write_return, write_tags, write_unsuccessful};
 use crate::AwsError;
 use crate::wire::params::Params;
 use crate::wire::time;
@@ -11,10 +11,10 @@ use crate::world::addresses::SubnetAddresses;
 use crate::world::dns_options::DnsOptions;
 use crate::world::endpoint_changes::EndpointChange;
 use crate::world::endpoint_kinds::EndpointKind;
+use crate::world::endpoint_listing::AnyEndpoint;
 use crate::world::endpoints::{EndpointRow, NewEndpoint};
-use crate::world::gateway_endpoints::{
-    AnyEndpoint, GatewayChange, GatewayEndpoint, NewGatewayEndpoint,
-};
+use crate::world::gateway_endpoints::{GatewayChange, GatewayEndpoint, NewGatewayEndpoint};
+use crate::world::lattice_endpoints::LatticeKind;
 use crate::world::{Caller, World};
 
 /// The policy that AWS shows where none was given.
@@ -28,9 +28,9 @@ pub(super) fn create(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<S
             create_private(world, me, p, EndpointKind::GatewayLoadBalancer)
         }
         None | Some("Gateway") => create_gateway(world, me, p),
-        Some(kind @ ("Resource" | "ServiceNetwork" | "Tunnel")) => Err(AwsError::not_modelled(
-            &format!("A VPC endpoint of type {kind}"),
-        )),
+        Some("Resource") => lattice::create(world, me, p, LatticeKind::Resource),
+        Some("ServiceNetwork") => lattice::create(world, me, p, LatticeKind::ServiceNetwork),
+        Some("Tunnel") => lattice::create(world, me, p, LatticeKind::Tunnel),
         Some(other) => Err(AwsError::new(
             "InvalidVpcEndpointType",
             format!("'{other}' is not a type of VPC endpoint"),
@@ -39,7 +39,7 @@ pub(super) fn create(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<S
 }
 
 /// Refuses parameters that belong to endpoints of other types.
-fn misplaced(p: &Params<'_>, kind: &str, names: &[&str]) -> Result<(), AwsError> {
+pub(super) fn misplaced(p: &Params<'_>, kind: &str, names: &[&str]) -> Result<(), AwsError> {
     match names.iter().find(|name| p.is_given(name)) {
         Some(name) => Err(AwsError::new(
             "InvalidParameter",
@@ -216,10 +216,14 @@ pub(super) fn describe(world: &mut World, me: &Caller, p: &Params<'_>) -> Result
     let (ids, filters, paging) = (p.list("VpcEndpointId")?, p.filters()?, p.paging(1)?);
     p.finish_ec2()?;
     let page = world.all_endpoints(me, &ids, &filters, &paging)?;
+    let groups = world.group_names(me);
     Ok(Xml::fragment(|xml| {
         xml.items("vpcEndpointSet", &page.items, |xml, row| match row {
             AnyEndpoint::Interface(row) => write(xml, me, row),
             AnyEndpoint::Gateway(row, state) => write_gateway(xml, me, row, state),
+            AnyEndpoint::Lattice(row, state) => {
+                lattice::write(xml, me, row, state, &groups);
+            }
         });
         xml.optional("nextToken", page.next);
     }))
@@ -295,6 +299,10 @@ pub(super) fn modify(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<S
         return modify_gateway(world, me, p, &id);
     }
     misplaced(p, "Interface", &["AddRouteTableId", "RemoveRouteTableId"])?;
+    let lattice = world.is_lattice_endpoint(me, &id);
+    if lattice {
+        misplaced(p, "Resource", &["PolicyDocument", "ResetPolicy"])?;
+    }
     let change = EndpointChange {
         reset_policy: p.flag("ResetPolicy")?.unwrap_or(false),
         policy: p.text("PolicyDocument"),
@@ -308,7 +316,11 @@ pub(super) fn modify(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<S
         fixed: read_subnet_configurations(p)?,
     };
     p.finish_ec2()?;
-    world.modify_endpoint(me, &id, &change)?;
+    if lattice {
+        world.modify_lattice_endpoint(me, &id, &change)?;
+    } else {
+        world.modify_endpoint(me, &id, &change)?;
+    }
     Ok(write_return())
 }
 

@@ -2,6 +2,7 @@
 
 mod connections;
 mod endpoints;
+mod lattice;
 mod network;
 mod notifications;
 mod permissions;
@@ -31,7 +32,7 @@ const ACTIONS: &[(&str, Action)] = &[
     ("DescribeRouteTables", routes::describe),
     ("DescribePrefixLists", routes::prefix_lists),
     ("DescribeManagedPrefixLists", routes::managed_prefix_lists),
-    ("DescribeVpcEndpointAssociations", routes::associations),
+    ("DescribeVpcEndpointAssociations", lattice::associations),
     ("CreateSecurityGroup", network::create_security_group),
     ("CreateSubnet", network::create_subnet),
     ("CreateTags", tags::create),

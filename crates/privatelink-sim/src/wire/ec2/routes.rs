@@ -73,35 +73,6 @@ pub(super) fn managed_prefix_lists(
     }))
 }
 
-/// Associations belong to endpoints of VPC Lattice, of which there are none here.
-pub(super) fn associations(
-    world: &mut World,
-    me: &Caller,
-    p: &Params<'_>,
-) -> Result<String, AwsError> {
-    let (ids, filters, paging) = (p.list("VpcEndpointId")?, p.filters()?, p.paging(1)?);
-    p.finish_ec2()?;
-    filters.check(&[
-        "associated-resource-accessibility",
-        "associated-resource-id",
-        "association-id",
-        "resource-configuration-group-arn",
-        "service-network-arn",
-        "vpc-endpoint-id",
-    ])?;
-    if paging.max.is_some_and(|max| max > 100) {
-        return Err(AwsError::bad_value("MaxResults", "more than 100"));
-    }
-    paging.after("DescribeVpcEndpointAssociations")?;
-    if !ids.is_empty() {
-        let (filters, paging) = Default::default();
-        world.all_endpoints(me, &ids, &filters, &paging)?;
-    }
-    Ok(Xml::fragment(|xml| {
-        xml.node("vpcEndpointAssociationSet", |_| {});
-    }))
-}
-
 fn write(xml: &mut Xml, me: &Caller, row: &TableRow) {
     let table = &row.table;
     xml.leaf("routeTableId", &table.id);
