@@ -52,6 +52,13 @@ pub(super) fn scope() -> Scope {
         .route("/endpoints/failures", web::post().to(fail_endpoints))
         .route("/lattice", web::get().to(super::lattice::registered))
         .route("/lattice", web::put().to(super::lattice::register))
+        .route("/hosted-zones", web::get().to(super::names::zones))
+        .route("/hosted-zones", web::put().to(super::names::put_zone))
+        .route("/hosted-zones", web::delete().to(super::names::remove_zone))
+        .route(
+            "/services/owner-alias",
+            web::post().to(super::names::set_alias),
+        )
         .default_service(web::to(|| async {
             problem(
                 StatusCode::NOT_FOUND,

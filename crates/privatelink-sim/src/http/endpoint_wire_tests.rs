@@ -310,3 +310,56 @@ async fn endpoints_to_vpc_lattice_are_spelt_as_in_aws_samples() {
     let wrong = serde_json::json!({"resource_configurations": [{"arn": "x", "type": "SINGLE"}]});
     assert_eq!(served.control("PUT", "/lattice", Some(wrong)).await.0, 400);
 }
+
+#[tokio::test]
+async fn aws_services_are_described_and_private_zones_clash() {
+    let served = serve();
+    let (service, _) = served.service().await;
+    let list = "Action=DescribeVpcEndpointServices";
+    let name = "com.amazonaws.eu-west-1.sqs";
+    let text = served
+        .good(CONSUMER, &format!("{list}&ServiceName.1={name}"))
+        .await;
+    for part in [
+        format!("<serviceNameSet><item>{name}</item></serviceNameSet>"),
+        "<owner>amazon</owner>".to_owned(),
+        "<baseEndpointDnsNameSet><item>sqs.eu-west-1.vpce.amazonaws.com</item></baseEndpointDnsNameSet>".to_owned(),
+        "<privateDnsName>sqs.eu-west-1.amazonaws.com</privateDnsName><privateDnsNameSet><item>".to_owned(),
+        "<acceptanceRequired>false</acceptanceRequired>".to_owned(),
+    ] {
+        assert!(text.contains(&part), "{part}: {text}");
+    }
+    let text = served.good(CONSUMER, &format!("{list}&MaxResults=3")).await;
+    assert_eq!(text.matches("<serviceId>").count(), 3);
+    assert!(!inside(&text, "nextToken").is_empty());
+    let alias = serde_json::json!({"service_id": service, "alias": "aws-marketplace"});
+    let (status, _) = served
+        .control("POST", "/services/owner-alias", Some(alias))
+        .await;
+    assert_eq!(status, 204);
+    let form = format!("{list}&Filter.1.Name=owner&Filter.1.Value.1=aws-marketplace");
+    let text = served.good(CONSUMER, &form).await;
+    assert_eq!(inside(&text, "serviceId"), service);
+    let (vpc, subnet) = served.home().await;
+    let zone = serde_json::json!({"vpc_id": vpc, "name": "sqs.eu-west-1.amazonaws.com"});
+    let zones = "/hosted-zones";
+    assert_eq!(
+        served.control("PUT", zones, Some(zone.clone())).await.0,
+        204
+    );
+    let (_, seen) = served.control("GET", zones, None).await;
+    assert_eq!(seen["hosted_zones"][0]["vpc_id"], vpc);
+    let create = format!(
+        "Action=CreateVpcEndpoint&VpcEndpointType=Interface&VpcId={vpc}&SubnetId.1={subnet}\
+         &ServiceName={name}&PrivateDnsEnabled=true"
+    );
+    served.refused(CONSUMER, &create, "InvalidParameter").await;
+    assert_eq!(
+        served.control("DELETE", zones, Some(zone.clone())).await.0,
+        204
+    );
+    assert_eq!(served.control("DELETE", zones, Some(zone)).await.0, 404);
+    let text = served.good(CONSUMER, &create).await;
+    assert!(text.contains("<dnsName>sqs.eu-west-1.amazonaws.com</dnsName>"));
+    assert!(!text.contains("pendingAcceptance"));
+}

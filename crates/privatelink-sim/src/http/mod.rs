@@ -5,6 +5,7 @@ mod control;
 mod credential;
 mod cut;
 mod lattice;
+mod names;
 mod sns;
 mod sqs;
 

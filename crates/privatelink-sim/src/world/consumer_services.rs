@@ -36,6 +36,13 @@ impl World {
         region: &str,
         name: &str,
     ) -> Result<&Service, AwsError> {
+        if let Some(aws) = self
+            .aws_services_named(region, name)
+            .into_iter()
+            .find(|service| !service.has_gateway_type() && service.serves(&caller.region))
+        {
+            return Ok(aws);
+        }
         name.strip_prefix("com.amazonaws.vpce.")
             .and_then(|rest| rest.strip_prefix(region))
             .and_then(|rest| rest.strip_prefix('.'))
@@ -84,35 +91,34 @@ impl World {
         {
             return Err(AwsError::bad_value("ServiceRegion", unknown));
         }
+        self.furnish_asked(caller, regions);
+        let world = &*self;
         let mut found: Vec<&Service> = if names.is_empty() {
-            self.places()
+            let aws = world.aws_services.values();
+            world
+                .places()
                 .filter(|(_, region, _)| regions.iter().any(|r| r == region.as_str()))
                 .flat_map(|(_, _, place)| place.services.values())
                 .filter(|s| s.is_live() && s.state_at(caller.seen_at).is_some())
                 .filter(|s| s.serves(&caller.region))
                 .filter(|s| owns(s, &caller.account) || permits_by_name(&s.grants, caller))
+                .chain(aws.filter(|s| {
+                    regions.iter().any(|r| r == s.region.as_str()) && s.serves(&caller.region)
+                }))
                 .collect()
         } else {
-            names
+            let matching: Vec<Vec<&Service>> = names
                 .iter()
-                .map(|name| {
-                    let mut seen = regions
-                        .iter()
-                        .map(|region| self.visible_service_in(caller, region, name));
-                    // One of the Regions is enough; when none has it, the first refusal is the answer.
-                    let first = seen
-                        .next()
-                        .unwrap_or_else(|| self.visible_service(caller, name));
-                    first.or_else(|refused| seen.find_map(Result::ok).ok_or(refused))
-                })
-                .collect::<Result<_, _>>()?
+                .map(|name| world.services_named(caller, regions, name))
+                .collect::<Result<_, _>>()?;
+            matching.into_iter().flatten().collect()
         };
-        found.sort_by(|a, b| a.id.cmp(&b.id));
+        found.sort_by_cached_key(|service| key(service));
         found.dedup_by(|a, b| a.id == b.id);
-        let zones = self.zones(&caller.account, &caller.region);
+        let zones = world.zones(&caller.account, &caller.region);
         let rows = found
             .into_iter()
-            .filter(|s| after.as_deref().is_none_or(|last| s.id.as_str() > last))
+            .filter(|s| after.as_deref().is_none_or(|last| key(s).as_str() > last))
             .filter(|s| filters.allow(&s.tags, |name| field(s, name)))
             .map(|s| {
                 let row = VisibleService {
@@ -123,22 +129,53 @@ impl World {
                         .map(|zone| zone.name.clone())
                         .collect(),
                 };
-                (s.id.to_string(), row)
+                (key(s), row)
             });
         Ok(paging.take(LISTING, limit, rows))
     }
+
+    /// The services of a name in any of the Regions: AWS's own may be two of different types.
+    fn services_named(
+        &self,
+        caller: &Caller,
+        regions: &[String],
+        name: &str,
+    ) -> Result<Vec<&Service>, AwsError> {
+        let aws: Vec<&Service> = regions
+            .iter()
+            .flat_map(|region| self.aws_services_named(region, name))
+            .filter(|service| service.serves(&caller.region))
+            .collect();
+        if !aws.is_empty() {
+            return Ok(aws);
+        }
+        let mut seen = regions
+            .iter()
+            .map(|region| self.visible_service_in(caller, region, name));
+        // One of the Regions is enough; when none has it, the first refusal is the answer.
+        let first = seen
+            .next()
+            .unwrap_or_else(|| self.visible_service(caller, name));
+        let found = first.or_else(|refused| seen.find_map(Result::ok).ok_or(refused))?;
+        Ok(vec![found])
+    }
+}
+
+/// What a listing is sorted by: AWS's own services of two types share a name.
+fn key(service: &Service) -> String {
+    format!("{} {}", service.name(), service.id)
 }
 
 fn owns(service: &Service, account: &AccountId) -> bool {
-    service.owner == *account
+    service.aws.is_none() && service.owner == *account
 }
 
 fn field(service: &Service, name: &str) -> Vec<String> {
     match name {
-        "owner" => vec![service.owner.to_string()],
+        "owner" => vec![service.owner_shown()],
         "service-name" => vec![service.name()],
         "service-region" => vec![service.region.to_string()],
-        "service-type" => vec!["Interface".to_owned()],
+        "service-type" => vec![service.type_name().to_owned()],
         "supported-ip-address-types" => service.ip_address_types.clone(),
         _ => Vec::new(),
     }
@@ -150,7 +187,7 @@ mod tests {
     use crate::world::testing::{CONSUMER, PROVIDER, caller, load_balancer, service, world};
 
     fn listed(world: &mut World, caller: &Caller, names: &[String]) -> Result<usize, AwsError> {
-        let (filters, paging) = (Filters::default(), Paging::default());
+        let (filters, paging) = (Filters::one("owner", "1*"), Paging::default());
         Ok(world
             .visible_services(caller, names, &[], &filters, &paging)?
             .items

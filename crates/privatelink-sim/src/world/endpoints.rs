@@ -221,6 +221,7 @@ impl World {
                 subnets.push(fixed.subnet.clone());
             }
         }
+        self.furnish_asked(caller, &[from.to_owned()]);
         let world = &*self;
         let service = world.visible_service_in(caller, from, &new.service_name)?;
         if service.kind() != new.kind {
@@ -376,11 +377,14 @@ pub(super) fn dns_names(
     }
     let digest = mix(hash(id.as_str())) & 0xffff_ffff;
     let base = service.base_dns_name();
-    std::iter::once(format!("{id}-{digest:08x}.{base}"))
+    // Bucket names go in front of the names of S3.
+    let bucket = service.aws.as_ref().is_some_and(|aws| aws.short == "s3");
+    let head = if bucket { "*." } else { "" };
+    std::iter::once(format!("{head}{id}-{digest:08x}.{base}"))
         .chain(
             zone_names
                 .iter()
-                .map(|zone| format!("{id}-{digest:08x}-{zone}.{base}")),
+                .map(|zone| format!("{head}{id}-{digest:08x}-{zone}.{base}")),
         )
         .collect()
 }

@@ -5,6 +5,7 @@ use privatelink::{ConnectionState, VpcEndpointId};
 use serde::{Deserialize, Serialize};
 
 use super::endpoint_changes::check_policy;
+use super::endpoint_kinds::wrong_type;
 use super::endpoints::no_endpoint;
 use super::network::no_vpc;
 use super::route_tables::no_table;
@@ -107,12 +108,11 @@ impl World {
             .iter()
             .any(|service| new.service_name == format!("com.amazonaws.{}.{service}", caller.region))
         {
-            let shown: String = new.service_name.chars().take(256).collect();
-            return Err(AwsError::new(
-                "InvalidServiceName",
-                format!("The Vpc Endpoint Service '{shown}' does not exist"),
-            ));
+            self.furnish_asked(caller, &[]);
+            let service = self.visible_service(caller, &new.service_name)?;
+            return Err(wrong_type("Gateway", service.type_name()));
         }
+        let place = self.place(caller);
         check_tables(place, &new.vpc_id, &new.service_name, &new.route_tables)?;
         let id: VpcEndpointId = new_id(&self.ids.ec2("vpce-"))?;
         let made = GatewayEndpoint {

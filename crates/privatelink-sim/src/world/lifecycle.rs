@@ -63,6 +63,11 @@ impl Life {
         self.since = now;
     }
 
+    /// Whether its end was asked for.
+    pub fn is_deleted(&self) -> bool {
+        matches!(self.phase, Phase::Deleted { .. })
+    }
+
     /// When the present phase began.
     pub fn since(&self) -> DateTime<Utc> {
         self.since

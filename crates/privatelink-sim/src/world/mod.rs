@@ -5,6 +5,7 @@
 
 pub mod addresses;
 pub mod associations;
+pub mod aws_services;
 mod cidr;
 pub mod connections;
 pub mod consumer_services;
@@ -17,6 +18,7 @@ pub mod endpoint_listing;
 pub mod endpoints;
 pub mod gateway_endpoints;
 pub mod gateway_load_balancers;
+pub mod hosted_zones;
 pub mod idempotency;
 pub mod identity;
 pub mod ids;
@@ -37,6 +39,7 @@ pub mod remote_access;
 pub mod route_tables;
 pub mod routes;
 pub mod select;
+mod service_deletion;
 mod service_load_balancers;
 pub mod services;
 pub mod tags;
@@ -98,6 +101,12 @@ pub struct World {
     messaging: Messaging,
     #[serde(default)]
     lattice: Lattice,
+    /// AWS's own services of the Regions that were looked at.
+    #[serde(default)]
+    aws_services: BTreeMap<ServiceId, Service>,
+    /// Private hosted zones by VPC, besides those that endpoints hide there.
+    #[serde(default)]
+    hosted_zones: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// One account in one Region.
@@ -213,6 +222,8 @@ impl World {
             dns_checks: BTreeMap::new(),
             messaging: Messaging::default(),
             lattice: Lattice::default(),
+            aws_services: BTreeMap::new(),
+            hosted_zones: BTreeMap::new(),
         }
     }
 
@@ -309,13 +320,17 @@ impl World {
     }
 
     pub(crate) fn service(&self, id: &ServiceId) -> Option<&Service> {
-        let (account, region) = self.owners.get(id)?;
-        self.existing_place(account, region)?.services.get(id)
+        match self.owners.get(id) {
+            Some((account, region)) => self.existing_place(account, region)?.services.get(id),
+            None => self.aws_services.get(id),
+        }
     }
 
     pub(crate) fn service_mut(&mut self, id: &ServiceId) -> Option<&mut Service> {
-        let (account, region) = self.owners.get(id)?.clone();
-        self.place_of(&account, &region).services.get_mut(id)
+        match self.owners.get(id).cloned() {
+            Some((account, region)) => self.place_of(&account, &region).services.get_mut(id),
+            None => self.aws_services.get_mut(id),
+        }
     }
 }
 

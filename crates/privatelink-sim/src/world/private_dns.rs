@@ -56,10 +56,14 @@ pub struct PrivateDns {
 impl Service {
     /// The names that work in a VPC whose endpoint has private DNS.
     pub fn private_names(&self) -> Vec<String> {
-        self.private_dns
-            .iter()
-            .map(|dns| dns.name.clone())
-            .collect()
+        match &self.aws {
+            Some(aws) => aws.private_names.clone(),
+            None => self
+                .private_dns
+                .iter()
+                .map(|dns| dns.name.clone())
+                .collect(),
+        }
     }
 }
 
@@ -251,12 +255,14 @@ impl World {
     ) -> Result<(), AwsError> {
         let refuse = |why: String| Err(AwsError::new("InvalidParameter", why));
         let name = service.name();
-        let Some(dns) = &service.private_dns else {
+        let names = service.private_names();
+        if names.is_empty() {
             return refuse(format!(
                 "Private DNS can't be enabled because the service {name} does not provide a private DNS name."
             ));
-        };
-        if dns.state != DnsState::Verified {
+        }
+        let unproven = |dns: &PrivateDns| dns.state != DnsState::Verified;
+        if service.private_dns.as_ref().is_some_and(unproven) {
             return refuse(format!(
                 "Private DNS can't be enabled because the service {name} has not verified the private DNS name."
             ));
@@ -272,22 +278,12 @@ impl World {
                 "Enabling private DNS requires both enableDnsSupport and enableDnsHostnames VPC attributes set to true for {vpc_id}"
             ));
         }
-        let clash = place.endpoints.values().any(|other| {
-            Some(&other.id) != endpoint
-                && other.private_dns
-                && other.vpc_id == vpc_id
-                && self
-                    .service(&other.service)
-                    .and_then(|s| s.private_dns.as_ref())
-                    .is_some_and(|theirs| theirs.name == dns.name)
-        });
-        if clash {
-            return refuse(format!(
-                "private-dns-enabled cannot be set because there is already a conflicting DNS domain for {} in the VPC {vpc_id}",
-                dns.name
-            ));
+        match self.clashing_zone(place, vpc_id, &names, endpoint) {
+            Some(zone) => refuse(format!(
+                "private-dns-enabled cannot be set because there is already a conflicting DNS domain for {zone} in the VPC {vpc_id}"
+            )),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 

@@ -132,7 +132,7 @@ fn a_remote_consumer_sees_the_service_without_zones() {
     open(&mut world, &provider, &service, "us-west-2");
     let me = abroad(&consumer);
     let mut seen = |regions: &[String]| {
-        let (filters, paging) = (Filters::default(), Paging::default());
+        let (filters, paging) = (Filters::one("owner", "1*"), Paging::default());
         world
             .visible_services(&me, &[], regions, &filters, &paging)
             .unwrap()

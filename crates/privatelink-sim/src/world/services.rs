@@ -9,15 +9,15 @@ use privatelink::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::aws_services::AwsService;
 use super::connections::Connection;
 use super::principals::Grants;
 use super::private_dns::PrivateDns;
 use super::remote_access::{RemoteRegions, check_remote_zones};
 use super::select::{Filters, Listed, Paging, Tags};
 use super::service_load_balancers::{BackedBy, exactly_one};
-use super::{Caller, Grave, World, later};
+use super::{Caller, World};
 use crate::AwsError;
-use crate::error::Unsuccessful;
 
 /// An endpoint service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +57,12 @@ pub struct Service {
     pub deletion: Option<Deletion>,
     /// Whether it is no longer listed; the record stays while consumers' endpoints refer to it.
     pub vanished: bool,
+    /// What only AWS's own services have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aws: Option<AwsService>,
+    /// What consumers are shown instead of the owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner_alias: Option<String>,
 }
 
 /// When a service was deleted and when that is finished.
@@ -69,13 +75,20 @@ pub struct Deletion {
 }
 
 impl Service {
-    /// `com.amazonaws.vpce.REGION.vpce-svc-…`.
+    /// `com.amazonaws.vpce.REGION.vpce-svc-…`, or AWS's own name.
     pub fn name(&self) -> String {
+        if let Some(aws) = &self.aws {
+            return aws.name.clone();
+        }
         format!("com.amazonaws.vpce.{}.{}", self.region, self.id)
     }
 
     /// `vpce-svc-….REGION.vpce.amazonaws.com`.
     pub fn base_dns_name(&self) -> String {
+        if let Some(aws) = &self.aws {
+            let kind = if aws.gateway { "" } else { "vpce." };
+            return format!("{}.{}.{kind}amazonaws.com", aws.short, self.region);
+        }
         format!("{}.{}.vpce.amazonaws.com", self.id, self.region)
     }
 
@@ -230,6 +243,8 @@ impl World {
             connections: BTreeMap::new(),
             deletion: None,
             vanished: false,
+            aws: None,
+            owner_alias: None,
         };
         self.owners
             .insert(id.clone(), (caller.account.clone(), caller.region.clone()));
@@ -393,69 +408,6 @@ impl World {
         Ok(page)
     }
 
-    /// Deletes services one by one. A refusal is an item of the answer, not an error of the call.
-    pub fn delete_services(
-        &mut self,
-        caller: &Caller,
-        ids: &[String],
-    ) -> Result<Vec<Unsuccessful>, AwsError> {
-        self.sweep(caller.now);
-        if ids.is_empty() {
-            return Err(AwsError::missing("ServiceId"));
-        }
-        Ok(ids
-            .iter()
-            .filter_map(|id| {
-                let refused = caller
-                    .forced_failure(id)
-                    .map_or_else(|| self.delete_service(caller, id), Err);
-                refused.err().map(|error| Unsuccessful {
-                    resource_id: id.clone(),
-                    error,
-                })
-            })
-            .collect())
-    }
-
-    fn delete_service(&mut self, caller: &Caller, id: &str) -> Result<(), AwsError> {
-        let (settle, deleting, linger) = (
-            self.behavior.reject_settle_ms,
-            self.behavior.service_deleting_ms,
-            self.behavior.service_linger_ms,
-        );
-        let outlive = self.behavior.notifications_outlive_service;
-        // The per-item code has no "Id" in its name, unlike the code of the whole call.
-        let service = self.own_service_mut(caller, id).map_err(|error| {
-            if error.code.ends_with("NotFound") {
-                AwsError::new("InvalidVpcEndpointService.NotFound", error.message)
-            } else {
-                error
-            }
-        })?;
-        if service.blocks_deletion(caller.now, settle) {
-            return Err(AwsError::new(
-                "ExistingVpcEndpointConnections",
-                "Service has existing active VPC Endpoint connections!",
-            ));
-        }
-        let done_at = later(caller.now, deleting);
-        service.deletion = Some(Deletion {
-            at: caller.now,
-            done_at,
-        });
-        let id = service.id.clone();
-        if !outlive {
-            let rows = &mut self.place(caller).notifications;
-            rows.retain(|_, row| row.service_id.as_ref() != Some(&id));
-        }
-        let grave = Grave::Service(id);
-        self.graves
-            .entry(later(done_at, linger))
-            .or_default()
-            .push(grave);
-        Ok(())
-    }
-
     /// A live service of the caller's; `InvalidVpcEndpointServiceId.NotFound` otherwise.
     pub(crate) fn own_service(&mut self, caller: &Caller, id: &str) -> Result<&Service, AwsError> {
         self.own_service_mut(caller, id).map(|service| &*service)
@@ -495,6 +447,8 @@ impl Service {
             tags: self.tags.clone(),
             deletion: self.deletion,
             vanished: self.vanished,
+            aws: self.aws.clone(),
+            owner_alias: self.owner_alias.clone(),
         }
     }
 }

@@ -4,6 +4,7 @@ use super::{write_load_balancers, write_return, write_tags, write_unsuccessful};
 use crate::AwsError;
 use crate::wire::params::Params;
 use crate::wire::xml::Xml;
+use crate::world::private_dns::DnsState;
 use crate::world::services::{NewService, Service, ServiceChange};
 use crate::world::{Caller, World};
 
@@ -91,15 +92,9 @@ pub(super) fn describe_visible(
             let zones = service.zones.iter().filter(|_| near);
             xml.texts("availabilityZoneIdSet", zones);
             xml.texts("availabilityZoneSet", &row.zone_names);
-            xml.leaf("owner", &service.owner);
+            xml.leaf("owner", service.owner_shown());
             write_base_name(xml, service);
-            if let Some(dns) = &service.private_dns {
-                xml.leaf("privateDnsName", &dns.name);
-                xml.items("privateDnsNameSet", [&dns.name], |xml, name| {
-                    xml.leaf("privateDnsName", name);
-                });
-                xml.leaf("privateDnsNameVerificationState", dns.state.as_str());
-            }
+            write_visible_names(xml, service);
             write_payer(xml, service);
             xml.leaf("vpcEndpointPolicySupported", !service.is_gateway());
             xml.leaf("acceptanceRequired", service.acceptance_required);
@@ -110,6 +105,20 @@ pub(super) fn describe_visible(
         // Unlike its neighbours this action ends its listing with an empty token.
         xml.leaf("nextToken", page.next.unwrap_or_default());
     }))
+}
+
+fn write_visible_names(xml: &mut Xml, service: &Service) {
+    let names = service.private_names();
+    let Some(first) = names.first() else {
+        return;
+    };
+    xml.leaf("privateDnsName", first);
+    xml.items("privateDnsNameSet", &names, |xml, name| {
+        xml.leaf("privateDnsName", name);
+    });
+    let state = service.private_dns.as_ref().map(|dns| dns.state);
+    let state = state.unwrap_or(DnsState::Verified);
+    xml.leaf("privateDnsNameVerificationState", state.as_str());
 }
 
 fn write(xml: &mut Xml, world: &World, me: &Caller, service: &Service) {
@@ -193,8 +202,8 @@ pub(super) fn modify_payer(
 }
 
 fn write_type(xml: &mut Xml, service: &Service) {
-    xml.items("serviceType", [service.kind()], |xml, kind| {
-        xml.leaf("serviceType", kind.as_str());
+    xml.items("serviceType", [service.type_name()], |xml, kind| {
+        xml.leaf("serviceType", kind);
     });
 }
 
