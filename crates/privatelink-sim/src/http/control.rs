@@ -59,6 +59,10 @@ pub(super) fn scope() -> Scope {
             "/services/owner-alias",
             web::post().to(super::names::set_alias),
         )
+        .route(
+            "/prefix-lists",
+            web::put().to(super::names::change_prefix_list),
+        )
         .default_service(web::to(|| async {
             problem(
                 StatusCode::NOT_FOUND,

@@ -363,3 +363,90 @@ async fn aws_services_are_described_and_private_zones_clash() {
     assert!(text.contains("<dnsName>sqs.eu-west-1.amazonaws.com</dnsName>"));
     assert!(!text.contains("pendingAcceptance"));
 }
+
+#[tokio::test]
+async fn a_route_names_its_prefix_list_whatever_the_addresses_are() {
+    let served = serve();
+    let name = "com.amazonaws.eu-west-1.s3";
+    let list = format!(
+        "Action=DescribePrefixLists&Filter.1.Name=prefix-list-name&Filter.1.Value.1={name}"
+    );
+    let id = inside(&served.good(CONSUMER, &list).await, "prefixListId");
+    let body =
+        serde_json::json!({"region": "eu-west-1", "service": "s3", "cidrs": ["10.20.0.0/16"]});
+    let (status, answer) = served.control("PUT", "/prefix-lists", Some(body)).await;
+    assert_eq!((status, &answer["version"]), (200, &serde_json::json!(2)));
+    let text = served.good(CONSUMER, &list).await;
+    assert!(text.contains("<cidrSet><item>10.20.0.0/16</item></cidrSet>"));
+    assert_eq!(inside(&text, "prefixListId"), id);
+    let form = format!("Action=GetManagedPrefixListEntries&PrefixListId={id}");
+    let text = served.good(CONSUMER, &form).await;
+    assert!(text.contains("<entrySet><item><cidr>10.20.0.0/16</cidr></item></entrySet>"));
+    let owner = "Filter.1.Name=owner-id&Filter.1.Value.1=AWS";
+    let managed = "Action=DescribeManagedPrefixLists";
+    served
+        .good(CONSUMER, &format!("{managed}&{owner}&MaxResults=1"))
+        .await;
+    let form = format!("{managed}&MaxResults=101");
+    served
+        .refused(CONSUMER, &form, "InvalidParameterValue")
+        .await;
+    let form = format!("Action=DescribePrefixLists&{owner}");
+    served.refused(CONSUMER, &form, "InvalidFilter").await;
+    let body =
+        serde_json::json!({"region": "eu-west-1", "service": "ec2", "cidrs": ["10.0.0.0/8"]});
+    assert_eq!(
+        served.control("PUT", "/prefix-lists", Some(body)).await.0,
+        400
+    );
+}
+
+#[tokio::test]
+async fn interfaces_are_described_and_parts_of_a_network_are_deleted() {
+    let served = serve();
+    let (_, name) = served.service().await;
+    let id = served.endpoint(&name).await;
+    let list = "Action=DescribeNetworkInterfaces&Filter.1.Name=vpc-id&Filter.1.Value.1=vpc-*";
+    let text = served.good(CONSUMER, list).await;
+    for part in [
+        "<interfaceType>vpc_endpoint</interfaceType>",
+        &format!("<description>VPC Endpoint Interface {id}</description>"),
+        "<requesterManaged>true</requesterManaged><status>in-use</status>",
+        "<privateIpAddressesSet><item><primary>true</primary>",
+        "<groupName>default</groupName>",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let (vpc, _) = served.home().await;
+    let subnet = inside(&text, "subnetId");
+    for form in [
+        format!("Action=DeleteSubnet&SubnetId={subnet}"),
+        format!("Action=DeleteVpc&VpcId={vpc}"),
+    ] {
+        served.refused(CONSUMER, &form, "DependencyViolation").await;
+    }
+    let text = served
+        .good(
+            CONSUMER,
+            &format!("Action=CreateSecurityGroup&GroupName=a&GroupDescription=b&VpcId={vpc}"),
+        )
+        .await;
+    let group = inside(&text, "groupId");
+    let text = served
+        .good(
+            CONSUMER,
+            &format!("Action=CreateRouteTable&VpcId={vpc}&ClientToken=t"),
+        )
+        .await;
+    let table = inside(&text, "routeTableId");
+    for form in [
+        format!("Action=DeleteVpcEndpoints&VpcEndpointId.1={id}"),
+        format!("Action=DeleteSubnet&SubnetId={subnet}"),
+        format!("Action=DeleteSecurityGroup&GroupId={group}"),
+        format!("Action=DeleteRouteTable&RouteTableId={table}"),
+    ] {
+        served.good(CONSUMER, &form).await;
+    }
+    let text = served.good(CONSUMER, list).await;
+    assert!(text.contains("<networkInterfaceSet></networkInterfaceSet>"));
+}

@@ -1,7 +1,9 @@
-//! The control API about names: private hosted zones, and the alias that consumers see instead of a service's owner.
+//! The control API about names and addresses of AWS's: private hosted zones, prefix lists, and the alias that consumers see
+//! instead of a service's owner.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
+use privatelink::Region;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -52,6 +54,31 @@ pub(super) async fn set_alias(simulator: Sim, change: web::Json<OwnerAlias>) -> 
     let OwnerAlias { service_id, alias } = change.into_inner();
     match simulator.with_world(|world| world.set_owner_alias(&service_id, alias)) {
         Ok(Ok(())) => HttpResponse::NoContent().finish(),
+        Ok(Err(error)) => refused(&error),
+        Err(error) => failed(&error),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewAddresses {
+    region: Region,
+    /// `s3` or `dynamodb`.
+    service: String,
+    cidrs: Vec<String>,
+}
+
+pub(super) async fn change_prefix_list(
+    simulator: Sim,
+    new: web::Json<NewAddresses>,
+) -> HttpResponse {
+    let NewAddresses {
+        region,
+        service,
+        cidrs,
+    } = new.into_inner();
+    match simulator.with_world(|world| world.change_prefix_list(&region, &service, &cidrs)) {
+        Ok(Ok(list)) => HttpResponse::Ok().json(list),
         Ok(Err(error)) => refused(&error),
         Err(error) => failed(&error),
     }

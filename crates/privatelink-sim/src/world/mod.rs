@@ -30,8 +30,11 @@ pub mod load_balancers;
 pub mod messaging;
 pub mod network;
 pub mod network_creation;
+mod network_deletion;
+pub mod network_interfaces;
 pub mod notifications;
 pub mod payers;
+pub mod prefix_lists;
 pub mod principals;
 pub mod private_dns;
 pub mod regions;
@@ -68,6 +71,7 @@ use load_balancers::LoadBalancer;
 use messaging::Messaging;
 use network::{SecurityGroup, Subnet, Vpc};
 use notifications::{ConnectionEvent, Notification};
+use prefix_lists::ChangedList;
 use regions::Zone;
 use route_tables::RouteTable;
 use services::Service;
@@ -107,6 +111,9 @@ pub struct World {
     /// Private hosted zones by VPC, besides those that endpoints hide there.
     #[serde(default)]
     hosted_zones: BTreeMap<String, BTreeSet<String>>,
+    /// Prefix lists whose addresses were changed, by id.
+    #[serde(default)]
+    changed_prefix_lists: BTreeMap<String, ChangedList>,
 }
 
 /// One account in one Region.
@@ -224,6 +231,7 @@ impl World {
             lattice: Lattice::default(),
             aws_services: BTreeMap::new(),
             hosted_zones: BTreeMap::new(),
+            changed_prefix_lists: BTreeMap::new(),
         }
     }
 

@@ -1,11 +1,12 @@
-//! Route tables and AWS's own prefix lists: as much of them as gateway endpoints stand on.
+//! Route tables, with the routes that endpoints put there or are the targets of.
 
 use std::collections::BTreeMap;
 
-use privatelink::{ConnectionState, Region};
+use privatelink::ConnectionState;
 use serde::{Deserialize, Serialize};
 
 use super::network::{Vpc, all_exist, is_named, no_vpc};
+use super::prefix_lists::PrefixList;
 use super::select::{Filters, Listed, Paging, Tags};
 use super::{Caller, Place, World};
 use crate::AwsError;
@@ -58,82 +59,28 @@ pub struct RouteRow {
     pub state: &'static str,
 }
 
-/// The addresses of a service as AWS publishes them: here invented, from the blocks for documentation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PrefixList {
-    /// `pl-…`.
-    pub id: String,
-    /// `com.amazonaws.REGION.s3` or `….dynamodb`.
-    pub name: String,
-    /// The blocks.
-    pub cidrs: Vec<String>,
-}
+const ACTION: &str = "CreateRouteTable";
 
 impl World {
-    /// The prefix lists of a Region, by id.
-    pub fn prefix_lists(&self, region: &Region) -> Vec<PrefixList> {
-        let mut lists: Vec<PrefixList> = SERVICES
-            .iter()
-            .map(|service| {
-                let number = self
-                    .ids
-                    .fixed_number(&["prefix-list", region.as_str(), service]);
-                let cidrs: &[&str] = match *service {
-                    "s3" => &["192.0.2.0/24", "198.51.100.0/25"],
-                    _ => &["203.0.113.0/24"],
-                };
-                PrefixList {
-                    id: format!("pl-{:08x}", number >> 32),
-                    name: format!("com.amazonaws.{region}.{service}"),
-                    cidrs: cidrs.iter().map(|&cidr| cidr.to_owned()).collect(),
-                }
-            })
-            .collect();
-        lists.sort_by(|a, b| a.id.cmp(&b.id));
-        lists
-    }
-
-    /// Lists prefix lists. An unknown id fails the call.
-    pub fn described_prefix_lists(
-        &self,
-        caller: &Caller,
-        ids: &[String],
-        filters: &Filters,
-        paging: &Paging,
-    ) -> Result<Listed<PrefixList>, AwsError> {
-        filters.check(&["owner-id", "prefix-list-id", "prefix-list-name"])?;
-        let lists = self.prefix_lists(&caller.region);
-        all_exist(
-            ids,
-            |id| lists.iter().any(|list| list.id == *id),
-            no_prefix_list,
-        )?;
-        let after = paging.after("DescribePrefixLists")?;
-        let rows = lists
-            .into_iter()
-            .filter(|list| is_named(ids, &list.id, after.as_deref()))
-            .filter(|list| {
-                filters.allow(&Tags::new(), |name| match name {
-                    "owner-id" => vec!["AWS".to_owned()],
-                    "prefix-list-id" => vec![list.id.clone()],
-                    _ => vec![list.name.clone()],
-                })
-            })
-            .map(|list| (list.id.clone(), list));
-        Ok(paging.take("DescribePrefixLists", self.behavior.page_size_limit, rows))
-    }
-
-    /// Makes a route table in a VPC.
+    /// Makes a route table in a VPC. SDKs send a client token unasked.
     pub fn create_route_table(
         &mut self,
         caller: &Caller,
         vpc_id: &str,
         tags: Tags,
+        client_token: Option<&str>,
     ) -> Result<TableRow, AwsError> {
-        let id = self.ids.ec2("rtb-");
+        let request = (vpc_id, &tags);
+        if let Some(made) = self.replayed(caller, ACTION, client_token, &request)? {
+            let (filters, paging) = (Filters::default(), Paging::default());
+            let page = self.route_tables(caller, std::slice::from_ref(&made), &filters, &paging)?;
+            return page.items.into_iter().next().ok_or_else(|| no_table(&made));
+        }
         let place = self.place(caller);
         let vpc = place.vpcs.get(vpc_id).ok_or_else(|| no_vpc(vpc_id))?;
         let local = local_blocks(vpc);
+        let id = self.ids.ec2("rtb-");
+        self.remember(caller, ACTION, client_token, &request, &id);
         let table = RouteTable {
             id: id.clone(),
             vpc_id: vpc_id.to_owned(),
@@ -141,7 +88,7 @@ impl World {
             routes: BTreeMap::new(),
             tags,
         };
-        place.route_tables.insert(id, table.clone());
+        self.place(caller).route_tables.insert(id, table.clone());
         Ok(TableRow {
             table,
             local,
@@ -285,13 +232,6 @@ fn field(caller: &Caller, row: &TableRow, name: &str) -> Vec<String> {
     }
 }
 
-pub(super) fn no_prefix_list(id: &str) -> AwsError {
-    AwsError::new(
-        "InvalidPrefixListID.NotFound",
-        format!("The prefix list ID '{id}' does not exist"),
-    )
-}
-
 pub(super) fn no_table(id: &str) -> AwsError {
     AwsError::new(
         "InvalidRouteTableID.NotFound",
@@ -306,11 +246,23 @@ mod tests {
     use crate::world::testing::{CONSUMER, caller, world};
 
     #[test]
+    fn a_token_makes_one_table() {
+        let (mut world, me) = (world(), caller(CONSUMER));
+        let vpc = world.place(&me).vpcs.keys().next().unwrap().clone();
+        let mut create = |tags: Tags| world.create_route_table(&me, &vpc, tags, Some("t"));
+        let first = create(Tags::new()).unwrap();
+        assert_eq!(create(Tags::new()).unwrap(), first);
+        let other = Tags::from([("a".to_owned(), "b".to_owned())]);
+        let error = create(other).unwrap_err();
+        assert_eq!(error.code, "IdempotentParameterMismatch");
+    }
+
+    #[test]
     fn a_vpc_comes_with_a_main_table_and_gets_routes_from_gateway_endpoints() {
         let (mut world, me) = (world(), caller(CONSUMER));
         let vpc = world.create_vpc(&me, "10.0.0.0/16", Tags::new()).unwrap();
         let made = world
-            .create_route_table(&me, &vpc.id, Tags::new())
+            .create_route_table(&me, &vpc.id, Tags::new(), None)
             .unwrap()
             .table;
         let new = NewGatewayEndpoint {
@@ -341,18 +293,5 @@ mod tests {
                 assert_eq!(row.routes, [expected]);
             }
         }
-    }
-
-    #[test]
-    fn a_prefix_list_is_found_by_its_name_and_an_unknown_one_is_not() {
-        let (world, me) = (world(), caller(CONSUMER));
-        let filters = Filters::one("prefix-list-name", "*.s3");
-        let paging = Paging::default();
-        let found = world.described_prefix_lists(&me, &[], &filters, &paging);
-        assert_eq!(found.unwrap().items.len(), 1);
-        let error = world
-            .described_prefix_lists(&me, &["pl-0".into()], &Filters::default(), &paging)
-            .unwrap_err();
-        assert_eq!(error.code, "InvalidPrefixListID.NotFound");
     }
 }

@@ -124,7 +124,7 @@ impl World {
                 if lists.iter().any(|known| known.id == *list) {
                     Ok(list.clone())
                 } else {
-                    Err(super::route_tables::no_prefix_list(list))
+                    Err(super::prefix_lists::no_prefix_list(list))
                 }
             }
             (None, None, None) => Err(AwsError::missing("destinationCidrBlock")),

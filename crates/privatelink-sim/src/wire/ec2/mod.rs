@@ -1,12 +1,15 @@
 //! EC2: which action is where, and the pieces that several of them write.
 
 mod connections;
+mod deletion;
 mod endpoints;
+mod interfaces;
 mod lattice;
 mod network;
 mod notifications;
 mod permissions;
 mod places;
+mod prefix_lists;
 mod routes;
 mod services;
 mod tags;
@@ -30,8 +33,8 @@ const ACTIONS: &[(&str, Action)] = &[
     ("AcceptVpcEndpointConnections", connections::accept),
     ("CreateRouteTable", routes::create),
     ("DescribeRouteTables", routes::describe),
-    ("DescribePrefixLists", routes::prefix_lists),
-    ("DescribeManagedPrefixLists", routes::managed_prefix_lists),
+    ("DescribePrefixLists", prefix_lists::describe),
+    ("DescribeManagedPrefixLists", prefix_lists::managed),
     ("DescribeVpcEndpointAssociations", lattice::associations),
     ("CreateSecurityGroup", network::create_security_group),
     ("CreateSubnet", network::create_subnet),
@@ -92,6 +95,12 @@ const ACTIONS: &[(&str, Action)] = &[
         "StartVpcEndpointServicePrivateDnsVerification",
         services::start_verification,
     ),
+    ("GetManagedPrefixListEntries", prefix_lists::entries),
+    ("DescribeNetworkInterfaces", interfaces::describe),
+    ("DeleteVpc", deletion::vpc),
+    ("DeleteSubnet", deletion::subnet),
+    ("DeleteSecurityGroup", deletion::group),
+    ("DeleteRouteTable", deletion::table),
     ("AssociateVpcCidrBlock", network::associate_vpc),
     ("AssociateSubnetCidrBlock", network::associate_subnet),
     ("CreateRoute", routes::create_route),

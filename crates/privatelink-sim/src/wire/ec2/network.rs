@@ -36,7 +36,7 @@ pub(super) fn create_vpc(
 }
 
 pub(super) fn vpcs(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<String, AwsError> {
-    let (ids, filters, paging) = (p.list("VpcId")?, p.filters()?, p.paging(5)?);
+    let (ids, filters, paging) = (p.list("VpcId")?, p.filters()?, p.paging_within(5, 1_000)?);
     p.finish_ec2()?;
     let page = world.vpcs(me, &ids, &filters, &paging)?;
     Ok(Xml::fragment(|xml| {
@@ -124,7 +124,11 @@ pub(super) fn create_subnet(
 }
 
 pub(super) fn subnets(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<String, AwsError> {
-    let (ids, filters, paging) = (p.list("SubnetId")?, p.filters()?, p.paging(5)?);
+    let (ids, filters, paging) = (
+        p.list("SubnetId")?,
+        p.filters()?,
+        p.paging_within(5, 1_000)?,
+    );
     p.finish_ec2()?;
     let page = world.subnets(me, &ids, &filters, &paging)?;
     let zones = world.zones(&me.account, &me.region);
@@ -160,7 +164,7 @@ pub(super) fn security_groups(
     p: &Params<'_>,
 ) -> Result<String, AwsError> {
     p.not_modelled(&["GroupName"])?;
-    let (ids, filters, paging) = (p.list("GroupId")?, p.filters()?, p.paging(5)?);
+    let (ids, filters, paging) = (p.list("GroupId")?, p.filters()?, p.paging_within(5, 1_000)?);
     p.finish_ec2()?;
     let page = world.security_groups(me, &ids, &filters, &paging)?;
     Ok(Xml::fragment(|xml| {

@@ -4,71 +4,28 @@ use super::{write_return, write_tags};
 use crate::AwsError;
 use crate::wire::params::Params;
 use crate::wire::xml::Xml;
-use crate::world::regions::partition;
 use crate::world::route_tables::TableRow;
 use crate::world::routes::Destination;
 use crate::world::{Caller, World};
 
 pub(super) fn create(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<String, AwsError> {
+    let token = p.text("ClientToken");
     let (vpc, tags) = (p.required("VpcId")?, p.tag_specifications("route-table")?);
     p.finish_ec2()?;
-    let row = world.create_route_table(me, &vpc, tags)?;
+    let row = world.create_route_table(me, &vpc, tags, token.as_deref())?;
     Ok(Xml::fragment(|xml| {
         xml.node("routeTable", |xml| write(xml, me, &row));
+        xml.optional("clientToken", token);
     }))
 }
 
 pub(super) fn describe(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<String, AwsError> {
-    let (ids, filters, paging) = (p.list("RouteTableId")?, p.filters()?, p.paging(5)?);
+    let (ids, filters) = (p.list("RouteTableId")?, p.filters()?);
+    let paging = p.paging_within(5, 100)?;
     p.finish_ec2()?;
     let page = world.route_tables(me, &ids, &filters, &paging)?;
     Ok(Xml::fragment(|xml| {
         xml.items("routeTableSet", &page.items, |xml, row| write(xml, me, row));
-        xml.optional("nextToken", page.next);
-    }))
-}
-
-pub(super) fn prefix_lists(
-    world: &mut World,
-    me: &Caller,
-    p: &Params<'_>,
-) -> Result<String, AwsError> {
-    let (ids, filters, paging) = (p.list("PrefixListId")?, p.filters()?, p.paging(1)?);
-    p.finish_ec2()?;
-    let page = world.described_prefix_lists(me, &ids, &filters, &paging)?;
-    Ok(Xml::fragment(|xml| {
-        xml.items("prefixListSet", &page.items, |xml, list| {
-            xml.texts("cidrSet", &list.cidrs);
-            xml.leaf("prefixListId", &list.id);
-            xml.leaf("prefixListName", &list.name);
-        });
-        xml.optional("nextToken", page.next);
-    }))
-}
-
-pub(super) fn managed_prefix_lists(
-    world: &mut World,
-    me: &Caller,
-    p: &Params<'_>,
-) -> Result<String, AwsError> {
-    let (ids, filters, paging) = (p.list("PrefixListId")?, p.filters()?, p.paging(1)?);
-    p.finish_ec2()?;
-    let page = world.described_prefix_lists(me, &ids, &filters, &paging)?;
-    let partition = partition(&me.region);
-    Ok(Xml::fragment(|xml| {
-        xml.items("prefixListSet", &page.items, |xml, list| {
-            xml.leaf("prefixListId", &list.id);
-            xml.leaf("addressFamily", "IPv4");
-            xml.leaf("state", "create-complete");
-            let arn = format!(
-                "arn:{partition}:ec2:{}:aws:prefix-list/{}",
-                me.region, list.id
-            );
-            xml.leaf("prefixListArn", arn);
-            xml.leaf("prefixListName", &list.name);
-            xml.node("tagSet", |_| {});
-            xml.leaf("ownerId", "AWS");
-        });
         xml.optional("nextToken", page.next);
     }))
 }
