@@ -93,6 +93,13 @@ pub struct Behavior {
     pub lost_private_dns_refuses_endpoints: bool,
     /// Whether the payer for an endpoint can be chosen again. Documented for services only, where it cannot.
     pub endpoint_payer_reversible: bool,
+    /// Whether a Describe of endpoints or services takes ids together with `MaxResults`. Several EC2 Describes refuse that; for
+    /// these it is undocumented.
+    pub ids_with_max_results: bool,
+    /// Whether an IP address type can be taken from a service while endpoints of that type are attached. Undocumented.
+    pub ip_type_removal_with_endpoints: bool,
+    /// How many interface and Gateway Load Balancer endpoints a VPC may have. AWS's default is 50; here none.
+    pub endpoints_per_vpc: Option<usize>,
     /// Whether a service with Regions lists its own among them.
     pub home_region_listed: bool,
     /// Whether a connection notification may name a topic in another Region. Undocumented.
@@ -137,6 +144,9 @@ impl Default for Behavior {
             private_dns_changes_with_connections: false,
             lost_private_dns_refuses_endpoints: true,
             endpoint_payer_reversible: false,
+            ids_with_max_results: false,
+            ip_type_removal_with_endpoints: false,
+            endpoints_per_vpc: None,
             home_region_listed: true,
             notification_topic_in_other_region: false,
             notification_body: NotificationBody::Json,

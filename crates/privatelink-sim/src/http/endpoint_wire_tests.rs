@@ -332,6 +332,9 @@ async fn aws_services_are_described_and_private_zones_clash() {
     let text = served.good(CONSUMER, &format!("{list}&MaxResults=3")).await;
     assert_eq!(text.matches("<serviceId>").count(), 3);
     assert!(!inside(&text, "nextToken").is_empty());
+    let both = format!("{list}&MaxResults=3&ServiceName.1={name}");
+    let code = "InvalidParameterCombination";
+    served.refused(CONSUMER, &both, code).await;
     let alias = serde_json::json!({"service_id": service, "alias": "aws-marketplace"});
     let (status, _) = served
         .control("POST", "/services/owner-alias", Some(alias))

@@ -281,15 +281,21 @@ impl<'a> Params<'a> {
     }
 }
 
-/// `Key` and `Value` of each.
+/// `Key` and `Value` of each; a key twice is refused.
 pub fn tag_list(list: &[Params<'_>]) -> Result<Tags, AwsError> {
-    list.iter()
-        .map(|tag| {
-            let pair = (tag.required("Key")?, tag.text("Value").unwrap_or_default());
-            tag.finish()?;
-            Ok(pair)
-        })
-        .collect()
+    let mut tags = Tags::new();
+    for tag in list {
+        let key = tag.required("Key")?;
+        let value = tag.text("Value").unwrap_or_default();
+        tag.finish()?;
+        if tags.insert(key.clone(), value).is_some() {
+            return Err(AwsError::new(
+                "InvalidParameterValue",
+                format!("Duplicate tag key '{key}' specified."),
+            ));
+        }
+    }
+    Ok(tags)
 }
 
 #[cfg(test)]
@@ -334,6 +340,15 @@ mod tests {
             (error.code.as_str(), error.status),
             ("DryRunOperation", 412)
         );
+    }
+
+    #[test]
+    fn a_tag_key_is_given_once() {
+        let body = b"TagSpecification.1.ResourceType=vpc&TagSpecification.1.Tag.1.Key=a\
+                     &TagSpecification.1.Tag.2.Key=a";
+        let root = form::parse(body).unwrap();
+        let error = Params::new(&root).tag_specifications("vpc").unwrap_err();
+        assert_eq!(error.code, "InvalidParameterValue");
     }
 
     #[test]

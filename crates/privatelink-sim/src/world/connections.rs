@@ -340,7 +340,19 @@ fn field(row: &ConnectionRow, name: &str) -> Vec<String> {
 impl Service {
     /// Whether an endpoint hangs on the service in a way that forbids taking a load balancer away.
     pub(super) fn has_attached(&self, now: DateTime<Utc>) -> bool {
-        self.connections.values().any(|connection| {
+        self.attached(now).next().is_some()
+    }
+
+    /// Whether an attached endpoint has addresses of one of these types.
+    pub(super) fn uses_ip_types(&self, types: &[String], now: DateTime<Utc>) -> bool {
+        self.attached(now).any(|connection| {
+            let kind = connection.ip_address_type.as_str();
+            types.iter().any(|t| kind == t || kind == "dualstack")
+        })
+    }
+
+    fn attached(&self, now: DateTime<Utc>) -> impl Iterator<Item = &Connection> {
+        self.connections.values().filter(move |connection| {
             matches!(
                 connection.life.state_at(now),
                 Some(

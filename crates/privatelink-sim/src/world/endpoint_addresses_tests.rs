@@ -132,6 +132,29 @@ fn dualstack_needs_both_families_in_the_service_and_in_every_subnet() {
     assert!(made.addresses[0].ipv4.is_none() && made.addresses[0].ipv6.is_some());
 }
 
+#[test]
+fn a_type_stays_while_endpoints_have_it_and_quotas_bind_when_switched_on() {
+    let (mut world, provider, me, service) = shop(false);
+    endpoint(&mut world, &me, &service);
+    for balancer in world.place(&provider).load_balancers.values_mut() {
+        balancer.ip_address_type = "dualstack".into();
+    }
+    let change = ServiceChange {
+        add_ip_address_types: vec!["ipv6".into()],
+        remove_ip_address_types: vec!["ipv4".into()],
+        ..ServiceChange::default()
+    };
+    let id = service.as_str();
+    let error = world.modify_service(&provider, id, &change).unwrap_err();
+    assert_eq!(error.code, "ExistingVpcEndpointConnections");
+    world.behavior.ip_type_removal_with_endpoints = true;
+    world.behavior.endpoints_per_vpc = Some(1);
+    let new = new_endpoint(&mut world, &me, &service);
+    let error = world.create_endpoint(&me, &new, None).unwrap_err();
+    assert_eq!(error.code, "VpcEndpointLimitExceeded");
+    world.modify_service(&provider, id, &change).unwrap();
+}
+
 /// The /64 behind this one.
 fn next_block(block: &str) -> String {
     let base: std::net::Ipv6Addr = block.split_once('/').unwrap().0.parse().unwrap();

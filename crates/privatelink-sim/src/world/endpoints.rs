@@ -213,6 +213,21 @@ impl World {
         if let Some(policy) = &new.policy {
             check_policy(policy)?;
         }
+        if let Some(most) = self.behavior.endpoints_per_vpc {
+            let place = self.place(caller).endpoints.values();
+            let there = place.filter(|endpoint| {
+                endpoint.vpc_id == new.vpc_id && !endpoint.network_interfaces.is_empty()
+            });
+            if there.count() >= most {
+                return Err(AwsError::new(
+                    "VpcEndpointLimitExceeded",
+                    format!(
+                        "The maximum number of VPC endpoints in {} has been reached",
+                        new.vpc_id
+                    ),
+                ));
+            }
+        }
         let from = new.service_region.as_deref();
         let from = from.unwrap_or(caller.region.as_str());
         let mut subnets = new.subnets.clone();

@@ -13,6 +13,7 @@ use super::endpoints::{ACTION, no_endpoint};
 use super::lattice::ResourceKind;
 use super::lifecycle::{Life, Phase};
 use super::network::no_vpc;
+use super::payers::Payers;
 use super::select::Tags;
 use super::services::new_id;
 use super::{Caller, Grave, World, later};
@@ -110,6 +111,9 @@ pub struct LatticeEndpoint {
     pub life: Life,
     /// What provisioning will end in, when that is planned.
     pub failure: Option<LastError>,
+    /// Who pays, by what is paid for.
+    #[serde(default)]
+    pub payers: Payers,
 }
 
 impl World {
@@ -154,6 +158,7 @@ impl World {
             created_at: caller.now,
             life: Life::begin(phase, caller.now),
             failure,
+            payers: Payers::new(),
         };
         place.lattice_endpoints.insert(id.clone(), made.clone());
         self.remember(caller, ACTION, client_token, new, id.as_str());

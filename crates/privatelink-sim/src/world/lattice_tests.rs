@@ -113,6 +113,10 @@ fn an_endpoint_goes_from_pending_to_available_and_lingers_when_deleted() {
     world
         .modify_lattice_endpoint(&later, made.id.as_str(), &change)
         .unwrap();
+    let (scope, payer) = ("resource-gateway-charges", "resource-gateway-account");
+    let id = made.id.as_str();
+    let payers = world.modify_endpoint_payer(&later, None, id, (scope, payer));
+    assert_eq!(payers.unwrap()[scope], payer);
     let ids = [made.id.to_string()];
     assert!(world.delete_endpoints(&later, &ids).unwrap().is_empty());
     let page = world

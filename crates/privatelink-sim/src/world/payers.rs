@@ -45,6 +45,13 @@ impl World {
         }
         let reversible = self.behavior.endpoint_payer_reversible;
         let id: VpcEndpointId = parse_endpoint(endpoint)?;
+        let lattice = self.place(caller).lattice_endpoints.get_mut(&id);
+        if let (None, Some(row)) = (service, lattice) {
+            if row.life.state_at(caller.now).is_none() {
+                return Err(no_endpoint(endpoint));
+            }
+            return choose(&mut row.payers, endpoint, (scope, payer), reversible);
+        }
         let service = match service {
             Some(service) => self.own_service(caller, service)?.id.clone(),
             None => self.endpoint(caller, endpoint)?.endpoint.service,
@@ -54,16 +61,25 @@ impl World {
             .and_then(|service| service.connections.get_mut(&id))
             .filter(|connection| connection.life.state_at(caller.now).is_some())
             .ok_or_else(|| no_endpoint(endpoint))?;
-        let before = connection.payers.get(scope);
-        if !reversible && before.is_some_and(|before| before != payer) {
-            return Err(AwsError::new(
-                "OperationNotPermitted",
-                format!("The payer of {scope} for {endpoint} was chosen and cannot be changed"),
-            ));
-        }
-        connection.payers.insert(scope.to_owned(), payer.to_owned());
-        Ok(connection.payers.clone())
+        choose(&mut connection.payers, endpoint, (scope, payer), reversible)
     }
+}
+
+fn choose(
+    payers: &mut Payers,
+    endpoint: &str,
+    (scope, payer): (&str, &str),
+    reversible: bool,
+) -> Result<Payers, AwsError> {
+    let before = payers.get(scope);
+    if !reversible && before.is_some_and(|before| before != payer) {
+        return Err(AwsError::new(
+            "OperationNotPermitted",
+            format!("The payer of {scope} for {endpoint} was chosen and cannot be changed"),
+        ));
+    }
+    payers.insert(scope.to_owned(), payer.to_owned());
+    Ok(payers.clone())
 }
 
 #[cfg(test)]

@@ -152,6 +152,17 @@ impl Paging {
         }
     }
 
+    /// Refuses ids together with `MaxResults`, unless a switch allows that.
+    pub fn check_beside(&self, ids: &[String], allowed: bool) -> Result<(), AwsError> {
+        if allowed || ids.is_empty() || self.max.is_none() {
+            return Ok(());
+        }
+        Err(AwsError::new(
+            "InvalidParameterCombination",
+            "The parameter maxResults cannot be used with ids in the same request",
+        ))
+    }
+
     /// The row after which the page starts, read back from the token of the same listing.
     pub fn after(&self, listing: &str) -> Result<Option<String>, AwsError> {
         match self.token.as_deref() {

@@ -264,6 +264,7 @@ impl World {
     ) -> Result<(), AwsError> {
         self.sweep(caller.now);
         let dns_moves = self.behavior.private_dns_changes_with_connections;
+        let removable = self.behavior.ip_type_removal_with_endpoints;
         let service = self.own_service(caller, id)?;
         let id = service.id.clone();
         let kind = service.backed_by();
@@ -295,6 +296,8 @@ impl World {
                 "The private DNS name cannot change while endpoints are attached to the service",
             ));
         }
+        let in_use =
+            !removable && service.uses_ip_types(&change.remove_ip_address_types, caller.now);
         let regions = service.supported_regions.clone();
         let mut load_balancers = service.load_balancers.clone();
         let mut types = service.ip_address_types.clone();
@@ -311,6 +314,12 @@ impl World {
             ));
         }
         check_ip_types(&change.add_ip_address_types)?;
+        if in_use {
+            return Err(AwsError::new(
+                "ExistingVpcEndpointConnections",
+                "An IP address type cannot be removed while endpoints of that type are attached to the service",
+            ));
+        }
         types.retain(|kind| !change.remove_ip_address_types.contains(kind));
         types.extend(change.add_ip_address_types.iter().cloned());
         types.sort();

@@ -64,7 +64,10 @@ impl World {
 /// Refuses keys and values that AWS would refuse.
 pub(crate) fn check_tags(tags: &Tags) -> Result<(), AwsError> {
     for (key, value) in tags {
-        if key.is_empty() || key.chars().count() > 128 || key.starts_with("aws:") {
+        if key.is_empty()
+            || key.chars().count() > 128
+            || key.to_ascii_lowercase().starts_with("aws:")
+        {
             return Err(AwsError::bad_value("Tag.Key", key));
         }
         if value.chars().count() > 256 {
@@ -198,7 +201,7 @@ mod tests {
 
     #[test]
     fn keys_that_belong_to_aws_are_refused() {
-        let tags = Tags::from([("aws:own".to_owned(), String::new())]);
+        let tags = Tags::from([("Aws:own".to_owned(), String::new())]);
         assert_eq!(check_tags(&tags).unwrap_err().code, "InvalidParameterValue");
     }
 }

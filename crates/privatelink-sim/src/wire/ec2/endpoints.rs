@@ -215,6 +215,7 @@ fn modify_gateway(
 pub(super) fn describe(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<String, AwsError> {
     let (ids, filters, paging) = (p.list("VpcEndpointId")?, p.filters()?, p.paging(1)?);
     p.finish_ec2()?;
+    paging.check_beside(&ids, world.behavior.ids_with_max_results)?;
     let page = world.all_endpoints(me, &ids, &filters, &paging)?;
     let groups = world.group_names(me);
     Ok(Xml::fragment(|xml| {

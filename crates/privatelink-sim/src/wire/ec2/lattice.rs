@@ -7,7 +7,7 @@ use privatelink::ConnectionState;
 use super::endpoints::{
     misplaced, read_dns_options, read_subnet_configurations, write_dns_options, write_groups,
 };
-use super::write_tags;
+use super::{write_payers, write_tags};
 use crate::AwsError;
 use crate::wire::params::Params;
 use crate::wire::time;
@@ -120,6 +120,7 @@ pub(super) fn write(
         LatticeKind::Resource | LatticeKind::Tunnel => "resourceConfigurationArn",
     };
     xml.leaf(target, &row.target);
+    write_payers(xml, &row.payers);
 }
 
 /// A service network needs many addresses: AWS gives its interfaces blocks of 16, or of 2 to the power of 48.

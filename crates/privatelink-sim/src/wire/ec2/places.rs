@@ -47,7 +47,11 @@ pub(super) fn availability_zones(
     p.flag("AllAvailabilityZones")?;
     p.finish_ec2()?;
     filters.check(&[
+        "group-name",
+        "message",
         "opt-in-status",
+        "parent-zone-id",
+        "parent-zone-name",
         "region-name",
         "state",
         "zone-id",
@@ -73,9 +77,10 @@ pub(super) fn availability_zones(
             filters.allow(&Tags::new(), |name| match name {
                 "zone-id" => vec![zone.id.to_string()],
                 "zone-name" => vec![zone.name.clone()],
-                "region-name" => vec![me.region.to_string()],
+                "region-name" | "group-name" => vec![me.region.to_string()],
                 "state" => vec!["available".to_owned()],
                 "zone-type" => vec!["availability-zone".to_owned()],
+                "message" | "parent-zone-id" | "parent-zone-name" => Vec::new(),
                 _ => vec!["opt-in-not-required".to_owned()],
             })
         });

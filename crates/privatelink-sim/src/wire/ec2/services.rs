@@ -52,6 +52,7 @@ pub(super) fn modify(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<S
 pub(super) fn describe(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<String, AwsError> {
     let (ids, filters, paging) = (p.list("ServiceId")?, p.filters()?, p.paging(5)?);
     p.finish_ec2()?;
+    paging.check_beside(&ids, world.behavior.ids_with_max_results)?;
     let page = world.describe_services(me, &ids, &filters, &paging)?;
     Ok(Xml::fragment(|xml| {
         xml.items("serviceConfigurationSet", &page.items, |xml, service| {
@@ -75,6 +76,7 @@ pub(super) fn describe_visible(
     let regions = p.list("ServiceRegion")?;
     let (names, filters, paging) = (p.list("ServiceName")?, p.filters()?, p.paging(1)?);
     p.finish_ec2()?;
+    paging.check_beside(&names, world.behavior.ids_with_max_results)?;
     let page = world.visible_services(me, &names, &regions, &filters, &paging)?;
     Ok(Xml::fragment(|xml| {
         xml.texts(
