@@ -17,6 +17,8 @@ pub mod principal;
 pub mod readiness;
 pub mod review;
 pub mod settlement;
+#[cfg(test)]
+mod simulation;
 pub mod summary;
 pub mod sync;
 pub mod sync_step;
