@@ -37,6 +37,17 @@ impl Api {
         }
     }
 
+    /// The service's name for people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Ec2 => "EC2",
+            Self::Elb => "ELBv2",
+            Self::Sts => "STS",
+            Self::Sns => "SNS",
+            Self::Sqs => "SQS",
+        }
+    }
+
     /// The API version that requests carry.
     pub fn version(self) -> &'static str {
         match self {

@@ -1,5 +1,6 @@
 //! The simulator as a value: the world behind a lock, with its clock, faults, call log and state file.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +16,7 @@ use crate::events::CallLog;
 use crate::faults::{Faults, Plan};
 use crate::world::identity::Identity;
 use crate::world::{Caller, World};
-use crate::{AwsError, Behavior};
+use crate::{AwsError, Behavior, wire};
 
 /// How a simulator is made.
 #[derive(Debug, Clone, Default)]
@@ -119,6 +120,19 @@ impl Simulator {
                 waiting: AtomicUsize::new(0),
             }),
         })
+    }
+
+    /// Every simulated action by the name of its service in a credential scope, both in the order of the alphabet.
+    pub fn actions(&self) -> BTreeMap<&'static str, Vec<&'static str>> {
+        let services = Api::ALL.into_iter();
+        services
+            .map(|api| (api.scope_name(), wire::actions(api)))
+            .collect()
+    }
+
+    /// The seed that ids and outcomes come from.
+    pub fn seed(&self) -> u64 {
+        self.world().seed()
     }
 
     /// The clock.

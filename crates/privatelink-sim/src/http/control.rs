@@ -6,7 +6,7 @@ use privatelink::{AccountId, Region};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::MAX_CONTROL_BODY_BYTES;
+use super::{MAX_CONTROL_BODY_BYTES, calls};
 use crate::faults::Fault;
 use crate::simulator::{SimError, Snapshot};
 use crate::world::endpoint_changes::{LastError, PlannedFailure};
@@ -16,7 +16,7 @@ use crate::{AwsError, Behavior, Simulator};
 type Sim = web::Data<Simulator>;
 
 pub(super) fn scope() -> Scope {
-    web::scope("/_sim")
+    let scope = web::scope("/_sim")
         .app_data(
             web::JsonConfig::default()
                 .limit(MAX_CONTROL_BODY_BYTES)
@@ -30,36 +30,16 @@ pub(super) fn scope() -> Scope {
         .app_data(web::QueryConfig::default().error_handler(|error, _| {
             let response = problem(StatusCode::BAD_REQUEST, "InvalidQuery", &error.to_string());
             actix_web::error::InternalError::from_response(error, response).into()
-        }))
-        .route("/state", web::get().to(state))
-        .route("/snapshot", web::get().to(snapshot))
-        .route("/snapshot", web::put().to(restore))
-        .route("/clock", web::get().to(clock))
-        .route("/clock", web::post().to(move_clock))
-        .route("/faults", web::get().to(faults))
-        .route("/faults", web::post().to(plan_fault))
-        .route("/faults", web::delete().to(clear_faults))
-        .route("/faults/{id}", web::delete().to(remove_fault))
-        .route("/targets/health", web::post().to(set_health))
-        .route("/events", web::get().to(events))
-        .route("/behavior", web::get().to(behavior))
-        .route("/behavior", web::put().to(set_behavior))
-        .route("/roles", web::post().to(register_role))
-        .route("/sns/root.pem", web::get().to(super::sns::root))
-        .route("/dns", web::get().to(txt_records))
-        .route("/dns", web::put().to(put_txt))
-        .route("/dns", web::delete().to(remove_txt))
-        .route("/endpoints/failures", web::post().to(fail_endpoints))
-        .default_service(web::to(|| async {
-            problem(
-                StatusCode::NOT_FOUND,
-                "NotFound",
-                "there is nothing here; see the README for the control API",
-            )
-        }))
+        }));
+    calls::register(scope)
 }
 
-async fn state(simulator: Sim) -> HttpResponse {
+/// Every simulated action by service.
+pub(super) async fn actions(simulator: Sim) -> HttpResponse {
+    HttpResponse::Ok().json(simulator.actions())
+}
+
+pub(super) async fn state(simulator: Sim) -> HttpResponse {
     let now = simulator.clock().now();
     let world = simulator.world();
     let places: Vec<_> = world
@@ -96,11 +76,11 @@ async fn state(simulator: Sim) -> HttpResponse {
     }))
 }
 
-async fn snapshot(simulator: Sim) -> HttpResponse {
+pub(super) async fn snapshot(simulator: Sim) -> HttpResponse {
     HttpResponse::Ok().json(simulator.snapshot())
 }
 
-async fn restore(simulator: Sim, snapshot: web::Json<Snapshot>) -> HttpResponse {
+pub(super) async fn restore(simulator: Sim, snapshot: web::Json<Snapshot>) -> HttpResponse {
     done(simulator.restore(snapshot.into_inner()))
 }
 
@@ -117,13 +97,13 @@ fn clock_view(simulator: &Simulator) -> HttpResponse {
     })
 }
 
-async fn clock(simulator: Sim) -> HttpResponse {
+pub(super) async fn clock(simulator: Sim) -> HttpResponse {
     clock_view(&simulator)
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ClockMove {
+pub(super) struct ClockMove {
     #[serde(default)]
     stop: bool,
     #[serde(default)]
@@ -131,7 +111,7 @@ struct ClockMove {
     advance_ms: Option<u64>,
 }
 
-async fn move_clock(simulator: Sim, to: web::Json<ClockMove>) -> HttpResponse {
+pub(super) async fn move_clock(simulator: Sim, to: web::Json<ClockMove>) -> HttpResponse {
     if to.stop && to.run {
         return problem(
             StatusCode::BAD_REQUEST,
@@ -157,21 +137,21 @@ async fn move_clock(simulator: Sim, to: web::Json<ClockMove>) -> HttpResponse {
     }
 }
 
-async fn faults(simulator: Sim) -> HttpResponse {
+pub(super) async fn faults(simulator: Sim) -> HttpResponse {
     HttpResponse::Ok().json(simulator.faults().list())
 }
 
-async fn plan_fault(simulator: Sim, fault: web::Json<Fault>) -> HttpResponse {
+pub(super) async fn plan_fault(simulator: Sim, fault: web::Json<Fault>) -> HttpResponse {
     let id = simulator.faults().plan(fault.into_inner());
     HttpResponse::Created().json(json!({ "id": id }))
 }
 
-async fn clear_faults(simulator: Sim) -> HttpResponse {
+pub(super) async fn clear_faults(simulator: Sim) -> HttpResponse {
     simulator.faults().clear();
     HttpResponse::NoContent().finish()
 }
 
-async fn remove_fault(simulator: Sim, id: web::Path<String>) -> HttpResponse {
+pub(super) async fn remove_fault(simulator: Sim, id: web::Path<String>) -> HttpResponse {
     match id.parse() {
         Ok(id) if simulator.faults().remove(id) => HttpResponse::NoContent().finish(),
         _ => problem(
@@ -184,7 +164,7 @@ async fn remove_fault(simulator: Sim, id: web::Path<String>) -> HttpResponse {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct HealthChange {
+pub(super) struct HealthChange {
     account: AccountId,
     region: Region,
     target_group_arn: String,
@@ -193,7 +173,7 @@ struct HealthChange {
     health: Option<Health>,
 }
 
-async fn set_health(simulator: Sim, change: web::Json<HealthChange>) -> HttpResponse {
+pub(super) async fn set_health(simulator: Sim, change: web::Json<HealthChange>) -> HttpResponse {
     let caller = simulator.caller(&change.account, &change.region);
     let result = simulator.with_world(|world| {
         world.set_target_health(
@@ -212,7 +192,7 @@ async fn set_health(simulator: Sim, change: web::Json<HealthChange>) -> HttpResp
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct EventsQuery {
+pub(super) struct EventsQuery {
     #[serde(default)]
     after: u64,
     #[serde(default = "default_limit")]
@@ -223,26 +203,26 @@ fn default_limit() -> usize {
     1_000
 }
 
-async fn events(simulator: Sim, query: web::Query<EventsQuery>) -> HttpResponse {
+pub(super) async fn events(simulator: Sim, query: web::Query<EventsQuery>) -> HttpResponse {
     HttpResponse::Ok().json(simulator.calls().since(query.after, query.limit))
 }
 
-async fn behavior(simulator: Sim) -> HttpResponse {
+pub(super) async fn behavior(simulator: Sim) -> HttpResponse {
     HttpResponse::Ok().json(simulator.behavior())
 }
 
-async fn set_behavior(simulator: Sim, behavior: web::Json<Behavior>) -> HttpResponse {
+pub(super) async fn set_behavior(simulator: Sim, behavior: web::Json<Behavior>) -> HttpResponse {
     done(simulator.set_behavior(behavior.into_inner()))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NewRole {
+pub(super) struct NewRole {
     role_arn: String,
     external_id: Option<String>,
 }
 
-async fn register_role(simulator: Sim, role: web::Json<NewRole>) -> HttpResponse {
+pub(super) async fn register_role(simulator: Sim, role: web::Json<NewRole>) -> HttpResponse {
     let role = role.into_inner();
     match simulator.with_world(|world| world.register_role(&role.role_arn, role.external_id)) {
         Ok(Ok(())) => HttpResponse::NoContent().finish(),
@@ -251,7 +231,7 @@ async fn register_role(simulator: Sim, role: web::Json<NewRole>) -> HttpResponse
     }
 }
 
-async fn txt_records(simulator: Sim) -> HttpResponse {
+pub(super) async fn txt_records(simulator: Sim) -> HttpResponse {
     let world = simulator.world();
     let records: Vec<_> = world
         .txt_records()
@@ -262,25 +242,25 @@ async fn txt_records(simulator: Sim) -> HttpResponse {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct TxtRecord {
+pub(super) struct TxtRecord {
     name: String,
     value: String,
 }
 
-async fn put_txt(simulator: Sim, record: web::Json<TxtRecord>) -> HttpResponse {
+pub(super) async fn put_txt(simulator: Sim, record: web::Json<TxtRecord>) -> HttpResponse {
     let now = simulator.clock().now();
     done(simulator.with_world(|world| world.put_txt(&record.name, &record.value, now)))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct TxtRemoval {
+pub(super) struct TxtRemoval {
     name: String,
     /// Missing or null removes every value of the name.
     value: Option<String>,
 }
 
-async fn remove_txt(simulator: Sim, removal: web::Json<TxtRemoval>) -> HttpResponse {
+pub(super) async fn remove_txt(simulator: Sim, removal: web::Json<TxtRemoval>) -> HttpResponse {
     let now = simulator.clock().now();
     let TxtRemoval { name, value } = removal.into_inner();
     match simulator.with_world(|world| world.remove_txt(&name, value.as_deref(), now)) {
@@ -292,7 +272,7 @@ async fn remove_txt(simulator: Sim, removal: web::Json<TxtRemoval>) -> HttpRespo
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct EndpointFailures {
+pub(super) struct EndpointFailures {
     /// Whose endpoints; anybody's when it is missing.
     account: Option<AccountId>,
     #[serde(default = "once")]
@@ -305,7 +285,10 @@ fn once() -> u32 {
     1
 }
 
-async fn fail_endpoints(simulator: Sim, plan: web::Json<EndpointFailures>) -> HttpResponse {
+pub(super) async fn fail_endpoints(
+    simulator: Sim,
+    plan: web::Json<EndpointFailures>,
+) -> HttpResponse {
     let plan = plan.into_inner();
     let failure = PlannedFailure {
         account: plan.account,
@@ -343,6 +326,6 @@ fn error_status(error: &actix_web::error::JsonPayloadError) -> StatusCode {
     error.status_code()
 }
 
-fn problem(status: StatusCode, code: &str, detail: &str) -> HttpResponse {
+pub(super) fn problem(status: StatusCode, code: &str, detail: &str) -> HttpResponse {
     HttpResponse::build(status).json(json!({ "code": code, "detail": detail }))
 }

@@ -187,3 +187,80 @@ async fn the_call_log_goes_on_from_a_number() {
     assert_eq!(events[0]["outcome"], "InvalidServiceName");
     assert_eq!(served.control("GET", "/events?limit=x", None).await.0, 400);
 }
+
+#[tokio::test]
+async fn the_index_lists_every_call_and_each_of_them_is_there() {
+    let served = serve();
+    let (status, index) = served.control("GET", "", None).await;
+    assert_eq!(status, 200);
+    assert_eq!(index["version"], env!("CARGO_PKG_VERSION"));
+    for call in index["calls"].as_array().unwrap() {
+        let path = call["path"].as_str().unwrap().replace("{id}", "1");
+        let path = path.strip_prefix("/_sim").unwrap();
+        let method = call["method"].as_str().unwrap();
+        let (status, answer) = served.control(method, path, None).await;
+        assert_ne!(status, 405, "{method} {path}");
+        assert_eq!(
+            answer["calls"].is_array(),
+            path.is_empty(),
+            "{method} {path}: {answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_path_or_method_is_told_what_there_is() {
+    let served = serve();
+    for (method, path, expected, code) in [
+        ("GET", "/nothing", 404, "NotFound"),
+        ("GET", "/", 404, "NotFound"),
+        ("GET", "/state/more", 404, "NotFound"),
+        ("POST", "/state", 405, "MethodNotAllowed"),
+        ("PATCH", "", 405, "MethodNotAllowed"),
+        ("GET", "/faults/1", 405, "MethodNotAllowed"),
+    ] {
+        let (status, answer) = served.control(method, path, None).await;
+        assert_eq!(
+            (status, answer["code"].as_str()),
+            (expected, Some(code)),
+            "{method} {path}"
+        );
+        assert!(answer["calls"].as_array().unwrap().len() > 10);
+    }
+}
+
+#[tokio::test]
+async fn every_listed_action_is_known_and_no_other() {
+    let served = serve();
+    let (_, actions) = served.control("GET", "/actions", None).await;
+    let actions = actions.as_object().unwrap();
+    assert_eq!(actions.len(), crate::api::Api::ALL.len());
+    for (service, names) in actions {
+        let names = names.as_array().unwrap();
+        assert!(
+            names.is_sorted_by(|a, b| a.as_str() < b.as_str()),
+            "{service}"
+        );
+        if service == "sqs" {
+            assert!(names.contains(&json!("ReceiveMessage")));
+            continue;
+        }
+        for name in names {
+            let body = format!("Action={}", name.as_str().unwrap());
+            let (_, text) = served.raw("111111111111", service, body.into()).await;
+            assert!(
+                !text.contains("<Code>InvalidAction</Code>"),
+                "{name}: {text}"
+            );
+        }
+        for unknown in ["DescribeInstances", "FlyToTheMoon"] {
+            let body = format!("Action={unknown}");
+            let (status, text) = served.raw("111111111111", service, body.into()).await;
+            assert_eq!(status, 400);
+            assert!(
+                text.contains(&format!("The action {unknown} of ")),
+                "{text}"
+            );
+        }
+    }
+}

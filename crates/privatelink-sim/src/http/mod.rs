@@ -1,6 +1,7 @@
 //! The simulator over HTTP: AWS's wire protocols on `/`, the control API below `/_sim`.
 
 mod aws;
+mod calls;
 mod control;
 mod credential;
 mod cut;

@@ -195,6 +195,11 @@ impl World {
         }
     }
 
+    /// The seed that ids come from.
+    pub fn seed(&self) -> u64 {
+        self.ids.seed()
+    }
+
     /// The Regions of this world.
     pub fn regions(&self) -> &[Region] {
         &self.regions

@@ -33,6 +33,11 @@ const ACTIONS: &[(&str, Action)] = &[
     ("RegisterTargets", targets::register),
 ];
 
+/// The names of all of them.
+pub(super) fn actions() -> impl Iterator<Item = &'static str> {
+    ACTIONS.iter().map(|(name, _)| *name)
+}
+
 pub(super) fn answer(
     action: &str,
     world: &mut World,
