@@ -9,7 +9,8 @@ use crate::world::endpoints::NewEndpoint;
 use crate::world::select::{Filters, Paging, Tags};
 use crate::world::{Caller, World};
 
-/// A consumer's account in one Region. Its calls meet the planned faults and are logged, like calls over HTTP.
+/// A consumer's account in one Region. Its calls meet the planned faults and are logged, like calls over HTTP. They cannot
+/// wait: one that a slow fault befalls is refused (`UnsupportedOperation`) and not done.
 #[derive(Debug, Clone)]
 pub struct Consumer {
     simulator: Simulator,
@@ -91,14 +92,10 @@ impl Consumer {
         work: impl FnOnce(&mut World, &Caller) -> Result<T, AwsError>,
     ) -> Result<T, AwsError> {
         self.simulator
-            .call_as((&self.account, &self.region), Api::Ec2, action, ids, work)
+            .call_now((&self.account, &self.region), Api::Ec2, action, ids, work)
             .map_err(|failure| match failure {
                 Failure::Refused(error) => error,
-                Failure::Dropped => AwsError::with_status(
-                    500,
-                    "ConnectionClosed",
-                    "the connection was closed before an answer came",
-                ),
+                Failure::Broken(how) => AwsError::with_status(500, how.code(), how.message()),
             })
     }
 }

@@ -11,9 +11,9 @@ use privatelink::{
     AccountId, ConnectionState, LoadBalancerArn, PrivateLink, Region, VpcEndpointId,
 };
 
-use crate::faults::{Effect, Fault};
 use crate::simulator::{SimConfig, SimError, Simulator};
 use crate::{Behavior, SimClock};
+use crate::{Effect, Fault};
 
 /// The stage: a simulator with a stopped clock and small pages, two providers and a consumer.
 pub struct SimContractWorld {

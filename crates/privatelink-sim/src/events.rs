@@ -30,7 +30,7 @@ pub struct Event {
     pub account: AccountId,
     /// The Region.
     pub region: Region,
-    /// `ok`, an AWS error code, or `dropped` when the answer was thrown away.
+    /// `ok`, an AWS error code, or `dropped`, `reset`, `truncated` or `garbled` when the answer did not arrive as it was.
     pub outcome: String,
     /// Whether the work was done, whatever the answer said.
     pub done: bool,

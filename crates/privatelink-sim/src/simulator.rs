@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use crate::api::{Api, Call};
 use crate::clock::{ClockState, SimClock};
+use crate::effects::Break;
 use crate::events::CallLog;
 use crate::faults::{Faults, Plan};
 use crate::world::identity::Identity;
@@ -86,8 +87,8 @@ struct Inner {
 pub(crate) enum Failure {
     /// With an answer.
     Refused(AwsError),
-    /// With the connection closed after the work was done.
-    Dropped,
+    /// Without one that can be read.
+    Broken(Break),
 }
 
 impl Simulator {
@@ -108,11 +109,12 @@ impl Simulator {
             }
             None => World::new(config.seed, config.regions, behavior),
         };
+        let seed = world.seed();
         Ok(Self {
             inner: Arc::new(Inner {
                 world: Mutex::new(world),
                 clock: config.clock,
-                faults: Faults::default(),
+                faults: Faults::seeded(seed),
                 log: CallLog::default(),
                 state_file: config.state_file,
                 requests: AtomicU64::new(0),
@@ -194,25 +196,12 @@ impl Simulator {
         Caller::root(account.clone(), region.clone(), self.inner.clock.now())
     }
 
-    /// Does one call: faults before it, the work, the state file, faults after it, the log.
-    pub(crate) fn call<T>(
-        &self,
-        call: Call,
-        identity: Identity,
-        work: impl FnOnce(&mut World, &Caller) -> Result<T, AwsError>,
-    ) -> Result<T, Failure> {
-        let plan = self.inner.faults.befall(&call);
-        let (result, done) = self.perform(&call, identity, plan, work);
-        self.record(call, &result, done);
-        result
-    }
-
     /// Writes a call into the log.
     pub(crate) fn record<T>(&self, call: Call, result: &Result<T, Failure>, done: bool) {
         let outcome = match result {
             Ok(_) => "ok".to_owned(),
             Err(Failure::Refused(error)) => error.code.clone(),
-            Err(Failure::Dropped) => "dropped".to_owned(),
+            Err(Failure::Broken(how)) => how.outcome().to_owned(),
         };
         tracing::debug!(
             aws.service = call.api.scope_name(),
@@ -290,26 +279,6 @@ impl Simulator {
             Err(error) => Err(Failure::Refused(error)),
         };
         (result, done)
-    }
-
-    /// A call in process by an account's root identity.
-    pub(crate) fn call_as<T>(
-        &self,
-        place: (&AccountId, &Region),
-        api: Api,
-        action: &str,
-        ids: Vec<String>,
-        work: impl FnOnce(&mut World, &Caller) -> Result<T, AwsError>,
-    ) -> Result<T, Failure> {
-        let (account, region) = place;
-        let call = Call {
-            api,
-            action: action.to_owned(),
-            account: account.clone(),
-            region: region.clone(),
-            ids,
-        };
-        self.call(call, Identity::root(account, region), work)
     }
 
     /// Two numbers that no other request of this run has together.

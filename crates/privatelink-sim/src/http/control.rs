@@ -142,7 +142,11 @@ pub(super) async fn faults(simulator: Sim) -> HttpResponse {
 }
 
 pub(super) async fn plan_fault(simulator: Sim, fault: web::Json<Fault>) -> HttpResponse {
-    let id = simulator.faults().plan(fault.into_inner());
+    let fault = fault.into_inner();
+    if let Err(why) = fault.check() {
+        return problem(StatusCode::BAD_REQUEST, "InvalidFault", &why);
+    }
+    let id = simulator.faults().plan(fault);
     HttpResponse::Created().json(json!({ "id": id }))
 }
 

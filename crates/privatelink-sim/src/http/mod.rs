@@ -58,6 +58,8 @@ impl Simulator {
 #[cfg(test)]
 mod control_tests;
 #[cfg(test)]
+mod fault_tests;
+#[cfg(test)]
 mod messaging_tests;
 #[cfg(test)]
 mod provider_wire_tests;
