@@ -105,12 +105,8 @@ impl Simulator {
 
     /// When to look again if nothing changes: at the end, or when something is due and the clock runs towards it.
     fn wake_at(&self, due: Option<DateTime<Utc>>, end: Instant) -> Instant {
-        if self.clock().state().stopped_at.is_some() {
-            return end;
-        }
-        due.and_then(|due| (due - self.clock().now()).to_std().ok())
-            // The simulated clock counts whole milliseconds.
-            .and_then(|wait| Instant::now().checked_add(wait + Duration::from_millis(1)))
+        due.and_then(|due| self.clock().wait_until(due))
+            .and_then(|wait| Instant::now().checked_add(wait))
             .map_or(end, |at| at.min(end))
     }
 }

@@ -1,7 +1,10 @@
 //! The control API: JSON below `/_sim`. Anybody who can reach the port can use it; the simulator guards nothing.
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, Scope, web};
+use chrono::{DateTime, Utc};
 use privatelink::{AccountId, Region};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -11,7 +14,7 @@ use crate::faults::Fault;
 use crate::simulator::{SimError, Snapshot};
 use crate::world::endpoint_changes::{LastError, PlannedFailure};
 use crate::world::targets::Health;
-use crate::{AwsError, Behavior, Simulator};
+use crate::{AwsError, Behavior, SimClock, Simulator};
 
 type Sim = web::Data<Simulator>;
 
@@ -86,14 +89,16 @@ pub(super) async fn restore(simulator: Sim, snapshot: web::Json<Snapshot>) -> Ht
 
 #[derive(Serialize)]
 struct ClockView {
-    now: chrono::DateTime<chrono::Utc>,
+    now: DateTime<Utc>,
     running: bool,
+    speed: f64,
 }
 
 fn clock_view(simulator: &Simulator) -> HttpResponse {
     HttpResponse::Ok().json(ClockView {
         now: simulator.clock().now(),
         running: simulator.clock().state().stopped_at.is_none(),
+        speed: simulator.clock().speed(),
     })
 }
 
@@ -108,27 +113,56 @@ pub(super) struct ClockMove {
     stop: bool,
     #[serde(default)]
     run: bool,
+    set: Option<DateTime<Utc>>,
     advance_ms: Option<u64>,
+    speed: Option<f64>,
+}
+
+impl ClockMove {
+    /// Does all of it, or nothing and says why not.
+    fn apply(&self, clock: &SimClock) -> Result<(), String> {
+        let asked = [
+            self.stop,
+            self.run,
+            self.set.is_some(),
+            self.advance_ms.is_some(),
+            self.speed.is_some(),
+        ];
+        if !asked.contains(&true) {
+            return Err("say one of stop, run, set, advance_ms and speed".to_owned());
+        }
+        if self.stop && self.run {
+            return Err("a clock either stops or runs".to_owned());
+        }
+        if self.set.is_some() && self.advance_ms.is_some() {
+            return Err("a clock is either set or advanced".to_owned());
+        }
+        let step = self.advance_ms.map(Duration::from_millis);
+        if step.is_some_and(|step| !clock.can_advance(step)) {
+            return Err("advance_ms leads beyond the calendar".to_owned());
+        }
+        if let Some(to) = self.set {
+            clock.set(to).map_err(|error| error.to_string())?;
+        }
+        if let Some(speed) = self.speed {
+            clock.set_speed(speed).map_err(|error| error.to_string())?;
+        }
+        if self.stop {
+            clock.stop();
+        }
+        if self.run {
+            clock.run();
+        }
+        if let Some(step) = step {
+            clock.advance(step);
+        }
+        Ok(())
+    }
 }
 
 pub(super) async fn move_clock(simulator: Sim, to: web::Json<ClockMove>) -> HttpResponse {
-    if to.stop && to.run {
-        return problem(
-            StatusCode::BAD_REQUEST,
-            "InvalidClock",
-            "a clock either stops or runs",
-        );
-    }
-    if to.stop {
-        simulator.clock().stop();
-    }
-    if to.run {
-        simulator.clock().run();
-    }
-    if let Some(ms) = to.advance_ms {
-        simulator
-            .clock()
-            .advance(std::time::Duration::from_millis(ms));
+    if let Err(why) = to.apply(simulator.clock()) {
+        return problem(StatusCode::BAD_REQUEST, "InvalidClock", &why);
     }
     // The clock is part of the state file.
     match simulator.with_world(|_| ()) {

@@ -46,10 +46,26 @@ async fn the_clock_stops_and_jumps() {
         .control("POST", "/clock", Some(json!({"run": true})))
         .await;
     assert_eq!(running["running"], true);
-    let (status, _) = served
-        .control("POST", "/clock", Some(json!({"stop": true, "run": true})))
-        .await;
-    assert_eq!(status, 400);
+    for (wrong, why) in [
+        (json!({"stop": true, "run": true}), "either"),
+        (json!({}), "advance_ms"),
+        (json!({"advance": 1}), "`advance`"),
+        (json!({"set": "1999-01-01T00:00:00Z"}), "backwards"),
+        (
+            json!({"set": "2999-01-01T00:00:00Z", "advance_ms": 1}),
+            "either",
+        ),
+        (json!({"advance_ms": u64::MAX}), "calendar"),
+        (json!({"speed": 0}), "speed 0"),
+    ] {
+        let (status, answer) = served.control("POST", "/clock", Some(wrong)).await;
+        assert_eq!(status, 400);
+        assert!(answer["detail"].as_str().unwrap().contains(why), "{answer}");
+    }
+    let set = json!({"stop": true, "set": "2999-01-01T00:00:00Z", "speed": 60});
+    let (_, set) = served.control("POST", "/clock", Some(set)).await;
+    let all = json!({"now": "2999-01-01T00:00:00Z", "running": false, "speed": 60.0});
+    assert_eq!(set, all);
 }
 
 #[tokio::test]
