@@ -288,6 +288,16 @@ impl Faults {
         self.with(|planned| planned.faults.clear());
     }
 
+    /// Removes all faults and begins again with the first id and this seed.
+    pub(crate) fn start_over(&self, seed: u64) {
+        self.with(|planned| {
+            *planned = Planned {
+                seed,
+                ..Planned::default()
+            };
+        });
+    }
+
     /// What happens to this call. Counts down every fault that befalls it, except those on single items: they count when
     /// the call names the item.
     pub(crate) fn befall(&self, call: &Call) -> Plan {

@@ -60,6 +60,9 @@ pub struct Snapshot {
     pub clock: ClockState,
     /// All accounts and Regions.
     pub world: World,
+    /// How many AWS requests were answered: their ids go on from here.
+    #[serde(default)]
+    pub requests: u64,
 }
 
 /// A simulated AWS. Clones share one world.
@@ -75,6 +78,8 @@ struct Inner {
     faults: Faults,
     log: CallLog,
     state_file: Option<PathBuf>,
+    /// The world's seed, to be read without its lock.
+    seed: AtomicU64,
     requests: AtomicU64,
     /// Woken when the world may have changed, for calls that wait.
     changes: Notify,
@@ -96,7 +101,7 @@ impl Simulator {
     pub fn new(config: SimConfig) -> Result<Self, SimError> {
         let mut behavior = config.behavior;
         behavior.page_size_limit = config.page_size_limit.or(behavior.page_size_limit);
-        let world = match config
+        let (world, requests) = match config
             .state_file
             .as_deref()
             .map(load)
@@ -105,9 +110,9 @@ impl Simulator {
         {
             Some(saved) => {
                 config.clock.restore(saved.clock);
-                saved.world
+                (saved.world, saved.requests)
             }
-            None => World::new(config.seed, config.regions, behavior),
+            None => (World::new(config.seed, config.regions, behavior), 0),
         };
         let seed = world.seed();
         Ok(Self {
@@ -117,7 +122,8 @@ impl Simulator {
                 faults: Faults::seeded(seed),
                 log: CallLog::default(),
                 state_file: config.state_file,
-                requests: AtomicU64::new(0),
+                seed: AtomicU64::new(seed),
+                requests: AtomicU64::new(requests),
                 changes: Notify::new(),
                 waiting: AtomicUsize::new(0),
             }),
@@ -179,6 +185,7 @@ impl Simulator {
         Snapshot {
             world: self.world().clone(),
             clock: self.inner.clock.state(),
+            requests: self.inner.requests.load(Ordering::Relaxed),
         }
     }
 
@@ -187,6 +194,20 @@ impl Simulator {
         let mut world = self.world();
         *world = snapshot.world;
         self.inner.clock.restore(snapshot.clock);
+        self.inner.seed.store(world.seed(), Ordering::Relaxed);
+        let requests = snapshot.requests;
+        self.inner.requests.store(requests, Ordering::Relaxed);
+        self.inner.changes.notify_waiters();
+        self.save(&world)
+    }
+
+    /// An empty world as at the start: the same seed, Regions and switches, no faults, ids from the first again. The clock and
+    /// the call log go on.
+    pub fn reset(&self) -> Result<(), SimError> {
+        let mut world = self.world();
+        *world = world.emptied();
+        self.inner.faults.start_over(world.seed());
+        self.inner.requests.store(0, Ordering::Relaxed);
         self.inner.changes.notify_waiters();
         self.save(&world)
     }
@@ -281,11 +302,10 @@ impl Simulator {
         (result, done)
     }
 
-    /// Two numbers that no other request of this run has together.
+    /// The seed, and the number of this request.
     pub(crate) fn next_request(&self) -> (u64, u64) {
         let number = self.inner.requests.fetch_add(1, Ordering::Relaxed);
-        let time = self.inner.clock.now().timestamp_millis().unsigned_abs();
-        (time, number)
+        (self.inner.seed.load(Ordering::Relaxed), number)
     }
 
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
@@ -301,6 +321,7 @@ impl Simulator {
         #[derive(Serialize)]
         struct Borrowed<'a> {
             clock: ClockState,
+            requests: u64,
             world: &'a World,
         }
         let Some(path) = &self.inner.state_file else {
@@ -308,6 +329,7 @@ impl Simulator {
         };
         let text = serde_json::to_vec(&Borrowed {
             clock: self.inner.clock.state(),
+            requests: self.inner.requests.load(Ordering::Relaxed),
             world,
         })?;
         let beside = path.with_extension("tmp");

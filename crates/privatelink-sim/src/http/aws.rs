@@ -183,10 +183,12 @@ fn refuse(api: Api, request_id: &str, error: &AwsError) -> HttpResponse {
         .body(frame::error(api, request_id, error))
 }
 
-/// A request id in AWS's form. Differs between requests, since each call is counted, and between runs, since time goes on.
+/// A request id in AWS's form. Each request is counted, so they differ; the same seed and the same requests give the same
+/// ones again.
 pub(super) fn request_id(simulator: &Simulator) -> String {
-    let (high, low) = simulator.next_request();
-    let (a, b) = (mix(high), mix(low));
+    let (seed, number) = simulator.next_request();
+    let a = mix(seed ^ mix(number));
+    let b = mix(a);
     format!(
         "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
         a >> 32,

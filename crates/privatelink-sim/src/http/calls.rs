@@ -45,6 +45,9 @@ const CALLS: &[Call] = &[
     call("GET", "/snapshot", "the whole world", || {
         web::get().to(control::snapshot)
     }),
+    call("POST", "/reset", "empties the world", || {
+        web::post().to(control::reset)
+    }),
     call("PUT", "/snapshot", "replaces the whole world", || {
         web::put().to(control::restore)
     }),

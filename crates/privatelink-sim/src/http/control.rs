@@ -87,6 +87,10 @@ pub(super) async fn restore(simulator: Sim, snapshot: web::Json<Snapshot>) -> Ht
     done(simulator.restore(snapshot.into_inner()))
 }
 
+pub(super) async fn reset(simulator: Sim) -> HttpResponse {
+    done(simulator.reset())
+}
+
 #[derive(Serialize)]
 struct ClockView {
     now: DateTime<Utc>,

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::wire_tests::{Served, serve};
+use crate::Behavior;
 
 impl Served {
     pub(super) async fn control(
@@ -109,6 +110,26 @@ async fn a_snapshot_taken_is_a_snapshot_restored() {
     assert_eq!(copy, snapshot);
     let (_, state) = other.control("GET", "/state", None).await;
     assert_eq!(state["places"][0]["load_balancers"], 1);
+}
+
+#[tokio::test]
+async fn a_reset_world_is_empty_and_gives_the_same_ids_again() {
+    let served = serve();
+    let make = "Action=CreateVpc&CidrBlock=10.0.0.0/16";
+    let (_, first) = served.ec2("111111111111", make).await;
+    let fault = json!({"effect": "throttle", "skip": 1000});
+    served.control("POST", "/faults", Some(fault.clone())).await;
+    served.simulator.set_behavior(Behavior::instant()).unwrap();
+    assert_eq!(served.control("POST", "/reset", None).await.0, 204);
+    let (_, state) = served.control("GET", "/state", None).await;
+    assert_eq!(
+        (&state["places"], &state["faults"]),
+        (&json!([]), &json!(0))
+    );
+    assert_eq!(served.simulator.behavior(), Behavior::instant());
+    assert_eq!(served.ec2("111111111111", make).await.1, first);
+    let (_, planned) = served.control("POST", "/faults", Some(fault)).await;
+    assert_eq!(planned["id"], 1);
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ pub mod tags;
 pub mod targets;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use privatelink::{AccountId, LoadBalancerArn, Region, ServiceId, VpcEndpointId};
@@ -67,6 +67,9 @@ pub struct World {
     roles: BTreeMap<String, Role>,
     keys: BTreeMap<String, IssuedKey>,
     tokens: BTreeMap<String, UsedToken>,
+    /// The keys of `tokens`, oldest first.
+    #[serde(default)]
+    token_ages: VecDeque<String>,
     graves: BTreeMap<DateTime<Utc>, Vec<Grave>>,
     #[serde(default)]
     notification_log: Vec<ConnectionEvent>,
@@ -185,6 +188,7 @@ impl World {
             roles: BTreeMap::new(),
             keys: BTreeMap::new(),
             tokens: BTreeMap::new(),
+            token_ages: VecDeque::new(),
             graves: BTreeMap::new(),
             notification_log: Vec::new(),
             buckets: Buckets::default(),
@@ -193,6 +197,11 @@ impl World {
             dns_checks: BTreeMap::new(),
             messaging: Messaging::default(),
         }
+    }
+
+    /// A world as this one was at the start: the same seed, Regions and switches.
+    pub(crate) fn emptied(&self) -> Self {
+        Self::new(self.seed(), self.regions.clone(), self.behavior.clone())
     }
 
     /// The seed that ids come from.
