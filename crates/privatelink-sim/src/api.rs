@@ -109,6 +109,8 @@ pub struct Call {
     pub region: Region,
     /// The ids of endpoints and services in the request.
     pub ids: Vec<String>,
+    /// Whether the request has neither a filter nor a page, which EC2 throttles harder.
+    pub unfiltered: bool,
 }
 
 impl Call {

@@ -134,6 +134,8 @@ fn in_process(
         account: account.clone(),
         region: region.clone(),
         ids,
+        // In process everything is read page by page.
+        unfiltered: false,
     };
     (call, Identity::root(account, region))
 }

@@ -9,6 +9,7 @@ fn call(action: &str, account: &str) -> Call {
         account: account.parse().unwrap(),
         region: "eu-west-1".parse().unwrap(),
         ids: Vec::new(),
+        unfiltered: false,
     }
 }
 

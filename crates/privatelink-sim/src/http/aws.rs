@@ -145,6 +145,9 @@ pub(super) fn who(
         &credential.access_key,
         &credential.region,
         simulator.clock().now(),
+        unfiltered: !["Filter", "MaxResults", "NextToken"]
+            .iter()
+            .any(|name| form.children.contains_key(*name)),
     )
 }
 

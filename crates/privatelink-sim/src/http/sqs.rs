@@ -70,6 +70,7 @@ async fn act(
         region: credential.region.clone(),
         ids: Vec::new(),
     };
+        unfiltered: false,
     let base = {
         let connection = request.connection_info();
         format!("{}://{}", connection.scheme(), connection.host())
