@@ -1,7 +1,7 @@
 //! One AWS request: parse, find out who and what, do it, frame the answer.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use privatelink::AccountId;
 
 use super::credential::{self, Credential};
@@ -52,27 +52,52 @@ pub(super) async fn get(request: HttpRequest, simulator: web::Data<Simulator>) -
     respond(&request, &simulator, request.query_string().as_bytes()).await
 }
 
-/// Any other path or method.
-pub(super) async fn elsewhere(simulator: web::Data<Simulator>) -> HttpResponse {
-    let error = AwsError::with_status(
-        404,
-        "InvalidAction",
-        "AWS requests go to POST /, the control API is below /_sim",
-    );
-    refuse(Api::Ec2, &request_id(&simulator), &error)
+/// Any other path or method: mostly a service that is not simulated, which the refusal then names.
+pub(super) async fn elsewhere(
+    request: HttpRequest,
+    simulator: web::Data<Simulator>,
+) -> HttpResponse {
+    let form = Node::default();
+    let error = match credential::read(&request, &form) {
+        Err(error) if error.code == "InvalidAction" => error,
+        _ => AwsError::with_status(
+            404,
+            "InvalidAction",
+            "AWS requests go to POST /, the control API is below /_sim",
+        ),
+    };
+    refuse_stranger(&request, &form, &request_id(&simulator), &error)
+}
+
+/// Refuses a request whose service is not known, in the protocol that it seems to speak.
+fn refuse_stranger(
+    request: &HttpRequest,
+    form: &Node,
+    request_id: &str,
+    error: &AwsError,
+) -> HttpResponse {
+    if request.content_type().contains("json") {
+        sqs::refuse(request_id, error)
+    } else {
+        refuse(credential::guess(form), request_id, error)
+    }
 }
 
 async fn respond(request: &HttpRequest, simulator: &Simulator, body: &[u8]) -> HttpResponse {
     let request_id = request_id(simulator);
-    let form = match form::parse(body) {
-        Ok(form) => form,
-        Err(error) => return refuse(Api::Ec2, &request_id, &error),
+    let (form, malformed) = match form::parse(body) {
+        Ok(form) => (form, None),
+        Err(error) => (Node::default(), Some(error)),
     };
+    // Whose protocol it is comes first: the body of a service that is not simulated says nothing here.
     let credential = match credential::read(request, &form) {
         Ok(credential) => credential,
-        Err(error) => return refuse(credential::guess(&form), &request_id, &error),
+        Err(error) => return refuse_stranger(request, &form, &request_id, &error),
     };
     let api = credential.api;
+    if let Some(error) = malformed {
+        return refuse(api, &request_id, &error);
+    }
     let (action, ended) = match act(simulator, &credential, &form).await {
         Ok(acted) => acted,
         Err(error) => return refuse(api, &request_id, &error),
@@ -120,6 +145,9 @@ async fn act(
         account,
         region: credential.region.clone(),
         ids: ids(form),
+        unfiltered: !["Filter", "MaxResults", "NextToken"]
+            .iter()
+            .any(|name| form.children.contains_key(*name)),
     };
     let ended = simulator
         .call(call, identity, |world, me| {
@@ -145,9 +173,6 @@ pub(super) fn who(
         &credential.access_key,
         &credential.region,
         simulator.clock().now(),
-        unfiltered: !["Filter", "MaxResults", "NextToken"]
-            .iter()
-            .any(|name| form.children.contains_key(*name)),
     )
 }
 

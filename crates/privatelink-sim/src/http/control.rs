@@ -9,6 +9,7 @@ use privatelink::{AccountId, Region};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::object::Object;
 use super::{MAX_CONTROL_BODY_BYTES, calls};
 use crate::faults::Fault;
 use crate::simulator::{SimError, Snapshot};
@@ -17,6 +18,8 @@ use crate::world::targets::Health;
 use crate::{AwsError, Behavior, SimClock, Simulator};
 
 type Sim = web::Data<Simulator>;
+
+type Asked<T> = web::Json<Object<T>>;
 
 pub(super) fn scope() -> Scope {
     let scope = web::scope("/_sim")
@@ -83,8 +86,8 @@ pub(super) async fn snapshot(simulator: Sim) -> HttpResponse {
     HttpResponse::Ok().json(simulator.snapshot())
 }
 
-pub(super) async fn restore(simulator: Sim, snapshot: web::Json<Snapshot>) -> HttpResponse {
-    done(simulator.restore(snapshot.into_inner()))
+pub(super) async fn restore(simulator: Sim, snapshot: Asked<Snapshot>) -> HttpResponse {
+    done(simulator.restore(snapshot.into_inner().0))
 }
 
 pub(super) async fn reset(simulator: Sim) -> HttpResponse {
@@ -164,7 +167,7 @@ impl ClockMove {
     }
 }
 
-pub(super) async fn move_clock(simulator: Sim, to: web::Json<ClockMove>) -> HttpResponse {
+pub(super) async fn move_clock(simulator: Sim, to: Asked<ClockMove>) -> HttpResponse {
     if let Err(why) = to.apply(simulator.clock()) {
         return problem(StatusCode::BAD_REQUEST, "InvalidClock", &why);
     }
@@ -179,8 +182,8 @@ pub(super) async fn faults(simulator: Sim) -> HttpResponse {
     HttpResponse::Ok().json(simulator.faults().list())
 }
 
-pub(super) async fn plan_fault(simulator: Sim, fault: web::Json<Fault>) -> HttpResponse {
-    let fault = fault.into_inner();
+pub(super) async fn plan_fault(simulator: Sim, fault: Asked<Fault>) -> HttpResponse {
+    let fault = fault.into_inner().0;
     if let Err(why) = fault.check() {
         return problem(StatusCode::BAD_REQUEST, "InvalidFault", &why);
     }
@@ -215,7 +218,7 @@ pub(super) struct HealthChange {
     health: Option<Health>,
 }
 
-pub(super) async fn set_health(simulator: Sim, change: web::Json<HealthChange>) -> HttpResponse {
+pub(super) async fn set_health(simulator: Sim, change: Asked<HealthChange>) -> HttpResponse {
     let caller = simulator.caller(&change.account, &change.region);
     let result = simulator.with_world(|world| {
         world.set_target_health(
@@ -253,8 +256,8 @@ pub(super) async fn behavior(simulator: Sim) -> HttpResponse {
     HttpResponse::Ok().json(simulator.behavior())
 }
 
-pub(super) async fn set_behavior(simulator: Sim, behavior: web::Json<Behavior>) -> HttpResponse {
-    done(simulator.set_behavior(behavior.into_inner()))
+pub(super) async fn set_behavior(simulator: Sim, behavior: Asked<Behavior>) -> HttpResponse {
+    done(simulator.set_behavior(behavior.into_inner().0))
 }
 
 #[derive(Deserialize)]
@@ -264,8 +267,8 @@ pub(super) struct NewRole {
     external_id: Option<String>,
 }
 
-pub(super) async fn register_role(simulator: Sim, role: web::Json<NewRole>) -> HttpResponse {
-    let role = role.into_inner();
+pub(super) async fn register_role(simulator: Sim, role: Asked<NewRole>) -> HttpResponse {
+    let role = role.into_inner().0;
     match simulator.with_world(|world| world.register_role(&role.role_arn, role.external_id)) {
         Ok(Ok(())) => HttpResponse::NoContent().finish(),
         Ok(Err(error)) => refused(&error),
@@ -289,7 +292,7 @@ pub(super) struct TxtRecord {
     value: String,
 }
 
-pub(super) async fn put_txt(simulator: Sim, record: web::Json<TxtRecord>) -> HttpResponse {
+pub(super) async fn put_txt(simulator: Sim, record: Asked<TxtRecord>) -> HttpResponse {
     let now = simulator.clock().now();
     done(simulator.with_world(|world| world.put_txt(&record.name, &record.value, now)))
 }
@@ -302,9 +305,9 @@ pub(super) struct TxtRemoval {
     value: Option<String>,
 }
 
-pub(super) async fn remove_txt(simulator: Sim, removal: web::Json<TxtRemoval>) -> HttpResponse {
+pub(super) async fn remove_txt(simulator: Sim, removal: Asked<TxtRemoval>) -> HttpResponse {
     let now = simulator.clock().now();
-    let TxtRemoval { name, value } = removal.into_inner();
+    let TxtRemoval { name, value } = removal.into_inner().0;
     match simulator.with_world(|world| world.remove_txt(&name, value.as_deref(), now)) {
         Ok(true) => HttpResponse::NoContent().finish(),
         Ok(false) => problem(StatusCode::NOT_FOUND, "NotFound", "there is no such record"),
@@ -327,11 +330,8 @@ fn once() -> u32 {
     1
 }
 
-pub(super) async fn fail_endpoints(
-    simulator: Sim,
-    plan: web::Json<EndpointFailures>,
-) -> HttpResponse {
-    let plan = plan.into_inner();
+pub(super) async fn fail_endpoints(simulator: Sim, plan: Asked<EndpointFailures>) -> HttpResponse {
+    let plan = plan.into_inner().0;
     let failure = PlannedFailure {
         account: plan.account,
         times: plan.times,

@@ -208,7 +208,7 @@ async fn a_fault_that_makes_no_sense_is_refused_with_the_reason() {
             "InvalidJson",
             "`skipp`",
         ),
-        (json!([]), "InvalidJson", "map"),
+        (json!([]), "InvalidJson", "object"),
     ] {
         let (status, answer) = served.control("POST", "/faults", Some(fault.clone())).await;
         assert_eq!(

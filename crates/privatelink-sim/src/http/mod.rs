@@ -5,6 +5,7 @@ mod calls;
 mod control;
 mod credential;
 mod cut;
+mod object;
 mod sns;
 mod sqs;
 
@@ -59,6 +60,10 @@ impl Simulator {
 mod control_tests;
 #[cfg(test)]
 mod fault_tests;
+#[cfg(test)]
+mod fuzz_size_tests;
+#[cfg(test)]
+mod fuzz_tests;
 #[cfg(test)]
 mod messaging_tests;
 #[cfg(test)]

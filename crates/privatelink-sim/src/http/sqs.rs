@@ -59,8 +59,9 @@ async fn act(
         return Err(AwsError::with_status(403, code, message));
     }
     let (account, identity) = who(simulator, &credential)?;
-    let body: Value = serde_json::from_slice(body).map_err(|_| {
-        let message = "The request's body is not JSON";
+    let body: Option<Value> = serde_json::from_slice(body).ok();
+    let body = body.filter(Value::is_object).ok_or_else(|| {
+        let message = "The request's body is not a JSON object";
         AwsError::new("SerializationException", message)
     })?;
     let call = Call {
@@ -69,8 +70,8 @@ async fn act(
         account,
         region: credential.region.clone(),
         ids: Vec::new(),
-    };
         unfiltered: false,
+    };
     let base = {
         let connection = request.connection_info();
         format!("{}://{}", connection.scheme(), connection.host())
