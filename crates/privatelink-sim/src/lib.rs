@@ -36,3 +36,6 @@ pub use faults::{Fault, Faults};
 pub use gateway::SimGateway;
 pub use provider_setup::ProviderSetup;
 pub use simulator::{SimConfig, SimError, Simulator, Snapshot};
+
+#[cfg(test)]
+mod determinism_tests;
