@@ -19,6 +19,7 @@ pub mod events;
 pub mod faults;
 pub mod gateway;
 pub mod http;
+pub mod populate;
 pub mod provider_setup;
 pub mod simulator;
 pub mod throttling;
@@ -34,6 +35,7 @@ pub use error::AwsError;
 pub use events::{CallLog, Event};
 pub use faults::{Fault, Faults};
 pub use gateway::SimGateway;
+pub use populate::{Populated, Population};
 pub use provider_setup::ProviderSetup;
 pub use simulator::{SimConfig, SimError, Simulator, Snapshot};
 

@@ -70,7 +70,8 @@ impl ProviderSetup {
     }
 }
 
-fn build(
+/// The load balancer of [`ProviderSetup::load_balancer`] and what is behind it.
+pub(crate) fn build(
     world: &mut World,
     caller: &Caller,
     name: &str,

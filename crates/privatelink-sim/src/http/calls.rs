@@ -51,6 +51,12 @@ const CALLS: &[Call] = &[
     call("PUT", "/snapshot", "replaces the whole world", || {
         web::put().to(control::restore)
     }),
+    call(
+        "POST",
+        "/populate",
+        "makes many services and connections",
+        || web::post().to(control::populate),
+    ),
     call("GET", "/clock", "the simulated time", || {
         web::get().to(control::clock)
     }),

@@ -12,6 +12,7 @@ use serde_json::json;
 use super::object::Object;
 use super::{MAX_CONTROL_BODY_BYTES, calls};
 use crate::faults::Fault;
+use crate::populate::Population;
 use crate::simulator::{SimError, Snapshot};
 use crate::world::endpoint_changes::{LastError, PlannedFailure};
 use crate::world::targets::Health;
@@ -92,6 +93,16 @@ pub(super) async fn restore(simulator: Sim, snapshot: Asked<Snapshot>) -> HttpRe
 
 pub(super) async fn reset(simulator: Sim) -> HttpResponse {
     done(simulator.reset())
+}
+
+pub(super) async fn populate(simulator: Sim, wanted: Asked<Population>) -> HttpResponse {
+    match simulator.populate(&wanted.into_inner().0) {
+        Ok(made) => HttpResponse::Created().json(made),
+        Err(error) => {
+            let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST);
+            problem(status, &error.code, &error.message)
+        }
+    }
 }
 
 #[derive(Serialize)]

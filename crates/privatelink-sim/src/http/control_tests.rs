@@ -301,3 +301,37 @@ async fn every_listed_action_is_known_and_no_other() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_large_world_is_made_in_one_call() {
+    let served = serve();
+    let wanted = json!({"account": "111111111111", "region": "eu-west-1", "services": 2, "consumers": 3,
+        "grants": "everybody", "states": {"pendingAcceptance": 3, "available": 5}});
+    let (status, made) = served.control("POST", "/populate", Some(wanted)).await;
+    assert_eq!(status, 201, "{made}");
+    assert_eq!(made["services"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        made["connections"],
+        json!({"available": 5, "pendingAcceptance": 3})
+    );
+    let (_, answer) = served
+        .ec2("111111111111", "Action=DescribeVpcEndpointConnections")
+        .await;
+    assert_eq!(answer.matches("<vpcEndpointId>").count(), 8);
+    let (_, state) = served.control("GET", "/state", None).await;
+    let services = state["places"][0]["services"].as_array().unwrap();
+    assert!(services.iter().all(|s| s["principals"] == json!(["*"])));
+    for (wrong, code) in [
+        (
+            json!({"account": "111111111111", "region": "eu-west-1", "endpoints": 1}),
+            "InvalidJson",
+        ),
+        (
+            json!({"account": "111111111111", "region": "eu-west-1", "services": 0}),
+            "InvalidPopulation",
+        ),
+    ] {
+        let (status, problem) = served.control("POST", "/populate", Some(wrong)).await;
+        assert_eq!((status, &problem["code"]), (400, &json!(code)));
+    }
+}

@@ -224,6 +224,11 @@ impl World {
         regions::zones(&self.ids, account, region)
     }
 
+    /// A word that no other resource has in its name.
+    pub(crate) fn unique_word(&mut self) -> String {
+        self.ids.next_hex16()
+    }
+
     /// The accounts and Regions that were ever used.
     pub fn places(&self) -> impl Iterator<Item = (&AccountId, &Region, &Place)> {
         self.accounts.iter().flat_map(|(account, regions)| {
@@ -318,6 +323,15 @@ pub(crate) fn later(at: DateTime<Utc>, ms: u64) -> DateTime<Utc> {
         .and_then(TimeDelta::try_milliseconds)
         .and_then(|delta| at.checked_add_signed(delta))
         .unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
+/// A time so many milliseconds before; the beginning of the calendar when that is before it.
+pub(crate) fn earlier(at: DateTime<Utc>, ms: u64) -> DateTime<Utc> {
+    i64::try_from(ms)
+        .ok()
+        .and_then(TimeDelta::try_milliseconds)
+        .and_then(|delta| at.checked_sub_signed(delta))
+        .unwrap_or(DateTime::<Utc>::MIN_UTC)
 }
 
 #[cfg(test)]
