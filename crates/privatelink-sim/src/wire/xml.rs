@@ -1,6 +1,6 @@
 //! Writes XML answers. Elements only, no attributes but the name space; text is escaped, what XML cannot carry is replaced.
 
-use std::fmt::Display;
+use std::fmt::{Display, Write};
 
 /// An answer being written.
 #[derive(Debug, Default)]
@@ -48,7 +48,8 @@ impl Xml {
     /// An element with a text.
     pub fn leaf(&mut self, name: &str, value: impl Display) {
         self.open(name);
-        self.escape(&value.to_string());
+        // Writing into a string cannot fail.
+        let _ = write!(Escaping(self), "{value}");
         self.close(name);
     }
 
@@ -115,19 +116,42 @@ impl Xml {
     }
 
     fn escape(&mut self, text: &str) {
-        for c in text.chars() {
-            match c {
-                '&' => self.text.push_str("&amp;"),
-                '<' => self.text.push_str("&lt;"),
-                '>' => self.text.push_str("&gt;"),
-                '"' => self.text.push_str("&quot;"),
-                '\r' => self.text.push_str("&#13;"),
-                '\t' | '\n' => self.text.push(c),
-                // XML 1.0 has no way to write these.
-                '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => self.text.push('\u{fffd}'),
-                other => self.text.push(other),
-            }
+        let mut rest = text;
+        // Nearly every text has nothing to escape and is copied as a whole.
+        while let Some(at) = rest.find(must_be_escaped) {
+            let (plain, special) = rest.split_at(at);
+            self.text.push_str(plain);
+            let mut special = special.chars();
+            self.text.push_str(match special.next() {
+                Some('&') => "&amp;",
+                Some('<') => "&lt;",
+                Some('>') => "&gt;",
+                Some('"') => "&quot;",
+                Some('\r') => "&#13;",
+                _ => "\u{fffd}",
+            });
+            rest = special.as_str();
         }
+        self.text.push_str(rest);
+    }
+}
+
+/// What has a meaning of its own in XML, or cannot be written in XML 1.0 at all.
+fn must_be_escaped(c: char) -> bool {
+    match c {
+        '&' | '<' | '>' | '"' | '\u{fffe}' | '\u{ffff}' => true,
+        '\t' | '\n' => false,
+        other => other < ' ',
+    }
+}
+
+/// Lets a value write itself into an answer without a text of its own in between.
+struct Escaping<'a>(&'a mut Xml);
+
+impl Write for Escaping<'_> {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.0.escape(text);
+        Ok(())
     }
 }
 
