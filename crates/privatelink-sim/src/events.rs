@@ -15,6 +15,9 @@ pub const KEPT: usize = 100_000;
 /// The log keeps this many ids of one call.
 const KEPT_IDS: usize = 200;
 
+/// The log keeps this many ids in all: calls with many of them push older calls out sooner.
+const KEPT_IDS_IN_ALL: usize = 1_000_000;
+
 /// One call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
@@ -48,6 +51,20 @@ pub struct CallLog {
 struct Kept {
     next: u64,
     events: VecDeque<Event>,
+    ids: usize,
+}
+
+impl Kept {
+    fn push(&mut self, event: Event) {
+        self.ids += event.ids.len();
+        self.events.push_back(event);
+        while self.events.len() > KEPT || self.ids > KEPT_IDS_IN_ALL {
+            let Some(oldest) = self.events.pop_front() else {
+                break;
+            };
+            self.ids -= oldest.ids.len();
+        }
+    }
 }
 
 impl CallLog {
@@ -90,11 +107,9 @@ impl CallLog {
         ids.truncate(KEPT_IDS);
         self.with(|kept| {
             kept.next += 1;
-            if kept.events.len() == KEPT {
-                kept.events.pop_front();
-            }
-            kept.events.push_back(Event {
-                seq: kept.next,
+            let seq = kept.next;
+            kept.push(Event {
+                seq,
                 at,
                 service: call.api,
                 action: call.action,
@@ -109,5 +124,32 @@ impl CallLog {
 
     fn with<T>(&self, act: impl FnOnce(&mut Kept) -> T) -> T {
         act(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_with_many_ids_push_older_ones_out() {
+        let log = CallLog::default();
+        let call = Call {
+            api: Api::Ec2,
+            action: "DescribeVpcEndpointConnections".to_owned(),
+            account: "111111111111".parse().unwrap(),
+            region: "eu-west-1".parse().unwrap(),
+            ids: vec![String::new(); 2 * KEPT_IDS],
+            unfiltered: false,
+        };
+        let most = KEPT_IDS_IN_ALL / KEPT_IDS;
+        for _ in 0..=most {
+            log.push(DateTime::UNIX_EPOCH, call.clone(), "ok".to_owned(), true);
+        }
+        let kept = log.all();
+        assert_eq!(kept.len(), most);
+        assert_eq!(kept[0].seq, 2);
+        assert_eq!(kept[0].ids.len(), KEPT_IDS);
+        assert_eq!(log.count(), most as u64 + 1);
     }
 }
