@@ -1,8 +1,10 @@
 //! Services as a consumer sees them: only what is permitted, only in this Region, only zones both sides have.
 
-use privatelink::AccountId;
+use std::ops::Bound;
 
-use super::principals::{permits, permits_by_name};
+use privatelink::{AccountId, ServiceId};
+
+use super::principals::{names_of, permits, permits_any};
 use super::select::{Filters, Listed, Paging};
 use super::services::Service;
 use super::{Caller, World};
@@ -84,35 +86,40 @@ impl World {
         {
             return Err(AwsError::bad_value("ServiceRegion", unknown));
         }
-        let mut found: Vec<&Service> = if names.is_empty() {
-            self.places()
-                .filter(|(_, region, _)| regions.iter().any(|r| r == region.as_str()))
-                .flat_map(|(_, _, place)| place.services.values())
-                .filter(|s| s.is_live() && s.state_at(caller.seen_at).is_some())
-                .filter(|s| s.serves(&caller.region))
-                .filter(|s| owns(s, &caller.account) || permits_by_name(&s.grants, caller))
-                .collect()
+        let after: Option<ServiceId> = after.and_then(|key| key.parse().ok());
+        let found: Box<dyn Iterator<Item = &Service>> = if names.is_empty() {
+            let own_names = names_of(caller);
+            let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+            Box::new(
+                self.owners
+                    .range((from, Bound::Unbounded))
+                    .filter(|(_, (_, region))| regions.iter().any(|r| r == region.as_str()))
+                    .filter_map(|(id, _)| self.service(id))
+                    .filter(|s| s.is_live() && s.state_at(caller.seen_at).is_some())
+                    .filter(|s| s.serves(&caller.region))
+                    .filter(move |s| {
+                        owns(s, &caller.account) || permits_any(&s.grants, &own_names)
+                    }),
+            )
         } else {
-            names
-                .iter()
-                .map(|name| {
-                    let mut seen = regions
-                        .iter()
-                        .map(|region| self.visible_service_in(caller, region, name));
-                    // One of the Regions is enough; when none has it, the first refusal is the answer.
-                    let first = seen
-                        .next()
-                        .unwrap_or_else(|| self.visible_service(caller, name));
-                    first.or_else(|refused| seen.find_map(Result::ok).ok_or(refused))
-                })
-                .collect::<Result<_, _>>()?
+            let found = names.iter().map(|name| {
+                let mut seen = regions
+                    .iter()
+                    .map(|region| self.visible_service_in(caller, region, name));
+                // One of the Regions is enough; when none has it, the first refusal is the answer.
+                let first = seen
+                    .next()
+                    .unwrap_or_else(|| self.visible_service(caller, name));
+                first.or_else(|refused| seen.find_map(Result::ok).ok_or(refused))
+            });
+            let mut found = found.collect::<Result<Vec<&Service>, _>>()?;
+            found.sort_by(|a, b| a.id.cmp(&b.id));
+            found.dedup_by(|a, b| a.id == b.id);
+            let rest = found.into_iter();
+            Box::new(rest.filter(move |s| after.as_ref().is_none_or(|last| s.id > *last)))
         };
-        found.sort_by(|a, b| a.id.cmp(&b.id));
-        found.dedup_by(|a, b| a.id == b.id);
         let zones = self.zones(&caller.account, &caller.region);
         let rows = found
-            .into_iter()
-            .filter(|s| after.as_deref().is_none_or(|last| s.id.as_str() > last))
             .filter(|s| filters.allow(&s.tags, |name| field(s, name)))
             .map(|s| {
                 let row = VisibleService {

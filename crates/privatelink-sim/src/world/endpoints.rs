@@ -166,6 +166,8 @@ impl World {
             private_dns: new.private_dns,
             tags: new.tags.clone(),
         };
+        self.index()
+            .add_connection(&service_id, &id, &connection.id);
         if let Some(service) = self.service_mut(&service_id) {
             service.connections.insert(id.clone(), connection);
         }
@@ -232,7 +234,17 @@ impl World {
             asked.insert(known);
         }
         let from = after.clone().map_or(Bound::Unbounded, Bound::Excluded);
-        let rows: Box<dyn Iterator<Item = &Endpoint>> = if asked.is_empty() {
+        let literals = filters
+            .literals("vpc-endpoint-id")
+            .filter(|_| asked.is_empty());
+        let all = asked.is_empty() && literals.is_none();
+        asked.extend(
+            literals
+                .into_iter()
+                .flatten()
+                .filter_map(|id| id.parse().ok()),
+        );
+        let rows: Box<dyn Iterator<Item = &Endpoint>> = if all {
             Box::new(
                 place
                     .endpoints

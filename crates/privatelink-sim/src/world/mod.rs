@@ -11,6 +11,7 @@ pub mod gateway_endpoints;
 pub mod idempotency;
 pub mod identity;
 pub mod ids;
+mod index;
 pub mod lifecycle;
 pub mod listeners;
 pub mod load_balancers;
@@ -44,6 +45,7 @@ use gateway_endpoints::GatewayEndpoint;
 use idempotency::UsedToken;
 use identity::{Identity, IssuedKey, Role};
 use ids::IdSource;
+use index::Index;
 use listeners::Listener;
 use load_balancers::LoadBalancer;
 use messaging::Messaging;
@@ -83,6 +85,8 @@ pub struct World {
     dns_checks: BTreeMap<DateTime<Utc>, Vec<ServiceId>>,
     #[serde(default)]
     messaging: Messaging,
+    #[serde(skip)]
+    index: Option<Index>,
 }
 
 /// One account in one Region.
@@ -196,6 +200,7 @@ impl World {
             txt_records: BTreeMap::new(),
             dns_checks: BTreeMap::new(),
             messaging: Messaging::default(),
+            index: None,
         }
     }
 
@@ -281,8 +286,9 @@ impl World {
                     return;
                 };
                 let service = gone.service;
-                if let Some(record) = self.service_mut(&service) {
-                    record.connections.remove(&endpoint);
+                let record = self.service_mut(&service);
+                if let Some(row) = record.and_then(|s| s.connections.remove(&endpoint)) {
+                    self.index().remove_connection(&endpoint, &row.id);
                 }
                 self.forget_service_if_done(&service);
             }
@@ -334,5 +340,7 @@ pub(crate) fn earlier(at: DateTime<Utc>, ms: u64) -> DateTime<Utc> {
         .unwrap_or(DateTime::<Utc>::MIN_UTC)
 }
 
+#[cfg(test)]
+mod scale_tests;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -84,12 +84,15 @@ impl Filters {
             .iter()
             .find(|filter| filter.name == name)
             .map(|filter| filter.values.as_slice())
-            .filter(|values| !values.iter().any(|v| v.contains(['*', '?', '\\'])))
+            .filter(|values| !values.iter().any(|value| is_pattern(value)))
     }
 }
 
 /// Matches a text against a pattern with `*`, `?` and backslash escapes, in time linear in their product at worst.
 pub fn matches(pattern: &str, text: &str) -> bool {
+    if !is_pattern(pattern) {
+        return pattern == text;
+    }
     let pattern = tokens(pattern);
     let text: Vec<char> = text.chars().collect();
     let (mut p, mut t) = (0, 0);
@@ -112,6 +115,11 @@ pub fn matches(pattern: &str, text: &str) -> bool {
         }
     }
     pattern[p..].iter().all(|token| matches!(token, Token::Any))
+}
+
+/// Whether a text means anything else than itself.
+fn is_pattern(text: &str) -> bool {
+    text.contains(['*', '?', '\\'])
 }
 
 enum Token {
