@@ -118,30 +118,33 @@ impl Xml {
     fn escape(&mut self, text: &str) {
         let mut rest = text;
         // Nearly every text has nothing to escape and is copied as a whole.
-        while let Some(at) = rest.find(must_be_escaped) {
+        while let Some(at) = rest.bytes().position(may_be_special) {
             let (plain, special) = rest.split_at(at);
             self.text.push_str(plain);
             let mut special = special.chars();
-            self.text.push_str(match special.next() {
-                Some('&') => "&amp;",
-                Some('<') => "&lt;",
-                Some('>') => "&gt;",
-                Some('"') => "&quot;",
-                Some('\r') => "&#13;",
-                _ => "\u{fffd}",
-            });
+            match special.next() {
+                Some('&') => self.text.push_str("&amp;"),
+                Some('<') => self.text.push_str("&lt;"),
+                Some('>') => self.text.push_str("&gt;"),
+                Some('"') => self.text.push_str("&quot;"),
+                Some('\r') => self.text.push_str("&#13;"),
+                Some(other @ '\u{f000}'..='\u{fffd}') => self.text.push(other),
+                // XML 1.0 has no way to write the rest.
+                _ => self.text.push('\u{fffd}'),
+            }
             rest = special.as_str();
         }
         self.text.push_str(rest);
     }
 }
 
-/// What has a meaning of its own in XML, or cannot be written in XML 1.0 at all.
-fn must_be_escaped(c: char) -> bool {
-    match c {
-        '&' | '<' | '>' | '"' | '\u{fffe}' | '\u{ffff}' => true,
-        '\t' | '\n' => false,
-        other => other < ' ',
+/// Whether a character that has a meaning of its own in XML, or none at all, may begin with this byte. `U+FFFE` and `U+FFFF`
+/// begin like many others.
+fn may_be_special(byte: u8) -> bool {
+    match byte {
+        b'&' | b'<' | b'>' | b'"' | 0xef => true,
+        b'\t' | b'\n' => false,
+        other => other < b' ',
     }
 }
 
@@ -162,14 +165,14 @@ mod tests {
     #[test]
     fn text_is_escaped_and_lists_are_wrapped() {
         let text = Xml::document("R", Some("http://n/"), |xml| {
-            xml.texts("set", ["a<b", "\u{0}\"&"]);
+            xml.texts("set", ["a<b", "\u{0}\"&", "é\u{fb01}\u{ffff}\r\n"]);
             xml.items("none", [0; 0], |_, _| {});
             xml.optional("no", None::<u8>);
         });
         assert_eq!(
             text,
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<R xmlns=\"http://n/\"><set><item>a&lt;b</item>\
-             <item>\u{fffd}&quot;&amp;</item></set><none></none></R>"
+             <item>\u{fffd}&quot;&amp;</item><item>é\u{fb01}\u{fffd}&#13;\n</item></set><none></none></R>"
         );
     }
 }

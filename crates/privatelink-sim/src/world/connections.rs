@@ -1,5 +1,6 @@
 //! Connections as the owner of a service sees them: listed, accepted, rejected.
 
+use std::fmt;
 use std::ops::Bound;
 
 use chrono::{DateTime, Utc};
@@ -342,9 +343,18 @@ struct Seen<'a> {
     state: ConnectionState,
 }
 
-impl Seen<'_> {
-    fn key(&self) -> String {
-        format!("{} {}", self.service.id, self.id)
+/// What a page token names a connection by.
+struct Key<'a>(&'a ServiceId, &'a VpcEndpointId);
+
+impl fmt::Display for Key<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.0, self.1)
+    }
+}
+
+impl<'a> Seen<'a> {
+    fn key(&self) -> Key<'a> {
+        Key(&self.service.id, self.id)
     }
 
     fn is_remote(&self) -> bool {

@@ -4,6 +4,7 @@
 //! the last row that was given out, so a page costs what it holds, not what came before it.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use serde::{Deserialize, Serialize};
 
@@ -171,7 +172,7 @@ impl Paging {
     }
 
     /// Takes one page of the rows that follow the token's row. Keys must come in rising order and be unique.
-    pub fn take<K: AsRef<str>, T>(
+    pub fn take<K: Display, T>(
         &self,
         listing: &str,
         limit: Option<usize>,
@@ -186,7 +187,7 @@ impl Paging {
         let mut last: Option<K> = None;
         for (key, row) in rows {
             if items.len() == size {
-                let next = last.map(|key| write_token(listing, key.as_ref()));
+                let next = last.map(|key| write_token(listing, &key.to_string()));
                 return Listed { items, next };
             }
             items.push(row);
