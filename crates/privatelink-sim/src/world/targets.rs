@@ -1,6 +1,6 @@
 //! Target groups, their targets and the targets' health.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -159,13 +159,25 @@ impl World {
         {
             return Err(no_target_group(unknown));
         }
+        // One walk over the listeners, not one for each group: a large account has a thousand of both.
+        let mut users: HashMap<&str, Vec<String>> = HashMap::new();
+        for listener in place.listeners.values() {
+            for arn in &listener.target_groups {
+                let user = listener.load_balancer.to_string();
+                let users = users.entry(arn).or_default();
+                if users.last() != Some(&user) {
+                    users.push(user);
+                }
+            }
+        }
         Ok(place
             .target_groups
             .values()
             .filter(|g| arns.is_empty() || arns.contains(&g.arn))
             .filter(|g| names.is_empty() || names.contains(&g.name))
-            .map(|g| (g.clone(), users(place, &g.arn)))
+            .map(|g| (g, users.remove(g.arn.as_str()).unwrap_or_default()))
             .filter(|(_, users)| load_balancer.is_none_or(|arn| users.iter().any(|u| u == arn)))
+            .map(|(g, users)| (g.clone(), users))
             .collect())
     }
 
