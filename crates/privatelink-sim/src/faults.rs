@@ -43,6 +43,10 @@ pub struct Fault {
     /// How many calls it befalls; for ever when missing.
     #[serde(default)]
     pub times: Option<u32>,
+    /// Of so many matching calls it befalls the first only, over and over: with 2, a client that tries again gets through. Every
+    /// one when missing.
+    #[serde(default)]
+    pub every: Option<u32>,
     /// How likely it befalls a matching call, 0 to 1; always when missing. The dice are the seed of the simulator, the id of
     /// the fault and the number of calls that it was thrown for, so the same calls have the same luck again.
     #[serde(default)]
@@ -100,6 +104,7 @@ impl Fault {
             about: None,
             skip: 0,
             times: None,
+            every: None,
             probability: None,
             effect,
         }
@@ -116,6 +121,9 @@ impl Fault {
     pub fn check(&self) -> Result<(), String> {
         if let Some(chance) = self.probability.filter(|p| !(0.0..=1.0).contains(p)) {
             return Err(format!("probability {chance} is not between 0 and 1"));
+        }
+        if self.every == Some(0) {
+            return Err("every 0 befalls no call".to_owned());
         }
         if self.times == Some(0) {
             return Err("times 0 befalls no call".to_owned());
@@ -173,6 +181,8 @@ struct Planned {
 #[derive(Debug)]
 struct Held {
     fault: Fault,
+    /// How many calls it met, of those that it does not skip.
+    met: u64,
     /// How often the dice were thrown.
     thrown: u64,
 }
@@ -182,6 +192,12 @@ impl Held {
     fn strikes(&mut self, seed: u64) -> bool {
         if self.fault.skip > 0 {
             self.fault.skip -= 1;
+            return false;
+        }
+        let turn = u64::from(self.fault.every.unwrap_or(1).max(1));
+        let spared = !self.met.is_multiple_of(turn);
+        self.met += 1;
+        if spared {
             return false;
         }
         let Some(probability) = self.fault.probability else {
@@ -258,7 +274,11 @@ impl Faults {
         self.with(|planned| {
             planned.next += 1;
             fault.id = planned.next;
-            planned.faults.push(Held { fault, thrown: 0 });
+            planned.faults.push(Held {
+                fault,
+                met: 0,
+                thrown: 0,
+            });
             planned.next
         })
     }

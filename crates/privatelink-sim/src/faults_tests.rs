@@ -288,3 +288,27 @@ fn slowness_adds_to_other_trouble() {
         "the other answer waits for the next call"
     );
 }
+
+#[test]
+fn a_fault_on_every_other_call_lets_the_second_try_through() {
+    let faults = Faults::default();
+    faults.plan(Fault {
+        every: Some(2),
+        skip: 1,
+        ..Fault::always("CreateVpc", Effect::Throttle)
+    });
+    let hit: Vec<bool> = (0..6)
+        .map(|_| {
+            faults
+                .befall(&call("CreateVpc", "111111111111"))
+                .before
+                .is_some()
+        })
+        .collect();
+    assert_eq!(hit, [false, true, false, true, false, true]);
+    let never = Fault {
+        every: Some(0),
+        ..Fault::always("CreateVpc", Effect::Throttle)
+    };
+    assert!(never.check().is_err());
+}
