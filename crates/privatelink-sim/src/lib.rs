@@ -22,6 +22,7 @@ pub mod http;
 pub mod populate;
 pub mod provider_setup;
 pub mod simulator;
+pub mod summary;
 pub mod throttling;
 mod waiting;
 pub mod wire;

@@ -47,40 +47,7 @@ pub(super) async fn actions(simulator: Sim) -> HttpResponse {
 }
 
 pub(super) async fn state(simulator: Sim) -> HttpResponse {
-    let now = simulator.clock().now();
-    let world = simulator.world();
-    let places: Vec<_> = world
-        .places()
-        .map(|(account, region, place)| {
-            json!({
-                "account": account,
-                "region": region,
-                "load_balancers": place.load_balancers.len(),
-                "target_groups": place.target_groups.len(),
-                "services": place.services.values().filter(|s| s.state_at(now).is_some()).map(|service| {
-                    let mut states = std::collections::BTreeMap::new();
-                    for state in service.connections.values().filter_map(|c| c.life.state_at(now)) {
-                        *states.entry(state.to_string()).or_insert(0_u64) += 1;
-                    }
-                    json!({
-                        "service_id": service.id,
-                        "service_name": service.name(),
-                        "state": service.state_at(now),
-                        "acceptance_required": service.acceptance_required,
-                        "principals": service.grants.keys().collect::<Vec<_>>(),
-                        "connections": states,
-                    })
-                }).collect::<Vec<_>>(),
-                "endpoints": place.endpoints.len(),
-            })
-        })
-        .collect();
-    HttpResponse::Ok().json(json!({
-        "now": now,
-        "calls": simulator.calls().count(),
-        "faults": simulator.faults().list().len(),
-        "places": places,
-    }))
+    HttpResponse::Ok().json(simulator.summary())
 }
 
 pub(super) async fn snapshot(simulator: Sim) -> HttpResponse {
