@@ -18,6 +18,9 @@ const KEPT_IDS: usize = 200;
 /// The log keeps this many ids in all: calls with many of them push older calls out sooner.
 const KEPT_IDS_IN_ALL: usize = 1_000_000;
 
+/// The log keeps this many characters of an action; longer ids are not ids and not kept.
+const KEPT_TEXT: usize = 128;
+
 /// One call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
@@ -104,7 +107,11 @@ impl CallLog {
 
     pub(crate) fn push(&self, at: DateTime<Utc>, call: Call, outcome: String, done: bool) {
         let mut ids = call.ids;
+        // What a caller sends may be of any size; what is kept of it is not.
+        ids.retain(|id| id.len() <= KEPT_TEXT);
         ids.truncate(KEPT_IDS);
+        ids.shrink_to_fit();
+        let action: String = call.action.chars().take(KEPT_TEXT).collect();
         self.with(|kept| {
             kept.next += 1;
             let seq = kept.next;
@@ -112,7 +119,7 @@ impl CallLog {
                 seq,
                 at,
                 service: call.api,
-                action: call.action,
+                action,
                 account: call.account,
                 region: call.region,
                 outcome,
@@ -151,5 +158,26 @@ mod tests {
         assert_eq!(kept[0].seq, 2);
         assert_eq!(kept[0].ids.len(), KEPT_IDS);
         assert_eq!(log.count(), most as u64 + 1);
+    }
+
+    #[test]
+    fn a_huge_call_leaves_a_small_line() {
+        let log = CallLog::default();
+        let mut ids: Vec<String> = (0..10_000).map(|n| format!("vpce-{n}")).collect();
+        ids.insert(0, "vpce-".repeat(1_000));
+        let call = Call {
+            api: Api::Ec2,
+            action: "é".repeat(10_000),
+            account: "111111111111".parse().unwrap(),
+            region: "eu-west-1".parse().unwrap(),
+            ids,
+            unfiltered: false,
+        };
+        log.push(DateTime::UNIX_EPOCH, call, "ok".to_owned(), true);
+        let line = &log.all()[0];
+        assert_eq!(line.action.chars().count(), KEPT_TEXT);
+        assert_eq!((line.ids.len(), line.ids[0].as_str()), (KEPT_IDS, "vpce-0"));
+        let held = log.with(|kept| kept.events[0].ids.capacity());
+        assert!(held < 2 * KEPT_IDS, "{held}");
     }
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::AwsError;
 use crate::api::{Api, Call};
+use crate::wire;
 
 /// Which calls are throttled.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +60,10 @@ impl Buckets {
         call: &Call,
         now: DateTime<Utc>,
     ) -> Result<(), AwsError> {
+        // A made-up action is refused anyway, and must not leave a bucket behind.
+        if *throttling == Throttling::Off || !wire::knows(call.api, &call.action) {
+            return Ok(());
+        }
         let Some((name, burst, per_minute)) = throttling.bucket(call) else {
             return Ok(());
         };

@@ -53,6 +53,17 @@ pub fn actions(api: Api) -> Vec<&'static str> {
     names
 }
 
+/// Whether an action is simulated.
+pub(crate) fn knows(api: Api, action: &str) -> bool {
+    match api {
+        Api::Ec2 => ec2::actions().any(|name| name == action),
+        Api::Elb => elb::actions().any(|name| name == action),
+        Api::Sts => sts::actions().any(|name| name == action),
+        Api::Sns => sns::actions().any(|name| name == action),
+        Api::Sqs => sqs::actions().any(|name| name == action),
+    }
+}
+
 /// The answer to an action that is not simulated, be it one of AWS's or nobody's.
 pub(crate) fn unknown_action(api: Api, action: &str) -> AwsError {
     let shown: String = action.chars().take(128).collect();
