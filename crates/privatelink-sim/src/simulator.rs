@@ -55,6 +55,7 @@ pub enum SimError {
 
 /// Everything there is, at one moment.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Snapshot {
     /// Where the clock is.
     pub clock: ClockState,
@@ -201,11 +202,12 @@ impl Simulator {
         self.save(&world)
     }
 
-    /// An empty world as at the start: the same seed, Regions and switches, no faults, ids from the first again. The clock and
-    /// the call log go on.
-    pub fn reset(&self) -> Result<(), SimError> {
+    /// An empty world as at the start, with the same seed or another: the same Regions and switches, no faults, ids from the
+    /// first again. The clock and the call log go on.
+    pub fn reset(&self, seed: Option<u64>) -> Result<(), SimError> {
         let mut world = self.world();
-        *world = world.emptied();
+        *world = world.emptied(seed);
+        self.inner.seed.store(world.seed(), Ordering::Relaxed);
         self.inner.faults.start_over(world.seed());
         self.inner.requests.store(0, Ordering::Relaxed);
         self.inner.changes.notify_waiters();

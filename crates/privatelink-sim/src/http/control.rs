@@ -58,8 +58,24 @@ pub(super) async fn restore(simulator: Sim, snapshot: Asked<Snapshot>) -> HttpRe
     done(simulator.restore(snapshot.into_inner().0))
 }
 
-pub(super) async fn reset(simulator: Sim) -> HttpResponse {
-    done(simulator.reset())
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reset {
+    /// Missing or null keeps the seed.
+    seed: Option<u64>,
+}
+
+/// The one call whose body may be left out.
+pub(super) async fn reset(simulator: Sim, body: web::Bytes) -> HttpResponse {
+    let asked = if body.is_empty() {
+        Ok(Object(Reset::default()))
+    } else {
+        serde_json::from_slice::<Object<Reset>>(&body)
+    };
+    match asked {
+        Ok(Object(Reset { seed })) => done(simulator.reset(seed)),
+        Err(error) => problem(StatusCode::BAD_REQUEST, "InvalidJson", &error.to_string()),
+    }
 }
 
 pub(super) async fn populate(simulator: Sim, wanted: Asked<Population>) -> HttpResponse {

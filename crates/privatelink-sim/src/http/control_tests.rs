@@ -130,6 +130,12 @@ async fn a_reset_world_is_empty_and_gives_the_same_ids_again() {
     assert_eq!(served.ec2("111111111111", make).await.1, first);
     let (_, planned) = served.control("POST", "/faults", Some(fault)).await;
     assert_eq!(planned["id"], 1);
+    let seed = json!({"seed": 7});
+    assert_eq!(served.control("POST", "/reset", Some(seed)).await.0, 204);
+    assert_eq!(served.simulator.seed(), 7);
+    assert_ne!(served.ec2("111111111111", make).await.1, first);
+    let wrong = json!({"sead": 7});
+    assert_eq!(served.control("POST", "/reset", Some(wrong)).await.0, 400);
 }
 
 #[tokio::test]

@@ -384,7 +384,7 @@ async fn the_control_api_refuses_junk_as_json() {
             call["method"].as_str().unwrap(),
             call["path"].as_str().unwrap(),
         );
-        if method == "GET" || path.ends_with("/reset") {
+        if method == "GET" {
             continue;
         }
         let deep = "[".repeat(100_000).into_bytes();
@@ -405,6 +405,10 @@ async fn the_control_api_refuses_junk_as_json() {
             let bodiless = path.contains("/faults") && method == "DELETE";
             if bodiless {
                 assert!(status == 204 || status == 404);
+                continue;
+            }
+            if body.is_empty() && path.ends_with("/reset") {
+                assert_eq!(status, 204);
                 continue;
             }
             assert_eq!(status, 400, "{method} {path} {shown}: {text}");

@@ -204,9 +204,10 @@ impl World {
         }
     }
 
-    /// A world as this one was at the start: the same seed, Regions and switches.
-    pub(crate) fn emptied(&self) -> Self {
-        Self::new(self.seed(), self.regions.clone(), self.behavior.clone())
+    /// A world as this one was at the start: the same seed unless there is another, the same Regions and switches.
+    pub(crate) fn emptied(&self, seed: Option<u64>) -> Self {
+        let seed = seed.unwrap_or(self.seed());
+        Self::new(seed, self.regions.clone(), self.behavior.clone())
     }
 
     /// The seed that ids come from.
