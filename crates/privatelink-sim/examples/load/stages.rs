@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -127,22 +127,8 @@ async fn listing(
     report: &mut Report,
     name: &'static str,
 ) -> Result<BTreeMap<String, Row>> {
-    let mut pages = Vec::new();
-    let mut times = Vec::new();
-    let mut token = String::new();
     let began = Instant::now();
-    loop {
-        let sent = Instant::now();
-        let form = format!("Action=DescribeVpcEndpointConnections&MaxResults=1000{token}");
-        let page = server.ec2(PROVIDER, &form).await?;
-        times.push(sent.elapsed());
-        let next = texts(&page, "nextToken").first().map(ToString::to_string);
-        pages.push(page);
-        match next {
-            Some(next) => token = format!("&NextToken={next}"),
-            None => break,
-        }
-    }
+    let (pages, times) = pages(server).await?;
     report.stage(once(name, began, times));
     let mut rows = BTreeMap::new();
     for page in &pages {
@@ -167,7 +153,25 @@ async fn listing(
     Ok(rows)
 }
 
-/// Ten rows at a time: the first of a service, and any ten by their ids.
+/// A full listing, page by page, and how long each took.
+async fn pages(server: &Server) -> Result<(Vec<String>, Vec<Duration>)> {
+    let (mut pages, mut times) = (Vec::new(), Vec::new());
+    let mut token = String::new();
+    loop {
+        let sent = Instant::now();
+        let form = format!("Action=DescribeVpcEndpointConnections&MaxResults=1000{token}");
+        let page = server.ec2(PROVIDER, &form).await?;
+        times.push(sent.elapsed());
+        let next = texts(&page, "nextToken").first().map(ToString::to_string);
+        pages.push(page);
+        match next {
+            Some(next) => token = format!("&NextToken={next}"),
+            None => return Ok((pages, times)),
+        }
+    }
+}
+
+/// Ten rows at a time: the first of a service, also while somebody lists everything, and any ten by their ids.
 async fn describe(
     server: &Server,
     options: &Options,
@@ -177,20 +181,20 @@ async fn describe(
     let services: BTreeSet<String> = rows.values().map(|row| row.service.clone()).collect();
     let services: Vec<String> = services.into_iter().collect();
     let ids: Vec<String> = rows.keys().cloned().collect();
-    let by_service = many("describe 10 by service", &server.url, options, move |n| {
-        let service = services[n % services.len()].clone();
-        Some(Work {
-            account: PROVIDER.to_owned(),
-            form: format!(
-                "Action=DescribeVpcEndpointConnections&MaxResults=10&Filter.1.Name=service-id&Filter.1.Value.1={service}"
-            ),
-            right: Box::new(move |answer| {
-                let found = texts(answer, "serviceId");
-                found.len() == 10 && found.iter().all(|id| *id == service)
-            }),
-        })
-    });
-    report.stage(by_service.await?);
+    let first_ten = of_service(services.clone());
+    report.stage(many("describe 10 by service", &server.url, options, first_ten).await?);
+    let end = Instant::now() + options.time;
+    let listings = async {
+        while Instant::now() < end {
+            pages(server).await?;
+        }
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+    };
+    let first_ten = of_service(services);
+    let name = "describe 10 during full listings";
+    let (figures, listed) = tokio::join!(many(name, &server.url, options, first_ten), listings);
+    listed?;
+    report.stage(figures?);
     let by_id = many("describe 10 by ids", &server.url, options, move |n| {
         // A step that has no divisor in common with the number of rows visits all of them, far from each other.
         let mut wanted: Vec<String> = (0..10)
@@ -214,6 +218,23 @@ async fn describe(
     });
     report.stage(by_id.await?);
     Ok(())
+}
+
+/// The first ten connections of one service after the other.
+fn of_service(services: Vec<String>) -> impl Fn(usize) -> Option<Work> + Send + Sync + 'static {
+    move |n| {
+        let service = services[n % services.len()].clone();
+        Some(Work {
+            account: PROVIDER.to_owned(),
+            form: format!(
+                "Action=DescribeVpcEndpointConnections&MaxResults=10&Filter.1.Name=service-id&Filter.1.Value.1={service}"
+            ),
+            right: Box::new(move |answer| {
+                let found = texts(answer, "serviceId");
+                found.len() == 10 && found.iter().all(|id| *id == service)
+            }),
+        })
+    }
 }
 
 /// Accepts waiting connections one by one; answers with those that were accepted.
