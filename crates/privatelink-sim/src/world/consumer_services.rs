@@ -188,6 +188,46 @@ mod tests {
     }
 
     #[test]
+    fn pages_show_each_service_once_and_in_order() {
+        let (mut world, provider, consumer) = (world(), caller(PROVIDER), caller(CONSUMER));
+        let root = format!("arn:aws:iam::{CONSUMER}:root");
+        let mut granted = Vec::new();
+        for number in 0..8 {
+            let lb = load_balancer(&mut world, &provider, &format!("edge-{number}"));
+            let id = service(&mut world, &provider, &lb, true);
+            if number != 3 {
+                let add = std::slice::from_ref(&root);
+                world
+                    .modify_principals(&provider, id.as_str(), add, &[])
+                    .unwrap();
+                granted.push(id);
+            }
+        }
+        granted.sort();
+        let names: Vec<String> = granted
+            .iter()
+            .rev()
+            .map(|id| format!("com.amazonaws.vpce.eu-west-1.{id}"))
+            .collect();
+        for names in [&[], names.as_slice()] {
+            let (mut seen, mut paging) = (Vec::new(), Paging::default());
+            paging.max = Some(3);
+            loop {
+                let page = world
+                    .visible_services(&consumer, names, &[], &Filters::default(), &paging)
+                    .unwrap();
+                assert!(page.items.len() <= 3);
+                seen.extend(page.items.into_iter().map(|row| row.service.id));
+                paging.token = page.next;
+                if paging.token.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(seen, granted);
+        }
+    }
+
+    #[test]
     fn one_bad_name_fails_the_whole_call() {
         let (mut world, provider) = (world(), caller(PROVIDER));
         let lb = load_balancer(&mut world, &provider, "edge");
