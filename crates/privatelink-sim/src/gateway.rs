@@ -315,9 +315,9 @@ impl PrivateLink for SimGateway {
                 Ok(LoadBalancer {
                     arn: found.arn.clone(),
                     name: found.name.clone(),
-                    kind: "network".to_owned(),
+                    kind: found.kind().as_str().to_owned(),
                     state: found.state_at(me.now).to_owned(),
-                    state_reason: None,
+                    state_reason: found.state_reason().map(str::to_owned),
                     scheme: found.scheme.clone(),
                     ip_address_type: Some(found.ip_address_type.clone()),
                     availability_zones: found
@@ -327,8 +327,9 @@ impl PrivateLink for SimGateway {
                         .map(|zone| zone.name.clone())
                         .collect(),
                     security_groups: found.security_groups.clone(),
-                    enforce_security_groups_on_private_link: (!found.security_groups.is_empty())
-                        .then_some(true),
+                    enforce_security_groups_on_private_link: found
+                        .enforcement()
+                        .map(|word| word == "on"),
                     cross_zone: found.cross_zone,
                 })
             },

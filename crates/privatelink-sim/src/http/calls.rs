@@ -4,7 +4,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, Route, Scope, web};
 use serde_json::{Value, json};
 
-use super::control;
+use super::{control, control_elb};
 use crate::Simulator;
 
 /// One call.
@@ -75,9 +75,18 @@ const CALLS: &[Call] = &[
     call("DELETE", "/faults/{id}", "removes a fault", || {
         web::delete().to(control::remove_fault)
     }),
-    call("POST", "/targets/health", "sets a target's health", || {
-        web::post().to(control::set_health)
-    }),
+    call(
+        "POST",
+        "/targets/health",
+        "sets the health of targets",
+        || web::post().to(control_elb::set_health),
+    ),
+    call(
+        "POST",
+        "/load-balancers/state",
+        "sets the state of a load balancer",
+        || web::post().to(control_elb::set_state),
+    ),
     call("GET", "/events", "the call log", || {
         web::get().to(control::events)
     }),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, Scope, web};
 use chrono::{DateTime, Utc};
-use privatelink::{AccountId, Region};
+use privatelink::AccountId;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -15,12 +15,11 @@ use crate::faults::Fault;
 use crate::populate::Population;
 use crate::simulator::{SimError, Snapshot};
 use crate::world::endpoint_changes::{LastError, PlannedFailure};
-use crate::world::targets::Health;
 use crate::{AwsError, Behavior, SimClock, Simulator};
 
-type Sim = web::Data<Simulator>;
+pub(super) type Sim = web::Data<Simulator>;
 
-type Asked<T> = web::Json<Object<T>>;
+pub(super) type Asked<T> = web::Json<Object<T>>;
 
 pub(super) fn scope() -> Scope {
     let scope = web::scope("/_sim")
@@ -203,34 +202,6 @@ pub(super) async fn remove_fault(simulator: Sim, id: web::Path<String>) -> HttpR
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct HealthChange {
-    account: AccountId,
-    region: Region,
-    target_group_arn: String,
-    target_id: String,
-    /// Missing or null gives the target back to its own checks.
-    health: Option<Health>,
-}
-
-pub(super) async fn set_health(simulator: Sim, change: Asked<HealthChange>) -> HttpResponse {
-    let caller = simulator.caller(&change.account, &change.region);
-    let result = simulator.with_world(|world| {
-        world.set_target_health(
-            &caller,
-            &change.target_group_arn,
-            &change.target_id,
-            change.health.as_ref(),
-        )
-    });
-    match result {
-        Ok(Ok(targets)) => HttpResponse::Ok().json(json!({ "targets": targets })),
-        Ok(Err(error)) => refused(&error),
-        Err(error) => failed(&error),
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct EventsQuery {
     #[serde(default)]
     after: u64,
@@ -344,11 +315,11 @@ fn done(result: Result<(), SimError>) -> HttpResponse {
     }
 }
 
-fn refused(error: &AwsError) -> HttpResponse {
+pub(super) fn refused(error: &AwsError) -> HttpResponse {
     problem(StatusCode::BAD_REQUEST, &error.code, &error.message)
 }
 
-fn failed(error: &SimError) -> HttpResponse {
+pub(super) fn failed(error: &SimError) -> HttpResponse {
     tracing::error!(error = %error, "the simulator cannot keep its state");
     problem(
         StatusCode::INTERNAL_SERVER_ERROR,

@@ -3,6 +3,7 @@
 mod aws;
 mod calls;
 mod control;
+mod control_elb;
 mod credential;
 mod cut;
 mod object;
@@ -58,6 +59,8 @@ impl Simulator {
 
 #[cfg(test)]
 mod control_tests;
+#[cfg(test)]
+mod elb_tests;
 #[cfg(test)]
 mod fault_tests;
 #[cfg(test)]

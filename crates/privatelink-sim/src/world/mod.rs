@@ -3,17 +3,23 @@
 //! Pure and synchronous: no I/O, no timers, no clock of its own. Every operation takes a [`Caller`] (who, where, when) and
 //! answers with data or an [`AwsError`]. What happens later is stored as the time it is due and computed when it is read.
 
+pub mod certificates;
 pub mod connections;
 pub mod consumer_services;
+pub mod elb_attributes;
+pub mod elb_tags;
 pub mod endpoint_changes;
 pub mod endpoints;
 pub mod gateway_endpoints;
+pub mod health_checks;
 pub mod idempotency;
 pub mod identity;
 pub mod ids;
 mod index;
 pub mod lifecycle;
 pub mod listeners;
+pub mod load_balancer_changes;
+pub mod load_balancer_subnets;
 pub mod load_balancers;
 pub mod messaging;
 pub mod network;
@@ -27,6 +33,7 @@ pub mod route_tables;
 pub mod select;
 pub mod services;
 pub mod tags;
+pub mod target_health;
 pub mod targets;
 
 use std::cell::RefCell;
