@@ -243,13 +243,15 @@ async fn a_listener_forwards_to_weighted_target_groups() {
             "Action=CreateListener&LoadBalancerArn={balancer}&Protocol=TCP&Port=443&DefaultActions.member.1.Type=forward\
              &DefaultActions.member.1.ForwardConfig.TargetGroups.member.1.TargetGroupArn={one}\
              &DefaultActions.member.1.ForwardConfig.TargetGroups.member.1.Weight=3\
+             &DefaultActions.member.1.ForwardConfig.TargetGroupStickinessConfig.Enabled=true\
              &DefaultActions.member.1.ForwardConfig.TargetGroups.member.2.TargetGroupArn={two}"
         ))
         .await;
     assert!(text.contains(&format!(
         "<DefaultActions><member><Type>forward</Type><Order>1</Order><ForwardConfig><TargetGroups>\
          <member><TargetGroupArn>{one}</TargetGroupArn><Weight>3</Weight></member>\
-         <member><TargetGroupArn>{two}</TargetGroupArn></member></TargetGroups></ForwardConfig></member></DefaultActions>"
+         <member><TargetGroupArn>{two}</TargetGroupArn></member></TargetGroups>\
+         <TargetGroupStickinessConfig><Enabled>true</Enabled></TargetGroupStickinessConfig></ForwardConfig></member></DefaultActions>"
     )));
     let text = served
         .done(&format!(

@@ -1,6 +1,6 @@
 //! Tags of load balancers, listeners and target groups.
 
-use super::listeners::no_listener;
+use super::listeners::{check_listener_arn, no_listener};
 use super::load_balancers::validation;
 use super::select::Tags;
 use super::tags::check_tags;
@@ -61,6 +61,7 @@ impl World {
             Some("loadbalancer") => self.load_balancer(caller, arn).map(|lb| &mut lb.tags),
             Some("targetgroup") => self.target_group(caller, arn).map(|group| &mut group.tags),
             Some("listener") => {
+                check_listener_arn(caller, arn)?;
                 let listener = self.place(caller).listeners.get_mut(arn);
                 listener.map(|l| &mut l.tags).ok_or_else(no_listener)
             }
@@ -130,7 +131,7 @@ mod tests {
         for (arn, code) in [
             ("arn:nothing", "ValidationError"),
             (
-                "arn:aws:elasticloadbalancing:eu-west-1:1:listener/net/a/b/c",
+                "arn:aws:elasticloadbalancing:eu-west-1:111111111111:listener/net/a/b/c",
                 "ListenerNotFound",
             ),
             (

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::certificates::Tls;
 use super::load_balancer_subnets::carries_udp;
-use super::load_balancers::{LoadBalancer, invalid, no_load_balancer, parse, validation};
+use super::load_balancers::{
+    LoadBalancer, check_arn, invalid, no_load_balancer, parse, validation,
+};
 use super::select::Tags;
 use super::{Caller, Place, World};
 use crate::AwsError;
@@ -44,6 +46,9 @@ pub struct Listener {
     /// The weights of target groups that were given one, 0 to 999.
     #[serde(default)]
     pub weights: BTreeMap<String, u16>,
+    /// Whether clients stay with a target group, when that was said.
+    #[serde(default)]
+    pub stickiness: Option<bool>,
     /// What a TLS listener encrypts with.
     #[serde(default)]
     pub tls: Option<Tls>,
@@ -65,6 +70,8 @@ pub struct NewListener {
     pub protocol: String,
     /// Where to forward to, with weights.
     pub forward: Vec<(String, Option<u16>)>,
+    /// Whether clients stay with a target group.
+    pub stickiness: Option<bool>,
     /// The default certificate of a TLS listener, by ARN.
     pub certificate: Option<String>,
     /// The security policy of a TLS listener.
@@ -84,6 +91,8 @@ pub struct ListenerChange {
     pub protocol: Option<String>,
     /// Where to forward to; empty for no change.
     pub forward: Vec<(String, Option<u16>)>,
+    /// Whether clients stay with a target group; read with `forward` only.
+    pub stickiness: Option<bool>,
     /// The default certificate.
     pub certificate: Option<String>,
     /// The security policy.
@@ -120,6 +129,7 @@ impl World {
             protocol: new.protocol,
             target_groups: targets_of(&new.forward),
             weights: weights_of(&new.forward),
+            stickiness: new.stickiness,
             tls,
             attributes: BTreeMap::new(),
             tags: new.tags,
@@ -163,6 +173,7 @@ impl World {
         if !change.forward.is_empty() {
             listener.target_groups = targets_of(&change.forward);
             listener.weights = weights_of(&change.forward);
+            listener.stickiness = change.stickiness;
         }
         listener.tls = Tls::chosen(
             caller,
@@ -186,7 +197,10 @@ impl World {
         load_balancer: Option<&str>,
         arns: &[String],
     ) -> Result<Vec<Listener>, AwsError> {
-        let balancer = load_balancer.map(parse).transpose()?;
+        let balancer = load_balancer.map(|arn| parse(caller, arn)).transpose()?;
+        for arn in arns {
+            check_listener_arn(caller, arn)?;
+        }
         let place = self.place(caller);
         if let Some(arn) = &balancer
             && !place.load_balancers.contains_key(arn)
@@ -211,6 +225,7 @@ impl World {
         caller: &Caller,
         arn: &str,
     ) -> Result<&mut Listener, AwsError> {
+        check_listener_arn(caller, arn)?;
         self.place(caller)
             .listeners
             .get_mut(arn)
@@ -219,6 +234,7 @@ impl World {
 
     /// Deletes a listener.
     pub fn delete_listener(&mut self, caller: &Caller, arn: &str) -> Result<(), AwsError> {
+        check_listener_arn(caller, arn)?;
         self.place(caller)
             .listeners
             .remove(arn)
@@ -316,6 +332,7 @@ impl Listener {
             && self.protocol == other.protocol
             && self.target_groups == other.target_groups
             && self.weights == other.weights
+            && self.stickiness == other.stickiness
             && self.tls == other.tls
     }
 }
@@ -335,6 +352,10 @@ fn weights_of(forward: &[(String, Option<u16>)]) -> BTreeMap<String, u16> {
         .iter()
         .filter_map(|(arn, weight)| Some((arn.clone(), (*weight)?)))
         .collect()
+}
+
+pub(super) fn check_listener_arn(caller: &Caller, arn: &str) -> Result<(), AwsError> {
+    check_arn(caller, arn, "listener/", "listener")
 }
 
 pub(super) fn no_listener() -> AwsError {

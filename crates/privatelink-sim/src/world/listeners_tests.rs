@@ -196,7 +196,7 @@ fn a_changed_listener_keeps_the_rules_of_a_new_one() {
         assert_eq!(error.code, code);
     }
     let error = world
-        .modify_listener(&me, "arn:x", ListenerChange::default())
+        .modify_listener(&me, &format!("{arn}0"), ListenerChange::default())
         .unwrap_err();
     assert_eq!(error.code, "ListenerNotFound");
 }
@@ -215,4 +215,40 @@ fn listeners_go_with_their_load_balancer() {
     assert_eq!(error.code, "LoadBalancerNotFound");
     let error = world.listeners(&me, Some("arn:x"), &[]).unwrap_err();
     assert_eq!(error.code, "ValidationError");
+}
+
+#[test]
+fn an_arn_of_nothing_or_of_another_region_is_not_valid() {
+    let (mut world, me) = (world(), caller(PROVIDER));
+    let lb = load_balancer(&mut world, &me, "edge").to_string();
+    let tg = target_group(&mut world, &me, "tg", "TCP");
+    let listener = world
+        .create_listener(&me, new(&lb, 443, "TCP", &tg))
+        .unwrap()
+        .arn;
+    for (arn, what) in [
+        (&lb, "load balancer"),
+        (&tg, "target group"),
+        (&listener, "listener"),
+    ] {
+        let elsewhere = arn.replace(":eu-west-1:", ":eu-west-2:");
+        for wrong in [
+            "nothing",
+            "arn:x",
+            &elsewhere,
+            &arn.replace("elastic", "static"),
+        ] {
+            let error = match what {
+                "load balancer" => world.load_balancer(&me, wrong).err(),
+                "target group" => world.target_group(&me, wrong).err(),
+                _ => world.listener(&me, wrong).err(),
+            };
+            let error = error.unwrap();
+            assert_eq!(error.code, "ValidationError");
+            assert_eq!(
+                error.message,
+                format!("'{wrong}' is not a valid {what} ARN")
+            );
+        }
+    }
 }

@@ -262,7 +262,7 @@ impl World {
         names: &[String],
     ) -> Result<Vec<LoadBalancer>, AwsError> {
         for arn in arns {
-            parse(arn)?;
+            parse(caller, arn)?;
         }
         let place = self.place(caller);
         let all = || place.load_balancers.values();
@@ -289,7 +289,7 @@ impl World {
         caller: &Caller,
         arn: &str,
     ) -> Result<&mut LoadBalancer, AwsError> {
-        let arn = parse(arn)?;
+        let arn = parse(caller, arn)?;
         self.place(caller)
             .load_balancers
             .get_mut(&arn)
@@ -315,7 +315,7 @@ impl World {
     /// Deletes a load balancer with its listeners. Refused while an endpoint service uses it (`ResourceInUse`) or while it is
     /// protected (`OperationNotPermitted`); deleting what does not exist is a success, as in ELBv2.
     pub fn delete_load_balancer(&mut self, caller: &Caller, arn: &str) -> Result<(), AwsError> {
-        let arn = parse(arn)?;
+        let arn = parse(caller, arn)?;
         let place = self.place(caller);
         let Some(balancer) = place.load_balancers.get(&arn) else {
             return Ok(());
@@ -376,12 +376,38 @@ pub(super) fn check_prefix(prefix: bool, ip_type: &str) -> Result<(), AwsError> 
     Ok(())
 }
 
-/// Reads an ARN as ELBv2 does: one that is not well formed is a `ValidationError`, not something that was not found.
-pub(super) fn parse(arn: &str) -> Result<LoadBalancerArn, AwsError> {
-    arn.parse().map_err(|_| {
-        let shown: String = arn.chars().take(256).collect();
-        validation(&format!("'{shown}' is not a valid load balancer ARN"))
-    })
+/// Reads an ARN as ELBv2 does: one that is not well formed or is of another Region is a `ValidationError`, not something
+/// that was not found.
+pub(super) fn parse(caller: &Caller, arn: &str) -> Result<LoadBalancerArn, AwsError> {
+    arn.parse()
+        .ok()
+        .filter(|arn: &LoadBalancerArn| arn.region() == caller.region.as_str())
+        .ok_or_else(|| not_an_arn(arn, "load balancer"))
+}
+
+/// The same for ARNs that have no type of their own: `resource` is how theirs begins, such as `targetgroup/`.
+pub(super) fn check_arn(
+    caller: &Caller,
+    arn: &str,
+    resource: &str,
+    what: &str,
+) -> Result<(), AwsError> {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    match parts.as_slice() {
+        ["arn", _, "elasticloadbalancing", region, account, rest]
+            if *region == caller.region.as_str()
+                && account.parse::<privatelink::AccountId>().is_ok()
+                && rest.starts_with(resource) =>
+        {
+            Ok(())
+        }
+        _ => Err(not_an_arn(arn, what)),
+    }
+}
+
+fn not_an_arn(arn: &str, what: &str) -> AwsError {
+    let shown: String = arn.chars().take(256).collect();
+    validation(&format!("'{shown}' is not a valid {what} ARN"))
 }
 
 pub(super) fn no_load_balancer() -> AwsError {

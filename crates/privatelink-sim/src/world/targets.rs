@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::health_checks::{HealthCheck, HealthCheckChange};
-use super::load_balancers::{check_name, invalid, one_of, validation};
+use super::load_balancers::{check_arn, check_name, invalid, one_of, validation};
 use super::select::Tags;
 use super::{Caller, Place, World, regions};
 use crate::AwsError;
@@ -223,6 +223,9 @@ impl World {
         if let Some(arn) = load_balancer {
             self.load_balancer(caller, arn)?;
         }
+        for arn in arns {
+            check_group_arn(caller, arn)?;
+        }
         let place = self.place(caller);
         if let Some(unknown) = arns
             .iter()
@@ -260,6 +263,7 @@ impl World {
 
     /// Deletes a target group; `ResourceInUse` while a listener forwards to it. What does not exist is deleted already.
     pub fn delete_target_group(&mut self, caller: &Caller, arn: &str) -> Result<(), AwsError> {
+        check_group_arn(caller, arn)?;
         let place = self.place(caller);
         if !users(place, arn).is_empty() {
             return Err(AwsError::new(
@@ -276,6 +280,7 @@ impl World {
         caller: &Caller,
         arn: &str,
     ) -> Result<&mut TargetGroup, AwsError> {
+        check_group_arn(caller, arn)?;
         self.place(caller)
             .target_groups
             .get_mut(arn)
@@ -293,6 +298,10 @@ impl TargetGroup {
             && self.ip_address_type == other.ip_address_type
             && self.health_check == other.health_check
     }
+}
+
+fn check_group_arn(caller: &Caller, arn: &str) -> Result<(), AwsError> {
+    check_arn(caller, arn, "targetgroup/", "target group")
 }
 
 /// The load balancers that forward to a target group.

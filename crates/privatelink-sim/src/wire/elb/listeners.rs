@@ -9,13 +9,15 @@ use crate::world::{Caller, World};
 
 pub(super) fn create(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<String, AwsError> {
     p.not_modelled(&["MutualAuthentication"])?;
+    let (forward, stickiness) = read_forward(p)?;
     let new = NewListener {
         load_balancer: p.required("LoadBalancerArn")?,
         port: p
             .number::<u16>("Port")?
             .ok_or_else(|| AwsError::missing("Port"))?,
         protocol: p.required("Protocol")?,
-        forward: read_forward(p)?,
+        forward,
+        stickiness,
         certificate: read_certificate(p)?,
         ssl_policy: p.text("SslPolicy"),
         alpn_policy: read_alpn(p)?,
@@ -30,10 +32,12 @@ pub(super) fn create(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<S
 pub(super) fn modify(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<String, AwsError> {
     p.not_modelled(&["MutualAuthentication"])?;
     let arn = p.required("ListenerArn")?;
+    let (forward, stickiness) = read_forward(p)?;
     let change = ListenerChange {
         port: p.number::<u16>("Port")?,
         protocol: p.text("Protocol"),
-        forward: read_forward(p)?,
+        forward,
+        stickiness,
         certificate: read_certificate(p)?,
         ssl_policy: p.text("SslPolicy"),
         alpn_policy: read_alpn(p)?,
@@ -69,9 +73,13 @@ pub(super) fn delete(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<S
     Ok(String::new())
 }
 
-/// Where the default action forwards to, with weights.
-fn read_forward(p: &Params<'_>) -> Result<Vec<(String, Option<u16>)>, AwsError> {
-    let mut forward: Vec<(String, Option<u16>)> = Vec::new();
+/// Target groups with weights.
+type Forward = Vec<(String, Option<u16>)>;
+
+/// Where the default action forwards to, and whether clients stay with a target group.
+fn read_forward(p: &Params<'_>) -> Result<(Forward, Option<bool>), AwsError> {
+    let mut forward = Forward::new();
+    let mut stays = None;
     let actions = p.member_structures("DefaultActions")?;
     if actions.len() > 1 {
         return Err(AwsError::new(
@@ -89,9 +97,10 @@ fn read_forward(p: &Params<'_>) -> Result<Vec<(String, Option<u16>)>, AwsError> 
         action.ignore(&["Order"]);
         let short = action.text("TargetGroupArn");
         if let Some(config) = action.inside("ForwardConfig") {
-            // The stickiness of target groups changes nothing where no traffic flows.
             if let Some(stickiness) = config.inside("TargetGroupStickinessConfig") {
-                stickiness.ignore(&["Enabled", "DurationSeconds"]);
+                // The duration belongs to Application Load Balancers.
+                stickiness.not_modelled(&["DurationSeconds"])?;
+                stays = stickiness.flag("Enabled")?;
                 stickiness.finish()?;
             }
             for group in config.member_structures("TargetGroups")? {
@@ -112,7 +121,7 @@ fn read_forward(p: &Params<'_>) -> Result<Vec<(String, Option<u16>)>, AwsError> 
         }
         action.finish()?;
     }
-    Ok(forward)
+    Ok((forward, stays))
 }
 
 /// The default certificate: at most one is taken.
@@ -179,5 +188,10 @@ fn write_forward(xml: &mut Xml, listener: &Listener) {
             xml.leaf("TargetGroupArn", arn);
             xml.optional("Weight", listener.weights.get(arn));
         });
+        if let Some(stays) = listener.stickiness {
+            xml.node("TargetGroupStickinessConfig", |xml| {
+                xml.leaf("Enabled", stays);
+            });
+        }
     });
 }
