@@ -1,9 +1,12 @@
 //! What is changed on a Network Load Balancer after it was made: security groups, IP address type, and its state by hand.
 
+use privatelink::LoadBalancerArn;
+
 use super::load_balancers::{
     LoadBalancer, LoadBalancerState, check_prefix, invalid, one_of, validation,
 };
-use super::{Caller, World};
+use super::services::Service;
+use super::{Caller, Place, World};
 use crate::AwsError;
 
 /// The states of ELBv2.
@@ -50,7 +53,8 @@ impl World {
         Ok(balancer.clone())
     }
 
-    /// Changes the IP address type.
+    /// Changes the IP address type. Not to `ipv4` under an endpoint service that offers IPv6, which needs every load balancer
+    /// to be `dualstack`: AWS documents the need, not what happens when it is broken afterwards.
     pub fn set_ip_address_type(
         &mut self,
         caller: &Caller,
@@ -65,7 +69,9 @@ impl World {
         let balancer = self.network_load_balancer(caller, arn)?;
         let (arn, prefix) = (balancer.arn.clone(), balancer.source_nat_prefix);
         check_prefix(prefix, &ip_type)?;
-        self.place(caller).check_udp(&arn, &ip_type, prefix)?;
+        let place = self.place(caller);
+        place.check_udp(&arn, &ip_type, prefix)?;
+        place.check_ipv6_services(&arn, &ip_type, caller)?;
         let balancer = self.network_load_balancer(caller, arn.as_str())?;
         if ip_type == "ipv4" && balancer.addresses.values().any(|a| a.ipv6.is_some()) {
             return Err(invalid("The load balancer has IPv6 addresses"));
@@ -94,11 +100,31 @@ impl World {
     }
 }
 
+impl Place {
+    /// No load balancer stops being `dualstack` under an endpoint service that offers IPv6.
+    pub(super) fn check_ipv6_services(
+        &self,
+        arn: &LoadBalancerArn,
+        ip_type: &str,
+        caller: &Caller,
+    ) -> Result<(), AwsError> {
+        let offers_ipv6 = |s: &Service| s.ip_address_types.iter().any(|kind| kind == "ipv6");
+        let mut users = self.services.values().filter(|s| s.uses(arn, caller.now));
+        let needs_ipv6 = users.any(offers_ipv6);
+        if ip_type == "ipv4" && needs_ipv6 {
+            return Err(invalid(
+                "The load balancer must stay dualstack while an endpoint service with IPv6 uses it",
+            ));
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::world::load_balancers::NewLoadBalancer;
-    use crate::world::testing::{PROVIDER, caller, load_balancer, world};
+    use crate::world::testing::{PROVIDER, caller, load_balancer, new_service, world};
 
     fn guarded(world: &mut World, me: &Caller) -> (String, Vec<String>) {
         let place = world.place(me);
@@ -199,5 +225,26 @@ mod tests {
         assert_eq!(error.code, "InvalidConfigurationRequest");
         let error = world.set_ip_address_type(&me, &arn, "ipv6").unwrap_err();
         assert_eq!(error.code, "ValidationError");
+    }
+
+    #[test]
+    fn a_load_balancer_stays_dualstack_under_a_service_with_ipv6() {
+        let (mut world, me) = (world(), caller(PROVIDER));
+        let arn = load_balancer(&mut world, &me, "edge");
+        let set = |world: &mut World, kind| world.set_ip_address_type(&me, arn.as_str(), kind);
+        set(&mut world, "dualstack").unwrap();
+        let mut new = new_service(&arn, true);
+        new.ip_address_types = vec!["ipv4".into(), "ipv6".into()];
+        let service = world.create_service(&me, &new, None).unwrap().id;
+        let error = set(&mut world, "ipv4").unwrap_err();
+        assert_eq!(error.code, "InvalidConfigurationRequest");
+        let without = crate::world::services::ServiceChange {
+            remove_ip_address_types: vec!["ipv6".into()],
+            ..Default::default()
+        };
+        world
+            .modify_service(&me, service.as_str(), &without)
+            .unwrap();
+        assert_eq!(set(&mut world, "ipv4").unwrap(), "ipv4");
     }
 }

@@ -91,6 +91,7 @@ impl World {
         check_prefix(prefix, &ip_type)?;
         let place = self.place(caller);
         place.check_udp(&balancer.arn, &ip_type, prefix)?;
+        place.check_ipv6_services(&balancer.arn, &ip_type, caller)?;
         let mut wanted = place.wanted_subnets(
             &change.subnets,
             &change.mappings,
