@@ -63,8 +63,8 @@ impl Aws {
             .await
     }
 
-    /// The first subnets of the default VPC, with the VPC.
-    async fn subnets(&self) -> Result<(String, Vec<String>), Failure> {
+    /// The first subnets of the default VPC with their address blocks, and the VPC.
+    async fn subnets(&self) -> Result<(String, Vec<(String, String)>), Failure> {
         let answer = self.ec2("DescribeSubnets", &[]).await?;
         let vpc = first(&answer, "vpcId")
             .ok_or("the account has no VPC")?
@@ -73,8 +73,9 @@ impl Aws {
             vpc,
             all(&answer, "subnetId")
                 .into_iter()
+                .zip(all(&answer, "cidrBlock"))
                 .take(2)
-                .map(str::to_owned)
+                .map(|(subnet, block)| (subnet.to_owned(), block.to_owned()))
                 .collect(),
         ))
     }
@@ -116,7 +117,7 @@ impl Aws {
             return Ok(arn.to_owned());
         }
         let (vpc, subnets) = self.subnets().await?;
-        let [one, two] = subnets.as_slice() else {
+        let [(one, one_block), (two, two_block)] = subnets.as_slice() else {
             return Err("two subnets are needed".into());
         };
         let made = self
@@ -159,10 +160,12 @@ impl Aws {
         let group = first(&made, "TargetGroupArn")
             .ok_or("no TargetGroupArn")?
             .to_owned();
+        // A target in a zone without a node of the load balancer would not be used.
+        let (one_target, two_target) = (tenth(one_block), tenth(two_block));
         let targets = [
             ("TargetGroupArn", group.as_str()),
-            ("Targets.member.1.Id", "172.31.0.10"),
-            ("Targets.member.2.Id", "172.31.16.10"),
+            ("Targets.member.1.Id", &one_target),
+            ("Targets.member.2.Id", &two_target),
         ];
         self.elb("RegisterTargets", &targets).await?;
         let listener = [
@@ -244,6 +247,12 @@ impl Aws {
 }
 
 /// The texts of every `<tag>` in an answer. Enough for ids and codes, which hold no markup.
+/// The tenth address of an IPv4 block such as `172.31.16.0/20`.
+fn tenth(block: &str) -> String {
+    let network = block.rsplit_once('.').map_or(block, |(network, _)| network);
+    format!("{network}.10")
+}
+
 fn all<'a>(xml: &'a str, tag: &str) -> Vec<&'a str> {
     let (open, close) = (format!("<{tag}>"), format!("</{tag}>"));
     xml.split(&open)
@@ -265,5 +274,10 @@ mod tests {
         let xml = "<a><id>1</id><idle>x</idle><id>2</id></a>";
         assert_eq!(all(xml, "id"), ["1", "2"]);
         assert_eq!(first(xml, "none"), None);
+    }
+
+    #[test]
+    fn the_tenth_address_is_in_the_block() {
+        assert_eq!(tenth("172.31.16.0/20"), "172.31.16.10");
     }
 }

@@ -12,9 +12,13 @@ pub mod endpoint_service;
 pub mod history;
 pub mod ids;
 pub mod observe;
+pub mod outcome;
 pub mod principal;
 pub mod readiness;
 pub mod review;
+pub mod settlement;
+#[cfg(test)]
+mod simulation;
 pub mod summary;
 pub mod sync;
 pub mod sync_step;

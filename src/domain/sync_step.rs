@@ -18,6 +18,10 @@ pub struct Rules {
     pub stale_read_grace: TimeDelta,
     /// Calls for one decision before it stalls.
     pub max_attempts: i32,
+    /// How long AWS may take to show a decision before the connection stalls.
+    pub patience: TimeDelta,
+    /// The delay before the first repeat of a call; doubles with each further one.
+    pub retry_base: std::time::Duration,
 }
 
 /// What to do next about one connection.

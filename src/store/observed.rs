@@ -446,18 +446,20 @@ pub struct Live {
     pub endpoint_id: String,
 }
 
-/// Connections of an AccountRegion that are not deleted and were last written before `before`, in id order after `after`.
+/// Connections of an AccountRegion that are not deleted, were last written before `before` and known before `settled`, in id order
+/// after `after`.
 pub async fn live_page(
     conn: &mut PgConnection,
     account_region: AccountRegionId,
     before: DateTime<Utc>,
+    settled: DateTime<Utc>,
     after: Option<ConnectionId>,
     limit: i64,
 ) -> Result<Vec<Live>, StoreError> {
     let rows = sqlx::query!(
         r#"SELECT c.id AS "id: ConnectionId", s.aws_service_id AS "aws_service_id!", c.endpoint_id
              FROM connections c JOIN endpoint_services s ON s.id = c.endpoint_service_id
-            WHERE c.account_region_id = $1 AND c.observed_state <> 'deleted' AND c.observed_at < $2
+            WHERE c.account_region_id = $1 AND c.observed_state <> 'deleted' AND c.observed_at < $2 AND c.first_seen_at <= $5
               AND s.aws_service_id IS NOT NULL AND ($3::uuid IS NULL OR c.id > $3)
             ORDER BY c.id
             LIMIT $4"#,
@@ -465,6 +467,7 @@ pub async fn live_page(
         before,
         after.map(ConnectionId::uuid),
         limit,
+        settled,
     )
     .fetch_all(conn)
     .await?;

@@ -7,7 +7,8 @@ use super::connections::connection_rows;
 use super::{PgConnection, StoreError};
 use crate::domain::connection::Connection;
 use crate::domain::ids::{AccountRegionId, ConnectionId, DecisionId, EndpointServiceId, uuid_at};
-use crate::domain::sync::{Act, SyncState};
+use crate::domain::settlement::Settlement;
+use crate::domain::sync::Act;
 
 /// What is due now, oldest first.
 pub async fn due(
@@ -54,31 +55,6 @@ pub async fn next_due(
     .fetch_one(conn)
     .await?;
     Ok(at)
-}
-
-/// Where the sync of one connection goes next.
-#[derive(Debug, Clone)]
-pub struct Settlement {
-    /// Which connection.
-    pub id: ConnectionId,
-    /// The decision that was acted on. If there is another by now, this settlement is void.
-    pub decision: Option<DecisionId>,
-    /// The state of the sync when it was read. If an observer has moved it since, this settlement is void.
-    pub was: SyncState,
-    /// For coming to rest: what AWS showed when it was read. If AWS shows something else by now, this settlement is void.
-    pub only_if_observed: Option<String>,
-    /// The new state; `due_at` goes with due and confirming.
-    pub state: SyncState,
-    /// When to look next.
-    pub due_at: Option<DateTime<Utc>>,
-    /// How many calls were made for this decision.
-    pub attempts: i32,
-    /// The last call that AWS recorded.
-    pub act: Option<(Act, DateTime<Utc>)>,
-    /// The last AWS error code.
-    pub code: Option<String>,
-    /// AWS's words.
-    pub message: Option<String>,
 }
 
 /// Records where the sync of many connections goes next, each only while what it was concluded from still stands. Answers how many stood.

@@ -2,7 +2,8 @@
 //!
 //! Absent means deleted only after two proofs: a listing that went through to its last page, and a direct read by id that does not
 //! find it either. What the listing saw is kept as one 64-bit hash for each connection: a fleet of a million costs 8 MB while a pass
-//! runs. Two ids with one hash could hide a deletion from one pass; the hash is seeded anew for each, so the next one finds it.
+//! runs. A connection that became known only within the stale-read grace is left out: both reads may lag to before its endpoint was made.
+//! Two ids with one hash could hide a deletion from one pass; the hash is seeded anew for each, so the next one finds it.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -10,6 +11,7 @@ use std::hash::{BuildHasher, RandomState};
 use privatelink::{Connection, ConnectionFilter, ServiceId, VpcEndpointId};
 
 use super::listing::read_all;
+use super::settings::delta;
 use super::{PassError, Place};
 use crate::domain::ids::ConnectionId;
 use crate::store::{StoreError, observed};
@@ -56,12 +58,13 @@ pub(super) async fn sweep(
     started: chrono::DateTime<chrono::Utc>,
 ) -> Result<u64, PassError> {
     let mut deleted = 0;
+    let settled = started - delta(place.shared.settings.stale_read_grace);
     let mut after: Option<ConnectionId> = None;
     loop {
         let account_region = place.lease.account_region;
         let page = place
             .read(async |conn| {
-                observed::live_page(conn, account_region, started, after, PAGE).await
+                observed::live_page(conn, account_region, started, settled, after, PAGE).await
             })
             .await?;
         let Some(last) = page.last() else {

@@ -5,6 +5,8 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use serde::Deserialize;
 
+use crate::domain::sync_step::Rules;
+
 /// The worker's settings. Every key has a default.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -63,6 +65,16 @@ impl Default for WorkerSettings {
 }
 
 impl WorkerSettings {
+    /// What the rules of `domain` need of these.
+    pub fn rules(&self) -> Rules {
+        Rules {
+            stale_read_grace: delta(self.stale_read_grace),
+            max_attempts: self.max_attempts,
+            patience: delta(self.patience),
+            retry_base: self.retry_base,
+        }
+    }
+
     /// What is wrong with the settings, all of it.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();

@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use privatelink::{ConnectionFilter, ServiceId, VpcEndpointId};
 
-use super::call::{Outcome, call};
+use super::call::call;
 use super::listing::read_all;
-use super::settings::delta;
 use super::{PassError, Place};
-use crate::domain::backoff;
 use crate::domain::connection::Connection;
 use crate::domain::ids::ConnectionId;
+use crate::domain::outcome::Outcome;
 use crate::domain::review::ReviewState;
+use crate::domain::settlement::Settlement;
 use crate::domain::sync::{Act, SyncState};
-use crate::domain::sync_step::{AfterFailure, Rules, Step, after_failure, next_step};
-use crate::store::sync_queue::{self, Attempt, Settlement};
+use crate::domain::sync_step::{Step, next_step};
+use crate::store::sync_queue::{self, Attempt};
 use crate::store::{StoreError, sync_queue::settle};
 
 /// How long a pass goes on taking access away, and then how long giving it. The batch that is under way is finished.
@@ -133,11 +133,7 @@ async fn sync_batch(
         .await?;
 
     let now = place.now();
-    let settings = &place.shared.settings;
-    let rules = Rules {
-        stale_read_grace: delta(settings.stale_read_grace),
-        max_attempts: settings.max_attempts,
-    };
+    let rules = place.shared.settings.rules();
     let mut settlements = Vec::new();
     let mut calls: HashMap<Act, Vec<Connection>> = HashMap::new();
     for connection in fresh {
@@ -148,15 +144,15 @@ async fn sync_batch(
             rules,
         ) {
             Step::Skip => {}
-            Step::Settle => settlements.push(at_rest(&connection)),
-            Step::LookAt(when) => settlements.push(look_again(&connection, when)),
+            Step::Settle => settlements.push(Settlement::at_rest(&connection)),
+            Step::LookAt(when) => settlements.push(Settlement::look_again(&connection, when)),
             Step::Stall { code, message } => {
-                settlements.push(stalled(place, &connection, code, message, report));
+                settlements.push(Settlement::stalled(&connection, code, message));
             }
             Step::Call(act) => calls.entry(act).or_default().push(connection),
         }
     }
-    record(place, &settlements, &[]).await?;
+    record(place, &settlements, &[], report).await?;
     for act in [Act::Reject, Act::Accept] {
         if let Some(connections) = calls.remove(&act) {
             send(place, service, act, connections, report).await?;
@@ -190,18 +186,31 @@ async fn send(
             report.recorded += 1;
         }
         attempts.extend(attempt(&connection, act, &outcome));
-        settlements.push(after_call(place, &connection, act, outcome, report));
+        settlements.push(Settlement::after_call(
+            &connection,
+            act,
+            outcome,
+            place.now(),
+            rand::random(),
+            place.shared.settings.rules(),
+        ));
     }
-    record(place, &settlements, &attempts).await
+    record(place, &settlements, &attempts, report).await
 }
 
 async fn record(
     place: &Place,
     settlements: &[Settlement],
     attempts: &[Attempt],
+    report: &mut Report,
 ) -> Result<(), PassError> {
     if settlements.is_empty() && attempts.is_empty() {
         return Ok(());
+    }
+    for settlement in settlements {
+        if settlement.state == SyncState::Stalled {
+            given_up(place, settlement, report);
+        }
     }
     let mut tx = place.begin().await?;
     settle(&mut tx, settlements).await?;
@@ -212,147 +221,16 @@ async fn record(
     Ok(())
 }
 
-fn at_rest(connection: &Connection) -> Settlement {
-    Settlement {
-        id: connection.id,
-        decision: connection.decision_id,
-        was: connection.sync.state,
-        only_if_observed: Some(connection.observed.state.as_str().to_owned()),
-        state: SyncState::Idle,
-        due_at: None,
-        attempts: connection.sync.attempts,
-        act: connection.sync.act,
-        code: None,
-        message: None,
-    }
-}
-
-fn look_again(connection: &Connection, when: DateTime<Utc>) -> Settlement {
-    Settlement {
-        state: SyncState::Confirming,
-        due_at: Some(when),
-        code: connection.sync.code.clone(),
-        message: connection.sync.message.clone(),
-        only_if_observed: None,
-        ..at_rest(connection)
-    }
-}
-
-fn stalled(
-    place: &Place,
-    connection: &Connection,
-    code: String,
-    message: String,
-    report: &mut Report,
-) -> Settlement {
+/// Says that the worker gives up on a connection: in the log, in a metric and in the report.
+fn given_up(place: &Place, settlement: &Settlement, report: &mut Report) {
     report.stalled += 1;
     place.shared.metrics.stalled.inc();
     tracing::error!(
-        connection.id = %connection.id,
-        sync.code = %code,
+        connection.id = %settlement.id,
+        sync.code = settlement.code.as_deref().unwrap_or_default(),
         "gave up on a connection; POST /v1/connections/{}/retry-sync once the cause is mended",
-        connection.id
+        settlement.id
     );
-    Settlement {
-        state: SyncState::Stalled,
-        code: Some(code),
-        message: Some(message),
-        only_if_observed: None,
-        ..at_rest(connection)
-    }
-}
-
-/// Where a connection goes after a call.
-fn after_call(
-    place: &Place,
-    connection: &Connection,
-    act: Act,
-    outcome: Outcome,
-    report: &mut Report,
-) -> Settlement {
-    let now = place.now();
-    let tried = connection.sync.attempts.saturating_add(1);
-    let again = |attempts: i32, at_least: chrono::TimeDelta, code: String, message: String| {
-        let turn = u32::try_from(attempts).unwrap_or(1).max(1);
-        let wait = delta(backoff::delay(
-            place.shared.settings.retry_base,
-            turn,
-            rand::random(),
-        ));
-        Settlement {
-            state: SyncState::Due,
-            due_at: Some(now + wait.max(at_least)),
-            attempts,
-            code: Some(code),
-            message: Some(message),
-            only_if_observed: None,
-            ..at_rest(connection)
-        }
-    };
-    match outcome {
-        // Recorded is not done: read back at once.
-        Outcome::Recorded => Settlement {
-            state: SyncState::Confirming,
-            due_at: Some(now),
-            attempts: tried,
-            act: Some((act, now)),
-            only_if_observed: None,
-            ..at_rest(connection)
-        },
-        // The next pass looks before it repeats; often the refusal means that AWS is there already.
-        Outcome::Refused(failure) => again(
-            tried,
-            chrono::TimeDelta::zero(),
-            failure.code,
-            failure.message,
-        ),
-        // It may have worked: remember when it was sent, so that a stale read afterwards is known for one.
-        Outcome::Unproven(failure) => Settlement {
-            act: Some((act, now)),
-            ..again(
-                tried,
-                chrono::TimeDelta::zero(),
-                failure.code,
-                failure.message,
-            )
-        },
-        Outcome::Failed(error) => {
-            let (code, message) = (error.code().to_owned(), error.to_string());
-            match after_failure(&error) {
-                AfterFailure::Again {
-                    counts: true,
-                    at_least,
-                } => Settlement {
-                    act: Some((act, now)),
-                    ..again(tried, at_least, code, message)
-                },
-                // Not an attempt, so attempts cannot space the repeats: the time that it has been due does.
-                AfterFailure::Again {
-                    counts: false,
-                    at_least,
-                } => {
-                    let spacing = at_least.max(spacing(place, connection, now));
-                    again(connection.sync.attempts, spacing, code, message)
-                }
-                AfterFailure::Stall => Settlement {
-                    attempts: tried,
-                    ..stalled(place, connection, code, message, report)
-                },
-            }
-        }
-    }
-}
-
-/// How far apart repeats of a throttled call are: a quarter of the time since its decision fell due, at most half a minute.
-fn spacing(place: &Place, connection: &Connection, now: DateTime<Utc>) -> chrono::TimeDelta {
-    let patience = delta(place.shared.settings.patience);
-    let waited = connection
-        .sync
-        .deadline_at
-        .map_or(chrono::TimeDelta::zero(), |deadline| {
-            patience - (deadline - now)
-        });
-    (waited / 4).clamp(chrono::TimeDelta::zero(), chrono::TimeDelta::seconds(30))
 }
 
 fn attempt(connection: &Connection, act: Act, outcome: &Outcome) -> Option<Attempt> {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use privatelink_sim::{Effect, Fault};
+use privatelink_sim::{Effect, Fault, When};
 use serde_json::Value;
 use sqlx::PgPool;
 
@@ -16,6 +16,9 @@ const DESCRIBE: &str = "DescribeVpcEndpointConnections";
 fn server_error() -> (u16, String) {
     (503, "Unavailable".to_owned())
 }
+
+/// How many [`effects`] there are.
+const KINDS: usize = 12;
 
 /// Every kind of fault that the simulator knows. A new kind does not compile until it is listed.
 fn effects(request: &Request) -> Vec<Effect> {
@@ -35,7 +38,16 @@ fn effects(request: &Request) -> Vec<Effect> {
             message: String::new(),
         },
         Effect::StaleReads { lag_ms: 5_000 },
+        Effect::Reset { when: When::Before },
+        Effect::Reset { when: When::After },
+        Effect::Truncate,
+        Effect::Garbled,
+        Effect::Slow {
+            delay_ms: 20,
+            when: When::After,
+        },
     ];
+    assert_eq!(all.len(), KINDS);
     for effect in &all {
         match effect {
             Effect::Throttle
@@ -45,6 +57,10 @@ fn effects(request: &Request) -> Vec<Effect> {
             | Effect::DenyAction
             | Effect::PartialUnsuccessful { .. }
             | Effect::StaleReads { .. }
+            | Effect::Reset { .. }
+            | Effect::Truncate
+            | Effect::Garbled
+            | Effect::Slow { .. }
             // These befall notifications, which no decision needs.
             | Effect::LoseNotification
             | Effect::DuplicateNotification
@@ -74,7 +90,7 @@ async fn every_fault_on(app: &TestApp, verb: &str, action: &str) {
         "reject" => ("reject", "rejected"),
         _ => ("reject", "revoked"),
     };
-    for number in 0..7 {
+    for number in 0..KINDS {
         let request = prepared(app, &service, verb).await;
         let effect = effects(&request).swap_remove(number);
         let what = format!("{verb}, {action}: {effect:?}");

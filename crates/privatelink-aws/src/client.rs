@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_config::retry::RetryConfig;
@@ -28,9 +27,6 @@ const SESSION_NAME: &str = "portcullis";
 
 /// The SDK's own tries per call. More patience belongs to the worker, which can look before it repeats.
 const ATTEMPTS: u32 = 2;
-
-/// The longest pause before the second try is up to this, with jitter.
-const PAUSE: Duration = Duration::from_millis(200);
 
 /// Makes gateways to AWS.
 #[derive(Debug)]
@@ -118,7 +114,7 @@ async fn load(settings: &AwsSettings, region: aws_config::Region) -> SdkConfig {
         .retry_config(
             RetryConfig::standard()
                 .with_max_attempts(ATTEMPTS)
-                .with_initial_backoff(PAUSE),
+                .with_initial_backoff(settings.retry_pause),
         )
         .timeout_config(timeouts);
     if let Ok(name) = AppName::new(SESSION_NAME) {

@@ -20,10 +20,12 @@ pub struct AwsSettings {
     pub attempt_timeout: Duration,
     /// The longest time for a call with its second try.
     pub operation_timeout: Duration,
+    /// The longest pause before the second try; jitter makes it shorter.
+    pub retry_pause: Duration,
 }
 
 impl Default for AwsSettings {
-    /// AWS itself, credentials as the SDKs find them, and times that suit a worker: 3 s, 15 s and 30 s.
+    /// AWS itself, credentials as the SDKs find them, and times that suit a worker: 3 s, 15 s, 30 s and 200 ms.
     fn default() -> Self {
         Self {
             endpoint_url: None,
@@ -31,6 +33,7 @@ impl Default for AwsSettings {
             connect_timeout: Duration::from_secs(3),
             attempt_timeout: Duration::from_secs(15),
             operation_timeout: Duration::from_secs(30),
+            retry_pause: Duration::from_millis(200),
         }
     }
 }

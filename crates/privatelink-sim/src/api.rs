@@ -37,6 +37,17 @@ impl Api {
         }
     }
 
+    /// The service's name for people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Ec2 => "EC2",
+            Self::Elb => "ELBv2",
+            Self::Sts => "STS",
+            Self::Sns => "SNS",
+            Self::Sqs => "SQS",
+        }
+    }
+
     /// The API version that requests carry.
     pub fn version(self) -> &'static str {
         match self {
@@ -98,6 +109,8 @@ pub struct Call {
     pub region: Region,
     /// The ids of endpoints and services in the request.
     pub ids: Vec<String>,
+    /// Whether the request has neither a filter nor a page, which EC2 throttles harder.
+    pub unfiltered: bool,
 }
 
 impl Call {

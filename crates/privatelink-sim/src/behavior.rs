@@ -69,6 +69,9 @@ pub struct Behavior {
     pub rejected_rows_outlive_service: bool,
     /// Whether a Network Load Balancer must be `active` before a service can use it. Undocumented.
     pub service_needs_active_load_balancer: bool,
+    /// Milliseconds a client token is remembered; afterwards the same request makes another resource. AWS documents no time for
+    /// these actions.
+    pub client_token_ms: u64,
     /// Token buckets per action, account and Region. Off by default, unlike on AWS, so that tests are not slow unasked.
     pub throttling: Throttling,
     /// Whether associations show the documented words (`AVAILABLE`) instead of those of AWS's own samples (`Accessible`).
@@ -132,6 +135,7 @@ impl Default for Behavior {
             unknown_endpoint_code: "InvalidVpcEndpointId.NotFound".to_owned(),
             rejected_rows_outlive_service: true,
             service_needs_active_load_balancer: false,
+            client_token_ms: 24 * 3_600_000,
             throttling: Throttling::Off,
             documented_association_states: false,
             modify_reenters_pending: true,

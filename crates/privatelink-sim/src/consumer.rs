@@ -9,7 +9,8 @@ use crate::world::endpoints::NewEndpoint;
 use crate::world::select::{Filters, Paging, Tags};
 use crate::world::{Caller, World};
 
-/// A consumer's account in one Region. Its calls meet the planned faults and are logged, like calls over HTTP.
+/// A consumer's account in one Region. Its calls meet the planned faults and are logged, like calls over HTTP. They cannot
+/// wait: one that a slow fault befalls is refused (`UnsupportedOperation`) and not done.
 #[derive(Debug, Clone)]
 pub struct Consumer {
     simulator: Simulator,
@@ -32,29 +33,7 @@ impl Consumer {
     /// Creates an interface endpoint in the default VPC, with a subnet in each zone that the service has.
     pub fn create_endpoint(&self, service_name: &str) -> Result<VpcEndpointId, AwsError> {
         self.call("CreateVpcEndpoint", Vec::new(), |world, me| {
-            let zones = world.visible_service(me, service_name)?.zones.clone();
-            let place = world.place(me);
-            let vpc_id = place
-                .vpcs
-                .values()
-                .find(|vpc| vpc.is_default)
-                .map(|vpc| vpc.id.clone())
-                .ok_or_else(|| {
-                    AwsError::new("VPCIdNotSpecified", "No default VPC for this user")
-                })?;
-            let subnets = place
-                .subnets
-                .values()
-                .filter(|subnet| subnet.is_default && zones.contains(&subnet.zone))
-                .map(|subnet| subnet.id.clone())
-                .collect();
-            let new = NewEndpoint {
-                vpc_id,
-                service_name: service_name.to_owned(),
-                subnets,
-                tags: Tags::new(),
-                ..NewEndpoint::default()
-            };
+            let new = default_endpoint(world, me, service_name)?;
             Ok(world.create_endpoint(me, &new, None)?.endpoint.id)
         })
     }
@@ -91,14 +70,39 @@ impl Consumer {
         work: impl FnOnce(&mut World, &Caller) -> Result<T, AwsError>,
     ) -> Result<T, AwsError> {
         self.simulator
-            .call_as((&self.account, &self.region), Api::Ec2, action, ids, work)
+            .call_now((&self.account, &self.region), Api::Ec2, action, ids, work)
             .map_err(|failure| match failure {
                 Failure::Refused(error) => error,
-                Failure::Dropped => AwsError::with_status(
-                    500,
-                    "ConnectionClosed",
-                    "the connection was closed before an answer came",
-                ),
+                Failure::Broken(how) => AwsError::with_status(500, how.code(), how.message()),
             })
     }
+}
+
+/// An endpoint in the default VPC, with a subnet in each zone that the service has.
+pub(crate) fn default_endpoint(
+    world: &mut World,
+    me: &Caller,
+    service_name: &str,
+) -> Result<NewEndpoint, AwsError> {
+    let zones = world.visible_service(me, service_name)?.zones.clone();
+    let place = world.place(me);
+    let vpc_id = place
+        .vpcs
+        .values()
+        .find(|vpc| vpc.is_default)
+        .map(|vpc| vpc.id.clone())
+        .ok_or_else(|| AwsError::new("VPCIdNotSpecified", "No default VPC for this user"))?;
+    let subnets = place
+        .subnets
+        .values()
+        .filter(|subnet| subnet.is_default && zones.contains(&subnet.zone))
+        .map(|subnet| subnet.id.clone())
+        .collect();
+    Ok(NewEndpoint {
+        vpc_id,
+        service_name: service_name.to_owned(),
+        subnets,
+        tags: Tags::new(),
+        ..NewEndpoint::default()
+    })
 }

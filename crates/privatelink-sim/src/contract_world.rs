@@ -11,9 +11,9 @@ use privatelink::{
     AccountId, ConnectionState, LoadBalancerArn, PrivateLink, Region, VpcEndpointId,
 };
 
-use crate::faults::{Effect, Fault};
 use crate::simulator::{SimConfig, SimError, Simulator};
 use crate::{Behavior, SimClock};
+use crate::{Effect, Fault, When};
 
 /// The stage: a simulator with a stopped clock and small pages, two providers and a consumer.
 pub struct SimContractWorld {
@@ -177,6 +177,9 @@ impl ContractWorld for SimContractWorld {
             ContractFault::ErrorBefore => Effect::ErrorBefore { status: 500, code },
             ContractFault::ErrorAfter => Effect::ErrorAfter { status: 500, code },
             ContractFault::DropAnswer => Effect::DropAnswer,
+            ContractFault::Reset => Effect::Reset { when: When::After },
+            ContractFault::Truncate => Effect::Truncate,
+            ContractFault::Garbled => Effect::Garbled,
             ContractFault::Deny => Effect::DenyAction,
         };
         let fault = Fault::always(action, effect).for_account(self.provider.clone());

@@ -1,89 +1,25 @@
 //! Planned trouble: which call goes wrong, how, and how often.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use privatelink::{AccountId, Region};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
 
 use crate::AwsError;
 use crate::api::{Api, Call};
+use crate::effects::{self, Break, Effect, When};
 use crate::simulator::Failure;
+use crate::wire;
+use crate::world::ids::mix;
 use crate::world::messaging::notices::Fate;
-use crate::world::notifications::ConnectionEvent;
+use crate::world::notifications::{ConnectionEvent, EVENTS};
 use crate::world::{ForcedFailure, select};
 
-/// What goes wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "effect", rename_all = "snake_case")]
-pub enum Effect {
-    /// Nothing is done; the answer is `RequestLimitExceeded` (503) from EC2, `Throttling` (400) from ELBv2 and STS.
-    Throttle,
-    /// Nothing is done; the answer is this server error.
-    ErrorBefore {
-        /// The HTTP status, 500 to 599.
-        #[serde(default = "internal_status")]
-        status: u16,
-        /// The error code.
-        #[serde(default = "internal_code")]
-        code: String,
-    },
-    /// The work is done; the answer is this server error all the same.
-    ErrorAfter {
-        /// The HTTP status, 500 to 599.
-        #[serde(default = "internal_status")]
-        status: u16,
-        /// The error code.
-        #[serde(default = "internal_code")]
-        code: String,
-    },
-    /// The work is done; the connection is closed without an answer.
-    DropAnswer,
-    /// Nothing is done; the answer is `UnauthorizedOperation` (403), `AccessDenied` from ELBv2 and STS.
-    DenyAction,
-    /// One id of a batch fails inside the HTTP 200. Used up only by a call that names the id.
-    PartialUnsuccessful {
-        /// The id.
-        resource_id: String,
-        /// The item's code.
-        code: String,
-        /// The item's message.
-        #[serde(default)]
-        message: String,
-    },
-    /// Reads see the connections and services of this many milliseconds ago.
-    StaleReads {
-        /// How far reads lag.
-        lag_ms: u64,
-    },
-    /// A connection notification is published to nobody. This and the next three are about notifications, not calls:
-    /// `action` is the event (`Connect`, `Accept`, `Reject`, `Delete`), the account and the Region are the notification's.
-    LoseNotification,
-    /// A connection notification reaches each queue twice, under one SNS message id.
-    DuplicateNotification,
-    /// A connection notification reaches the queues this much later.
-    DelayNotification {
-        /// Milliseconds of the simulated clock.
-        delay_ms: u64,
-    },
-    /// A connection notification is published after the next one of its topic. It waits for it, however long that takes.
-    ReorderNotification,
-}
-
-impl Effect {
-    /// What it makes of a connection notification; `None` for effects on calls.
-    fn fate(&self) -> Option<Fate> {
-        match self {
-            Self::LoseNotification => Some(Fate::Lost),
-            Self::DuplicateNotification => Some(Fate::Twice),
-            Self::DelayNotification { delay_ms } => Some(Fate::Late(*delay_ms)),
-            Self::ReorderNotification => Some(Fate::AfterTheNext),
-            _ => None,
-        }
-    }
-}
-
 /// A planned fault: an effect, and the calls that it befalls.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Fault {
     /// Given when the fault is planned.
     #[serde(default)]
@@ -97,23 +33,56 @@ pub struct Fault {
     /// The Region of the call; every Region when missing.
     #[serde(default)]
     pub region: Option<Region>,
+    /// An id of an endpoint or a service, `*` and `?` allowed: only calls whose ids in the call log hold it; every call when
+    /// missing.
+    #[serde(default)]
+    pub about: Option<String>,
     /// How many matching calls pass before it begins.
     #[serde(default)]
     pub skip: u32,
     /// How many calls it befalls; for ever when missing.
     #[serde(default)]
     pub times: Option<u32>,
+    /// Of so many matching calls it befalls the first only, over and over: with 2, a client that tries again gets through. Every
+    /// one when missing.
+    #[serde(default)]
+    pub every: Option<u32>,
+    /// How likely it befalls a matching call, 0 to 1; always when missing. The dice are the seed of the simulator, the id of
+    /// the fault and the number of calls that it was thrown for, so the same calls have the same luck again.
+    #[serde(default)]
+    pub probability: Option<f64>,
     /// What goes wrong.
     #[serde(flatten)]
     pub effect: Effect,
 }
 
-fn internal_status() -> u16 {
-    500
+impl Serialize for Fault {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
 }
 
-fn internal_code() -> String {
-    "InternalError".to_owned()
+impl<'de> Deserialize<'de> for Fault {
+    /// Refuses what it does not know, which serde cannot do by itself for a struct with a flattened part: a member that does
+    /// not come back when the fault is written again was not understood.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+        let given = Map::<String, Value>::deserialize(deserializer)?;
+        let known = Self::deserialize(Value::Object(given.clone())).map_err(D::Error::custom)?;
+        let Value::Object(written) = serde_json::to_value(&known).map_err(D::Error::custom)? else {
+            return Err(D::Error::custom("a fault is an object"));
+        };
+        match given.keys().find(|key| !written.contains_key(*key)) {
+            Some(key) => {
+                let takes: Vec<_> = written.keys().map(String::as_str).collect();
+                let takes = takes.join(", ");
+                Err(D::Error::custom(format!(
+                    "unknown member `{key}`: a fault with this effect takes {takes}"
+                )))
+            }
+            None => Ok(known),
+        }
+    }
 }
 
 impl Fault {
@@ -132,8 +101,11 @@ impl Fault {
             action: Some(action.to_owned()),
             account: None,
             region: None,
+            about: None,
             skip: 0,
             times: None,
+            every: None,
+            probability: None,
             effect,
         }
     }
@@ -145,12 +117,50 @@ impl Fault {
         self
     }
 
-    fn befalls(&self, action: &str, account: &AccountId, region: &Region) -> bool {
+    /// Why the fault can never happen as it is written; the control API refuses such a fault.
+    pub fn check(&self) -> Result<(), String> {
+        if let Some(chance) = self.probability.filter(|p| !(0.0..=1.0).contains(p)) {
+            return Err(format!("probability {chance} is not between 0 and 1"));
+        }
+        if self.every == Some(0) {
+            return Err("every 0 befalls no call".to_owned());
+        }
+        if self.times == Some(0) {
+            return Err("times 0 befalls no call".to_owned());
+        }
+        if let Some(pattern) = &self.action {
+            let fits = |name: &&str| select::matches(pattern, name);
+            if self.effect.fate().is_some() {
+                if !EVENTS.iter().any(fits) {
+                    let names = EVENTS.join(", ");
+                    return Err(format!("action {pattern} is none of the events {names}"));
+                }
+            } else if !Api::ALL
+                .iter()
+                .any(|api| wire::actions(*api).iter().any(fits))
+            {
+                return Err(format!(
+                    "action {pattern} is none of those that are simulated"
+                ));
+            }
+        }
+        self.effect.check()
+    }
+
+    fn befalls(
+        &self,
+        (action, account, region): (&str, &AccountId, &Region),
+        ids: &[&str],
+    ) -> bool {
         self.action
             .as_ref()
             .is_none_or(|pattern| select::matches(pattern, action))
             && self.account.as_ref().is_none_or(|own| own == account)
             && self.region.as_ref().is_none_or(|own| own == region)
+            && self
+                .about
+                .as_ref()
+                .is_none_or(|pattern| ids.iter().any(|id| select::matches(pattern, id)))
             && self.times != Some(0)
     }
 }
@@ -163,8 +173,47 @@ pub struct Faults {
 
 #[derive(Debug, Default)]
 struct Planned {
+    seed: u64,
     next: u64,
-    faults: Vec<Fault>,
+    faults: Vec<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    fault: Fault,
+    /// How many calls it met, of those that it does not skip.
+    met: u64,
+    /// How often the dice were thrown.
+    thrown: u64,
+}
+
+impl Held {
+    /// Whether it happens now, to a call that it befalls: neither skipped nor spared by chance.
+    fn strikes(&mut self, seed: u64) -> bool {
+        if self.fault.skip > 0 {
+            self.fault.skip -= 1;
+            return false;
+        }
+        let turn = u64::from(self.fault.every.unwrap_or(1).max(1));
+        let spared = !self.met.is_multiple_of(turn);
+        self.met += 1;
+        if spared {
+            return false;
+        }
+        let Some(probability) = self.fault.probability else {
+            return true;
+        };
+        self.thrown += 1;
+        let dice = mix(seed ^ mix(self.fault.id ^ mix(self.thrown)));
+        // 32 bits are finer than anybody's probability, and exact in a float.
+        let luck =
+            f64::from(u32::try_from(dice >> 32).unwrap_or(u32::MAX)) / (f64::from(u32::MAX) + 1.0);
+        luck < probability
+    }
+
+    fn spend(&mut self) {
+        self.fault.times = self.fault.times.map(|left| left.saturating_sub(1));
+    }
 }
 
 /// What the planned faults make of one call.
@@ -173,7 +222,13 @@ pub(crate) struct Plan {
     /// The answer when nothing is done.
     pub(crate) before: Option<AwsError>,
     /// The answer in place of the one that was earned.
-    pub(crate) after: Option<After>,
+    pub(crate) after: Option<AwsError>,
+    /// How the answer breaks on its way, and whether the work is done.
+    pub(crate) broken: Option<(Break, When)>,
+    /// The wait before the work.
+    pub(crate) slow_before: Duration,
+    /// The wait between the work and the answer.
+    pub(crate) slow_after: Duration,
     /// Items that fail.
     pub(crate) forced: Vec<ForcedFailure>,
     /// How far reads lag, in milliseconds.
@@ -185,9 +240,9 @@ impl Plan {
     pub(crate) fn look(&self) -> Self {
         Self {
             before: self.before.clone(),
-            after: None,
             forced: self.forced.clone(),
             lag_ms: self.lag_ms,
+            ..Self::default()
         }
     }
 
@@ -195,40 +250,55 @@ impl Plan {
     pub(crate) fn afterwards<T>(&self, answer: T) -> Result<T, Failure> {
         match &self.after {
             None => Ok(answer),
-            Some(After::Error(error)) => Err(Failure::Refused(error.clone())),
-            Some(After::Drop) => Err(Failure::Dropped),
+            Some(error) => Err(Failure::Refused(error.clone())),
         }
+    }
+
+    /// Whether it is settled what the caller gets to see.
+    fn is_settled(&self) -> bool {
+        self.before.is_some() || self.after.is_some() || self.broken.is_some()
     }
 }
 
-/// What becomes of an answer after the work was done.
-#[derive(Debug)]
-pub(crate) enum After {
-    Error(AwsError),
-    Drop,
-}
-
 impl Faults {
-    /// Plans a fault and answers with its id.
+    /// No faults yet; the dice of their probabilities are thrown with this seed.
+    pub fn seeded(seed: u64) -> Self {
+        let faults = Self::default();
+        faults.with(|planned| planned.seed = seed);
+        faults
+    }
+
+    /// Plans a fault and answers with its id. One that [`Fault::check`] finds wrong is planned all the same: a status outside
+    /// 500 to 599 is then 500, a probability below 0 never happens, one above 1 always.
     pub fn plan(&self, mut fault: Fault) -> u64 {
         self.with(|planned| {
             planned.next += 1;
             fault.id = planned.next;
-            planned.faults.push(fault);
+            planned.faults.push(Held {
+                fault,
+                met: 0,
+                thrown: 0,
+            });
             planned.next
         })
     }
 
     /// The faults that can still happen, with what is left of their counts.
     pub fn list(&self) -> Vec<Fault> {
-        self.with(|planned| planned.faults.clone())
+        self.with(|planned| {
+            planned
+                .faults
+                .iter()
+                .map(|held| held.fault.clone())
+                .collect()
+        })
     }
 
     /// Removes one fault; answers whether it was there.
     pub fn remove(&self, id: u64) -> bool {
         self.with(|planned| {
             let before = planned.faults.len();
-            planned.faults.retain(|fault| fault.id != id);
+            planned.faults.retain(|held| held.fault.id != id);
             planned.faults.len() < before
         })
     }
@@ -238,32 +308,46 @@ impl Faults {
         self.with(|planned| planned.faults.clear());
     }
 
+    /// Removes all faults and begins again with the first id and this seed.
+    pub(crate) fn start_over(&self, seed: u64) {
+        self.with(|planned| {
+            *planned = Planned {
+                seed,
+                ..Planned::default()
+            };
+        });
+    }
+
     /// What happens to this call. Counts down every fault that befalls it, except those on single items: they count when
     /// the call names the item.
     pub(crate) fn befall(&self, call: &Call) -> Plan {
         self.with(|planned| {
             let mut plan = Plan::default();
-            for fault in planned
+            if planned.faults.is_empty() {
+                return plan;
+            }
+            let ids: Vec<&str> = call.ids.iter().map(String::as_str).collect();
+            let place = (call.action.as_str(), &call.account, &call.region);
+            let seed = planned.seed;
+            for held in planned
                 .faults
                 .iter_mut()
-                .filter(|fault| fault.effect.fate().is_none())
-                .filter(|fault| fault.befalls(&call.action, &call.account, &call.region))
+                .filter(|held| held.fault.effect.fate().is_none())
+                .filter(|held| held.fault.befalls(place, &ids))
             {
-                let item = matches!(fault.effect, Effect::PartialUnsuccessful { .. });
                 // One answer can go wrong in one way only; a second fault waits for the next call.
-                if !item && (plan.before.is_some() || plan.after.is_some()) {
+                if plan.is_settled() && !held.fault.effect.goes_with_others() {
                     continue;
                 }
-                if fault.skip > 0 {
-                    fault.skip -= 1;
+                if !held.strikes(seed) {
                     continue;
                 }
-                apply(fault, call.api, &mut plan);
-                if !item {
-                    fault.times = fault.times.map(|left| left.saturating_sub(1));
+                apply(&held.fault, call.api, &mut plan);
+                if !held.fault.effect.is_on_one_item() {
+                    held.spend();
                 }
             }
-            planned.faults.retain(|fault| fault.times != Some(0));
+            planned.faults.retain(|held| held.fault.times != Some(0));
             plan
         })
     }
@@ -272,23 +356,24 @@ impl Faults {
     pub(crate) fn befall_notification(&self, event: &ConnectionEvent) -> Fate {
         self.with(|planned| {
             let mut fate = Fate::Delivered;
-            for fault in planned
+            let ids = [event.service_id.as_str(), event.endpoint_id.as_str()];
+            let place = (event.event.as_str(), &event.account, &event.region);
+            let seed = planned.seed;
+            for held in planned
                 .faults
                 .iter_mut()
-                .filter(|fault| fault.befalls(&event.event, &event.account, &event.region))
+                .filter(|held| held.fault.befalls(place, &ids))
             {
-                let Some(planned) = fault.effect.fate() else {
+                let Some(planned) = held.fault.effect.fate() else {
                     continue;
                 };
-                if fault.skip > 0 {
-                    fault.skip -= 1;
-                    continue;
+                if held.strikes(seed) {
+                    held.spend();
+                    fate = planned;
+                    break;
                 }
-                fault.times = fault.times.map(|left| left.saturating_sub(1));
-                fate = planned;
-                break;
             }
-            planned.faults.retain(|fault| fault.times != Some(0));
+            planned.faults.retain(|held| held.fault.times != Some(0));
             fate
         })
     }
@@ -299,10 +384,11 @@ impl Faults {
             return;
         }
         self.with(|planned| {
-            for fault in planned.faults.iter_mut().filter(|f| used.contains(&f.id)) {
-                fault.times = fault.times.map(|left| left.saturating_sub(1));
+            let faults = planned.faults.iter_mut();
+            for held in faults.filter(|held| used.contains(&held.fault.id)) {
+                held.spend();
             }
-            planned.faults.retain(|fault| fault.times != Some(0));
+            planned.faults.retain(|held| held.fault.times != Some(0));
         });
     }
 
@@ -316,10 +402,15 @@ fn apply(fault: &Fault, api: Api, plan: &mut Plan) {
         Effect::Throttle => plan.before = Some(api.throttled()),
         Effect::DenyAction => plan.before = Some(api.denied()),
         Effect::ErrorBefore { status, code } => plan.before = Some(server_error(*status, code)),
-        Effect::ErrorAfter { status, code } => {
-            plan.after = Some(After::Error(server_error(*status, code)));
-        }
-        Effect::DropAnswer => plan.after = Some(After::Drop),
+        Effect::ErrorAfter { status, code } => plan.after = Some(server_error(*status, code)),
+        Effect::DropAnswer => plan.broken = Some((Break::Dropped, When::After)),
+        Effect::Reset { when } => plan.broken = Some((Break::Reset, *when)),
+        Effect::Truncate => plan.broken = Some((Break::Truncated, When::After)),
+        Effect::Garbled => plan.broken = Some((Break::Garbled, When::After)),
+        Effect::Slow { delay_ms, when } => match when {
+            When::Before => plan.slow_before += effects::slow(*delay_ms),
+            When::After => plan.slow_after += effects::slow(*delay_ms),
+        },
         Effect::StaleReads { lag_ms } => plan.lag_ms = plan.lag_ms.max(*lag_ms),
         // They are about notifications; no call meets them.
         Effect::LoseNotification
@@ -348,138 +439,5 @@ fn server_error(status: u16, code: &str) -> AwsError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn call(action: &str, account: &str) -> Call {
-        Call {
-            api: Api::Ec2,
-            action: action.to_owned(),
-            account: account.parse().unwrap(),
-            region: "eu-west-1".parse().unwrap(),
-            ids: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn a_fault_planned_once_happens_once() {
-        let faults = Faults::default();
-        faults.plan(Fault::once("Describe*", Effect::Throttle));
-        assert!(
-            faults
-                .befall(&call("CreateVpc", "111111111111"))
-                .before
-                .is_none()
-        );
-        let error = faults.befall(&call("DescribeVpcs", "111111111111")).before;
-        assert_eq!(
-            error.map(|e| (e.code, e.status)),
-            Some(("RequestLimitExceeded".to_owned(), 503))
-        );
-        assert!(
-            faults
-                .befall(&call("DescribeVpcs", "111111111111"))
-                .before
-                .is_none()
-        );
-        assert!(faults.list().is_empty());
-    }
-
-    #[test]
-    fn a_fault_of_one_account_spares_the_others() {
-        let faults = Faults::default();
-        let fault =
-            Fault::always("*", Effect::DenyAction).for_account("222222222222".parse().unwrap());
-        faults.plan(fault);
-        assert!(
-            faults
-                .befall(&call("CreateVpc", "111111111111"))
-                .before
-                .is_none()
-        );
-        assert!(
-            faults
-                .befall(&call("CreateVpc", "222222222222"))
-                .before
-                .is_some()
-        );
-    }
-
-    #[test]
-    fn skipped_calls_pass() {
-        let faults = Faults::default();
-        faults.plan(Fault {
-            skip: 2,
-            ..Fault::once("CreateVpc", Effect::DropAnswer)
-        });
-        let hit: Vec<bool> = (0..4)
-            .map(|_| {
-                faults
-                    .befall(&call("CreateVpc", "111111111111"))
-                    .after
-                    .is_some()
-            })
-            .collect();
-        assert_eq!(hit, [false, false, true, false]);
-    }
-
-    #[test]
-    fn two_faults_on_one_action_befall_two_calls() {
-        let faults = Faults::default();
-        faults.plan(Fault::once("CreateVpc", Effect::Throttle));
-        faults.plan(Fault::once("CreateVpc", Effect::DropAnswer));
-        let first = faults.befall(&call("CreateVpc", "111111111111"));
-        assert!(first.before.is_some() && first.after.is_none());
-        assert!(
-            faults
-                .befall(&call("CreateVpc", "111111111111"))
-                .after
-                .is_some()
-        );
-    }
-
-    #[test]
-    fn faults_are_read_from_json_as_documented() {
-        let fault: Fault = serde_json::from_str(
-            r#"{"action":"AcceptVpcEndpointConnections","times":2,"effect":"error_after","status":503,"code":"Unavailable"}"#,
-        )
-        .unwrap();
-        assert_eq!(fault.times, Some(2));
-        assert_eq!(
-            fault.effect,
-            Effect::ErrorAfter {
-                status: 503,
-                code: "Unavailable".into()
-            }
-        );
-    }
-
-    #[test]
-    fn a_fault_on_notifications_spares_calls_and_counts_events() {
-        let faults = Faults::default();
-        faults.plan(Fault::once("Accept", Effect::LoseNotification));
-        faults.plan(Fault::once("*", Effect::DelayNotification { delay_ms: 7 }));
-        assert!(befall_nothing(&faults));
-        let event = |event: &str| ConnectionEvent {
-            topic_arn: "arn:aws:sns:eu-west-1:111111111111:t".into(),
-            event: event.into(),
-            service_id: "vpce-svc-0aaaaaaaaaaaaaaaa".parse().unwrap(),
-            endpoint_id: "vpce-0aaaaaaaaaaaaaaaa".parse().unwrap(),
-            time: chrono::DateTime::UNIX_EPOCH,
-            account: "111111111111".parse().unwrap(),
-            region: "eu-west-1".parse().unwrap(),
-        };
-        assert_eq!(faults.befall_notification(&event("Accept")), Fate::Lost);
-        assert_eq!(faults.befall_notification(&event("Accept")), Fate::Late(7));
-        assert_eq!(
-            faults.befall_notification(&event("Accept")),
-            Fate::Delivered
-        );
-        assert!(faults.list().is_empty());
-    }
-
-    fn befall_nothing(faults: &Faults) -> bool {
-        let plan = faults.befall(&call("Accept", "111111111111"));
-        plan.before.is_none() && plan.after.is_none()
-    }
-}
+#[path = "faults_tests.rs"]
+mod tests;

@@ -61,7 +61,7 @@ impl Gateways for Simulator {
 }
 
 impl SimGateway {
-    fn call<T>(
+    async fn call<T>(
         &self,
         api: Api,
         action: &str,
@@ -70,6 +70,7 @@ impl SimGateway {
     ) -> Result<T, GatewayError> {
         self.simulator
             .call_as((&self.account, &self.region), api, action, ids, work)
+            .await
             .map_err(sort)
     }
 }
@@ -78,10 +79,10 @@ impl SimGateway {
 fn sort(failure: Failure) -> GatewayError {
     let error = match failure {
         Failure::Refused(error) => error,
-        Failure::Dropped => {
+        Failure::Broken(how) => {
             return GatewayError::Unknown {
-                code: "ConnectionClosed".to_owned(),
-                message: "the connection was closed before an answer came".to_owned(),
+                code: how.code().to_owned(),
+                message: how.message().to_owned(),
             };
         }
     };
@@ -136,6 +137,7 @@ impl PrivateLink for SimGateway {
                 Ok(endpoint_service(world, me, &service))
             },
         )
+        .await
     }
 
     async fn modify_endpoint_service(
@@ -153,6 +155,7 @@ impl PrivateLink for SimGateway {
         self.call(Api::Ec2, action, vec![id.to_string()], |world, me| {
             world.modify_service(me, id.as_str(), &change)
         })
+        .await
     }
 
     async fn delete_endpoint_service(
@@ -161,9 +164,11 @@ impl PrivateLink for SimGateway {
     ) -> Result<Option<ItemFailure>, GatewayError> {
         let ids = vec![id.to_string()];
         let action = "DeleteVpcEndpointServiceConfigurations";
-        let refused = self.call(Api::Ec2, action, ids.clone(), |world, me| {
-            world.delete_services(me, &ids)
-        })?;
+        let refused = self
+            .call(Api::Ec2, action, ids.clone(), |world, me| {
+                world.delete_services(me, &ids)
+            })
+            .await?;
         Ok(items(refused).into_iter().next())
     }
 
@@ -181,6 +186,7 @@ impl PrivateLink for SimGateway {
             })?;
             Ok(endpoint_service(world, me, service))
         })
+        .await
     }
 
     async fn endpoint_services(
@@ -194,6 +200,7 @@ impl PrivateLink for SimGateway {
                 found.map(|service| endpoint_service(world, me, &service)),
             ))
         })
+        .await
     }
 
     async fn modify_principals(
@@ -208,6 +215,7 @@ impl PrivateLink for SimGateway {
                 .modify_principals(me, id.as_str(), add, remove)
                 .map(|_| ())
         })
+        .await
     }
 
     async fn principals(
@@ -225,6 +233,7 @@ impl PrivateLink for SimGateway {
                 service_permission_id: Some(grant.id),
             })))
         })
+        .await
     }
 
     async fn connections(
@@ -266,6 +275,7 @@ impl PrivateLink for SimGateway {
                 Ok(page(found.map(connection)))
             },
         )
+        .await
     }
 
     async fn accept_connections(
@@ -278,6 +288,7 @@ impl PrivateLink for SimGateway {
         self.call(Api::Ec2, action, ids.clone(), |world, me| {
             world.accept_connections(me, id.as_str(), &ids).map(items)
         })
+        .await
     }
 
     async fn reject_connections(
@@ -290,6 +301,7 @@ impl PrivateLink for SimGateway {
         self.call(Api::Ec2, action, ids.clone(), |world, me| {
             world.reject_connections(me, id.as_str(), &ids).map(items)
         })
+        .await
     }
 
     async fn load_balancer(&self, arn: &LoadBalancerArn) -> Result<LoadBalancer, GatewayError> {
@@ -303,9 +315,9 @@ impl PrivateLink for SimGateway {
                 Ok(LoadBalancer {
                     arn: found.arn.clone(),
                     name: found.name.clone(),
-                    kind: "network".to_owned(),
+                    kind: found.kind().as_str().to_owned(),
                     state: found.state_at(me.now).to_owned(),
-                    state_reason: None,
+                    state_reason: found.state_reason().map(str::to_owned),
                     scheme: found.scheme.clone(),
                     ip_address_type: Some(found.ip_address_type.clone()),
                     availability_zones: found
@@ -315,12 +327,14 @@ impl PrivateLink for SimGateway {
                         .map(|zone| zone.name.clone())
                         .collect(),
                     security_groups: found.security_groups.clone(),
-                    enforce_security_groups_on_private_link: (!found.security_groups.is_empty())
-                        .then_some(true),
+                    enforce_security_groups_on_private_link: found
+                        .enforcement()
+                        .map(|word| word == "on"),
                     cross_zone: found.cross_zone,
                 })
             },
         )
+        .await
     }
 
     async fn listeners(&self, arn: &LoadBalancerArn) -> Result<Vec<Listener>, GatewayError> {
@@ -335,6 +349,7 @@ impl PrivateLink for SimGateway {
                 })
                 .collect())
         })
+        .await
     }
 
     async fn target_groups(&self, arn: &LoadBalancerArn) -> Result<Vec<TargetGroup>, GatewayError> {
@@ -349,6 +364,7 @@ impl PrivateLink for SimGateway {
                 })
                 .collect())
         })
+        .await
     }
 
     async fn target_health(
@@ -368,6 +384,7 @@ impl PrivateLink for SimGateway {
                 })
                 .collect())
         })
+        .await
     }
 
     async fn availability_zones(&self) -> Result<Vec<AvailabilityZone>, GatewayError> {
@@ -382,12 +399,14 @@ impl PrivateLink for SimGateway {
                     .collect())
             },
         )
+        .await
     }
 
     async fn caller_account(&self) -> Result<AccountId, GatewayError> {
         self.call(Api::Sts, "GetCallerIdentity", Vec::new(), |_, me| {
             Ok(me.account.clone())
         })
+        .await
     }
 }
 

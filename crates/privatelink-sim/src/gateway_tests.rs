@@ -176,3 +176,51 @@ async fn the_state_file_has_everything_that_was_answered() {
         ConnectionState::Pending | ConnectionState::Available
     ));
 }
+
+#[tokio::test]
+async fn the_port_sees_the_state_the_enforcement_and_the_health_that_were_set() {
+    let simulator = simulator();
+    let (account, region) = (PROVIDER.parse().unwrap(), "eu-west-1".parse().unwrap());
+    let setup = simulator.provider_setup(account, region);
+    let arn = setup.ready_load_balancer("edge").unwrap();
+    let caller = simulator.caller(&PROVIDER.parse().unwrap(), &"eu-west-1".parse().unwrap());
+    let guarded = simulator.with_world(|world| {
+        let state = crate::world::load_balancers::LoadBalancerState {
+            code: "active_impaired".into(),
+            reason: Some("a zone is lost".into()),
+        };
+        world.set_load_balancer_state(&caller, arn.as_str(), Some(state))?;
+        let sick = crate::world::targets::Health {
+            state: "unhealthy".into(),
+            reason: Some("Target.Timeout".into()),
+            description: None,
+        };
+        assert_eq!(
+            world.set_zone_health(&caller, "eu-west-1b", Some(&sick))?,
+            1
+        );
+        let place = world.place(&caller);
+        let new = crate::world::load_balancers::NewLoadBalancer {
+            name: "guarded".into(),
+            subnets: place.subnets.keys().cloned().collect(),
+            security_groups: place.security_groups.keys().cloned().collect(),
+            ..Default::default()
+        };
+        let made = world.create_load_balancer(&caller, new)?;
+        let groups = made.security_groups;
+        world.set_security_groups(&caller, made.arn.as_str(), groups, Some("off"))
+    });
+    let guarded = guarded.unwrap().unwrap().arn;
+    let gateway = gateway(&simulator);
+    let seen = gateway.load_balancer(&arn).await.unwrap();
+    assert_eq!(seen.state, "active_impaired");
+    assert_eq!(seen.state_reason.as_deref(), Some("a zone is lost"));
+    assert_eq!(seen.enforce_security_groups_on_private_link, None);
+    let seen = gateway.load_balancer(&guarded).await.unwrap();
+    assert_eq!(seen.enforce_security_groups_on_private_link, Some(false));
+    let group = gateway.target_groups(&arn).await.unwrap().remove(0);
+    let health = gateway.target_health(&group.arn).await.unwrap();
+    let sick = health.iter().filter(|t| t.state == TargetState::Unhealthy);
+    let zones: Vec<_> = sick.map(|t| t.availability_zone.as_deref()).collect();
+    assert_eq!(zones, [Some("eu-west-1b")]);
+}

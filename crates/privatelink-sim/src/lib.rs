@@ -9,16 +9,20 @@
 
 pub mod api;
 pub mod behavior;
+mod calls;
 pub mod clock;
 pub mod consumer;
 pub mod contract_world;
+pub mod effects;
 pub mod error;
 pub mod events;
 pub mod faults;
 pub mod gateway;
 pub mod http;
+pub mod populate;
 pub mod provider_setup;
 pub mod simulator;
+pub mod summary;
 pub mod throttling;
 mod waiting;
 pub mod wire;
@@ -27,9 +31,14 @@ pub mod world;
 pub use behavior::{Behavior, Legality, NotificationBody};
 pub use clock::SimClock;
 pub use consumer::Consumer;
+pub use effects::{Effect, When};
 pub use error::AwsError;
 pub use events::{CallLog, Event};
-pub use faults::{Effect, Fault, Faults};
+pub use faults::{Fault, Faults};
 pub use gateway::SimGateway;
+pub use populate::{Populated, Population};
 pub use provider_setup::ProviderSetup;
 pub use simulator::{SimConfig, SimError, Simulator, Snapshot};
+
+#[cfg(test)]
+mod determinism_tests;

@@ -4,8 +4,8 @@ use privatelink::{AccountId, LoadBalancerArn, Region};
 
 use crate::AwsError;
 use crate::simulator::Simulator;
+use crate::world::listeners::NewListener;
 use crate::world::load_balancers::NewLoadBalancer;
-use crate::world::select::Tags;
 use crate::world::targets::{Health, NewTargetGroup, TargetRef};
 use crate::world::{Caller, World};
 
@@ -70,19 +70,19 @@ impl ProviderSetup {
     }
 }
 
-fn build(
+/// The load balancer of [`ProviderSetup::load_balancer`] and what is behind it.
+pub(crate) fn build(
     world: &mut World,
     caller: &Caller,
     name: &str,
     zones: usize,
 ) -> Result<LoadBalancerArn, AwsError> {
-    let names = world.zones(&caller.account, &caller.region);
     let place = world.place(caller);
     let mut subnets: Vec<_> = place
         .subnets
         .values()
         .filter(|subnet| subnet.is_default)
-        .map(|subnet| (subnet.zone.clone(), subnet.id.clone()))
+        .map(|subnet| (subnet.zone.clone(), subnet.id.clone(), subnet.cidr.clone()))
         .collect();
     subnets.sort();
     subnets.truncate(zones);
@@ -94,7 +94,10 @@ fn build(
     let new = NewLoadBalancer {
         name: name.to_owned(),
         scheme: Some("internal".to_owned()),
-        subnets: subnets.iter().map(|(_, subnet)| subnet.clone()).collect(),
+        subnets: subnets
+            .iter()
+            .map(|(_, subnet, _)| subnet.clone())
+            .collect(),
         ..NewLoadBalancer::default()
     };
     let arn = world.create_load_balancer(caller, new)?.arn;
@@ -106,25 +109,29 @@ fn build(
             port: 443,
             vpc_id,
             target_type: Some("ip".to_owned()),
-            tags: Tags::new(),
+            ..NewTargetGroup::default()
         },
     )?;
-    let targets: Vec<TargetRef> = (0u8..)
-        .zip(&subnets)
-        .map(|(number, (zone, _))| TargetRef {
-            id: format!("172.31.{}.10", number.wrapping_mul(16)),
+    // The tenth address of each subnet. Its zone is found from it.
+    let targets: Vec<TargetRef> = subnets
+        .iter()
+        .filter_map(|(_, _, cidr)| cidr.split_once(".0/"))
+        .map(|(network, _)| TargetRef {
+            id: format!("{network}.10"),
             port: Some(443),
-            availability_zone: names.iter().find(|n| n.id == *zone).map(|n| n.name.clone()),
+            ..TargetRef::default()
         })
         .collect();
     world.register_targets(caller, &group.arn, &targets)?;
     world.create_listener(
         caller,
-        arn.as_str(),
-        443,
-        "TCP",
-        vec![group.arn],
-        Tags::new(),
+        NewListener {
+            load_balancer: arn.to_string(),
+            port: 443,
+            protocol: "TCP".to_owned(),
+            forward: vec![(group.arn, None)],
+            ..NewListener::default()
+        },
     )?;
     Ok(arn)
 }

@@ -1,5 +1,6 @@
 //! The simulator as a value: the world behind a lock, with its clock, faults, call log and state file.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,11 +12,12 @@ use tokio::sync::Notify;
 
 use crate::api::{Api, Call};
 use crate::clock::{ClockState, SimClock};
+use crate::effects::Break;
 use crate::events::CallLog;
 use crate::faults::{Faults, Plan};
 use crate::world::identity::Identity;
 use crate::world::{Caller, World};
-use crate::{AwsError, Behavior};
+use crate::{AwsError, Behavior, wire};
 
 /// How a simulator is made.
 #[derive(Debug, Clone, Default)]
@@ -53,11 +55,15 @@ pub enum SimError {
 
 /// Everything there is, at one moment.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Snapshot {
     /// Where the clock is.
     pub clock: ClockState,
     /// All accounts and Regions.
     pub world: World,
+    /// How many AWS requests were answered: their ids go on from here.
+    #[serde(default)]
+    pub requests: u64,
 }
 
 /// A simulated AWS. Clones share one world.
@@ -73,6 +79,8 @@ struct Inner {
     faults: Faults,
     log: CallLog,
     state_file: Option<PathBuf>,
+    /// The world's seed, to be read without its lock.
+    seed: AtomicU64,
     requests: AtomicU64,
     /// Woken when the world may have changed, for calls that wait.
     changes: Notify,
@@ -85,8 +93,8 @@ struct Inner {
 pub(crate) enum Failure {
     /// With an answer.
     Refused(AwsError),
-    /// With the connection closed after the work was done.
-    Dropped,
+    /// Without one that can be read.
+    Broken(Break),
 }
 
 impl Simulator {
@@ -94,7 +102,7 @@ impl Simulator {
     pub fn new(config: SimConfig) -> Result<Self, SimError> {
         let mut behavior = config.behavior;
         behavior.page_size_limit = config.page_size_limit.or(behavior.page_size_limit);
-        let world = match config
+        let (world, requests) = match config
             .state_file
             .as_deref()
             .map(load)
@@ -103,22 +111,37 @@ impl Simulator {
         {
             Some(saved) => {
                 config.clock.restore(saved.clock);
-                saved.world
+                (saved.world, saved.requests)
             }
-            None => World::new(config.seed, config.regions, behavior),
+            None => (World::new(config.seed, config.regions, behavior), 0),
         };
+        let seed = world.seed();
         Ok(Self {
             inner: Arc::new(Inner {
                 world: Mutex::new(world),
                 clock: config.clock,
-                faults: Faults::default(),
+                faults: Faults::seeded(seed),
                 log: CallLog::default(),
                 state_file: config.state_file,
-                requests: AtomicU64::new(0),
+                seed: AtomicU64::new(seed),
+                requests: AtomicU64::new(requests),
                 changes: Notify::new(),
                 waiting: AtomicUsize::new(0),
             }),
         })
+    }
+
+    /// Every simulated action by the name of its service in a credential scope, both in the order of the alphabet.
+    pub fn actions(&self) -> BTreeMap<&'static str, Vec<&'static str>> {
+        let services = Api::ALL.into_iter();
+        services
+            .map(|api| (api.scope_name(), wire::actions(api)))
+            .collect()
+    }
+
+    /// The seed that ids and outcomes come from.
+    pub fn seed(&self) -> u64 {
+        self.world().seed()
     }
 
     /// The clock.
@@ -163,6 +186,7 @@ impl Simulator {
         Snapshot {
             world: self.world().clone(),
             clock: self.inner.clock.state(),
+            requests: self.inner.requests.load(Ordering::Relaxed),
         }
     }
 
@@ -171,6 +195,21 @@ impl Simulator {
         let mut world = self.world();
         *world = snapshot.world;
         self.inner.clock.restore(snapshot.clock);
+        self.inner.seed.store(world.seed(), Ordering::Relaxed);
+        let requests = snapshot.requests;
+        self.inner.requests.store(requests, Ordering::Relaxed);
+        self.inner.changes.notify_waiters();
+        self.save(&world)
+    }
+
+    /// An empty world as at the start, with the same seed or another: the same Regions and switches, no faults, ids from the
+    /// first again. The clock and the call log go on.
+    pub fn reset(&self, seed: Option<u64>) -> Result<(), SimError> {
+        let mut world = self.world();
+        *world = world.emptied(seed);
+        self.inner.seed.store(world.seed(), Ordering::Relaxed);
+        self.inner.faults.start_over(world.seed());
+        self.inner.requests.store(0, Ordering::Relaxed);
         self.inner.changes.notify_waiters();
         self.save(&world)
     }
@@ -180,25 +219,12 @@ impl Simulator {
         Caller::root(account.clone(), region.clone(), self.inner.clock.now())
     }
 
-    /// Does one call: faults before it, the work, the state file, faults after it, the log.
-    pub(crate) fn call<T>(
-        &self,
-        call: Call,
-        identity: Identity,
-        work: impl FnOnce(&mut World, &Caller) -> Result<T, AwsError>,
-    ) -> Result<T, Failure> {
-        let plan = self.inner.faults.befall(&call);
-        let (result, done) = self.perform(&call, identity, plan, work);
-        self.record(call, &result, done);
-        result
-    }
-
     /// Writes a call into the log.
     pub(crate) fn record<T>(&self, call: Call, result: &Result<T, Failure>, done: bool) {
         let outcome = match result {
             Ok(_) => "ok".to_owned(),
             Err(Failure::Refused(error)) => error.code.clone(),
-            Err(Failure::Dropped) => "dropped".to_owned(),
+            Err(Failure::Broken(how)) => how.outcome().to_owned(),
         };
         tracing::debug!(
             aws.service = call.api.scope_name(),
@@ -278,31 +304,10 @@ impl Simulator {
         (result, done)
     }
 
-    /// A call in process by an account's root identity.
-    pub(crate) fn call_as<T>(
-        &self,
-        place: (&AccountId, &Region),
-        api: Api,
-        action: &str,
-        ids: Vec<String>,
-        work: impl FnOnce(&mut World, &Caller) -> Result<T, AwsError>,
-    ) -> Result<T, Failure> {
-        let (account, region) = place;
-        let call = Call {
-            api,
-            action: action.to_owned(),
-            account: account.clone(),
-            region: region.clone(),
-            ids,
-        };
-        self.call(call, Identity::root(account, region), work)
-    }
-
-    /// Two numbers that no other request of this run has together.
+    /// The seed, and the number of this request.
     pub(crate) fn next_request(&self) -> (u64, u64) {
         let number = self.inner.requests.fetch_add(1, Ordering::Relaxed);
-        let time = self.inner.clock.now().timestamp_millis().unsigned_abs();
-        (time, number)
+        (self.inner.seed.load(Ordering::Relaxed), number)
     }
 
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
@@ -318,6 +323,7 @@ impl Simulator {
         #[derive(Serialize)]
         struct Borrowed<'a> {
             clock: ClockState,
+            requests: u64,
             world: &'a World,
         }
         let Some(path) = &self.inner.state_file else {
@@ -325,6 +331,7 @@ impl Simulator {
         };
         let text = serde_json::to_vec(&Borrowed {
             clock: self.inner.clock.state(),
+            requests: self.inner.requests.load(Ordering::Relaxed),
             world,
         })?;
         let beside = path.with_extension("tmp");

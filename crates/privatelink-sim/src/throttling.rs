@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::AwsError;
 use crate::api::{Api, Call};
+use crate::wire;
 
 /// Which calls are throttled.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +60,10 @@ impl Buckets {
         call: &Call,
         now: DateTime<Utc>,
     ) -> Result<(), AwsError> {
+        // A made-up action is refused anyway, and must not leave a bucket behind.
+        if *throttling == Throttling::Off || !wire::knows(call.api, &call.action) {
+            return Ok(());
+        }
         let Some((name, burst, per_minute)) = throttling.bucket(call) else {
             return Ok(());
         };
@@ -87,8 +92,14 @@ impl Throttling {
         let action = call.action.as_str();
         match (self, call.api) {
             (Self::AwsDefaults, Api::Ec2) => {
-                let (burst, per_minute) = ec2(action, call.is_read());
-                Some((format!("ec2 {action}"), burst, per_minute))
+                let all = call.unfiltered && action.starts_with("Describe");
+                let (burst, per_minute) = if all {
+                    UNFILTERED
+                } else {
+                    ec2(action, call.is_read())
+                };
+                let kind = if all { "ec2 all" } else { "ec2" };
+                Some((format!("{kind} {action}"), burst, per_minute))
             }
             (Self::AwsDefaults, Api::Elb) => {
                 let (name, burst, per_minute) = elb(action, call.is_read());
@@ -104,13 +115,19 @@ impl Throttling {
     }
 }
 
+/// Descriptions of everything at once. AWS says of a subset of them that they have a smaller bucket, not of which.
+const UNFILTERED: (u32, u32) = (50, 600);
+
 fn ec2(action: &str, read: bool) -> (u32, u32) {
     match action {
         "AcceptVpcEndpointConnections"
         | "RejectVpcEndpointConnections"
         | "CreateVpcEndpointServiceConfiguration"
         | "ModifyVpcEndpointServiceConfiguration"
-        | "DeleteVpcEndpointServiceConfigurations" => (10, 60),
+        | "DeleteVpcEndpointServiceConfigurations"
+        | "CreateVpcEndpointConnectionNotification"
+        | "ModifyVpcEndpointConnectionNotification"
+        | "DeleteVpcEndpointConnectionNotifications" => (10, 60),
         "CreateVpcEndpoint" | "ModifyVpcEndpoint" | "DeleteVpcEndpoints" => (4, 18),
         _ if read => (100, 1_200),
         _ => (50, 300),
@@ -140,6 +157,7 @@ mod tests {
             account: account.parse().unwrap(),
             region: "eu-west-1".parse().unwrap(),
             ids: Vec::new(),
+            unfiltered: false,
         }
     }
 
@@ -185,6 +203,37 @@ mod tests {
                 burst,
                 "{action}"
             );
+        }
+    }
+
+    #[test]
+    fn a_description_of_everything_has_a_smaller_bucket_of_its_own() {
+        let (mut buckets, rules) = (Buckets::default(), Throttling::AwsDefaults);
+        let some = call(Api::Ec2, "DescribeVpcEndpointConnections", "111111111111");
+        let all = Call {
+            unfiltered: true,
+            ..some.clone()
+        };
+        assert_eq!(granted(&mut buckets, &rules, &all, START), 50);
+        assert_eq!(granted(&mut buckets, &rules, &all, later(START, 1_000)), 10);
+        assert_eq!(granted(&mut buckets, &rules, &some, START), 100);
+        let accept = Call {
+            action: "AcceptVpcEndpointConnections".to_owned(),
+            ..all
+        };
+        assert_eq!(granted(&mut buckets, &rules, &accept, START), 10);
+    }
+
+    #[test]
+    fn every_simulated_action_of_ec2_and_elbv2_has_a_bucket() {
+        for api in [Api::Ec2, Api::Elb] {
+            for action in crate::wire::actions(api) {
+                let call = call(api, action, "111111111111");
+                let bucket = Throttling::AwsDefaults.bucket(&call);
+                let (_, burst, per_minute) = bucket.unwrap();
+                assert!((4..=100).contains(&burst), "{action}");
+                assert!((12..=1_200).contains(&per_minute), "{action}");
+            }
         }
     }
 

@@ -11,7 +11,9 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::AwsError;
 use crate::api::Call;
-use crate::simulator::{Failure, Simulator};
+use crate::calls::{Ended, pause};
+use crate::effects::When;
+use crate::simulator::Simulator;
 use crate::world::identity::Identity;
 use crate::world::{Caller, World};
 
@@ -57,8 +59,12 @@ impl Simulator {
         call: Call,
         identity: Identity,
         mut look: impl FnMut(&mut World, &Caller) -> Result<Look<T>, AwsError>,
-    ) -> Result<T, Failure> {
+    ) -> Ended<T> {
         let plan = self.faults().befall(&call);
+        pause(plan.slow_before).await;
+        if let Some((how, When::Before)) = plan.broken {
+            return self.lost(call, how);
+        }
         let started = Instant::now();
         let (result, done) = loop {
             // Whoever wants to hear of a change must listen before looking.
@@ -92,18 +98,15 @@ impl Simulator {
             Ok(answer) => plan.afterwards(answer),
             failed => failed,
         };
-        self.record(call, &result, done);
-        result
+        let ended = self.ended(call, result, done, plan.broken.map(|(how, _)| how));
+        pause(plan.slow_after).await;
+        ended
     }
 
     /// When to look again if nothing changes: at the end, or when something is due and the clock runs towards it.
     fn wake_at(&self, due: Option<DateTime<Utc>>, end: Instant) -> Instant {
-        if self.clock().state().stopped_at.is_some() {
-            return end;
-        }
-        due.and_then(|due| (due - self.clock().now()).to_std().ok())
-            // The simulated clock counts whole milliseconds.
-            .and_then(|wait| Instant::now().checked_add(wait + Duration::from_millis(1)))
+        due.and_then(|due| self.clock().wait_until(due))
+            .and_then(|wait| Instant::now().checked_add(wait))
             .map_or(end, |at| at.min(end))
     }
 }

@@ -108,6 +108,12 @@ pub enum ContractFault {
     ErrorAfter,
     /// The work is done and the connection closes without an answer.
     DropAnswer,
+    /// The work is done and the connection is reset.
+    Reset,
+    /// The work is done and the connection closes in the middle of the answer.
+    Truncate,
+    /// The work is done and the answer is an HTTP 200 that says nothing.
+    Garbled,
     /// Not allowed: 403 `UnauthorizedOperation`. Nothing is done.
     Deny,
 }
@@ -183,6 +189,9 @@ pub const CHECKS: &[Check] = checks![
     faults::an_error_before_the_work_is_unknown_and_nothing_is_done,
     faults::an_error_after_the_work_is_unknown_and_the_work_is_done,
     faults::a_dropped_answer_is_unknown_and_the_work_is_done,
+    faults::a_reset_connection_is_unknown_and_the_work_is_done,
+    faults::half_an_answer_is_unknown_and_the_work_is_done,
+    faults::an_answer_that_says_nothing_is_unknown_and_the_work_is_done,
     faults::a_create_with_an_unknown_outcome_can_be_repeated,
     faults::a_listing_that_fails_is_not_an_empty_listing,
 ];

@@ -8,8 +8,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
-
 use crate::database::Scratch;
 use crate::python::{python_venv, requirements};
 use crate::step::{self, Steps};
@@ -34,7 +32,7 @@ pub(crate) fn run(filter: Option<&str>) -> Result {
         .args(["build", "--locked", "--package", "portcullis"])
         .env("SQLX_OFFLINE", "true");
     step::run(&mut build)?;
-    let program = program()?;
+    let program = place::target()?.join("debug/portcullis");
     let scratch = Scratch::start()?;
     let cluster = scratch.cluster()?;
     let mut steps = Steps::new();
@@ -59,18 +57,6 @@ pub(crate) fn run(filter: Option<&str>) -> Result {
 fn name_of_script(path: &Path) -> Option<&str> {
     let name = path.file_name()?.to_str()?.strip_suffix(".py")?;
     (!name.starts_with('_')).then_some(name)
-}
-
-/// Where cargo puts the program.
-fn program() -> Result<PathBuf> {
-    let output = place::cargo()
-        .args(["metadata", "--format-version=1", "--no-deps", "--locked"])
-        .output()?;
-    let metadata: Value = serde_json::from_slice(&output.stdout)?;
-    let target = metadata["target_directory"]
-        .as_str()
-        .ok_or("cargo metadata names no target directory")?;
-    Ok(PathBuf::from(target).join("debug/portcullis"))
 }
 
 #[cfg(test)]

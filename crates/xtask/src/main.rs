@@ -10,6 +10,7 @@ mod db;
 mod openapi;
 mod place;
 mod python;
+mod sim_load;
 mod sqlx;
 mod step;
 mod test;
@@ -53,6 +54,15 @@ enum Verb {
         /// Run only the scripts whose name contains this.
         filter: Option<String>,
     },
+    /// Measures the simulator from outside and prints one table.
+    SimLoad {
+        /// How long each stage of many calls lasts at most.
+        #[arg(long, default_value_t = 5)]
+        seconds: u16,
+        /// Print JSON instead.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -63,6 +73,7 @@ fn main() -> ExitCode {
         Verb::Db => db::run(),
         Verb::Compose => compose::run(),
         Verb::Conformance { filter } => conformance::run(filter.as_deref()),
+        Verb::SimLoad { seconds, json } => sim_load::run(seconds, json),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,6 +4,10 @@ use std::env;
 use std::path::PathBuf;
 use std::process::Command;
 
+use serde_json::Value;
+
+use crate::Result;
+
 /// The root of the repository: two directories above this package.
 ///
 /// Asked of cargo at run time. Two checkouts that share a build directory can share this very program, and it must work on the
@@ -28,4 +32,16 @@ pub(crate) fn cargo() -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(root());
     cargo
+}
+
+/// Where cargo puts what it builds.
+pub(crate) fn target() -> Result<PathBuf> {
+    let output = cargo()
+        .args(["metadata", "--format-version=1", "--no-deps", "--locked"])
+        .output()?;
+    let metadata: Value = serde_json::from_slice(&output.stdout)?;
+    let target = metadata["target_directory"].as_str();
+    Ok(target
+        .ok_or("cargo metadata names no target directory")?
+        .into())
 }

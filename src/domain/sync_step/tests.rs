@@ -10,6 +10,8 @@ use crate::domain::review::ReviewState;
 const RULES: Rules = Rules {
     stale_read_grace: TimeDelta::seconds(10),
     max_attempts: 3,
+    patience: TimeDelta::minutes(15),
+    retry_base: std::time::Duration::from_millis(500),
 };
 
 fn now() -> DateTime<Utc> {

@@ -87,6 +87,7 @@ pub(crate) async fn gateway(url: &str, role: Option<(&str, &str)>) -> Arc<dyn Pr
         connect_timeout: Duration::from_millis(500),
         attempt_timeout: Duration::from_millis(500),
         operation_timeout: Duration::from_secs(5),
+        ..AwsSettings::default()
     };
     let place = AccountRegionRef {
         account: ACCOUNT.parse().unwrap(),

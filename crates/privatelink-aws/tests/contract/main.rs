@@ -6,4 +6,5 @@
 
 mod canned;
 mod checks;
+mod noise;
 mod wire;

@@ -1,12 +1,13 @@
 //! One AWS request: parse, find out who and what, do it, frame the answer.
 
-use actix_web::http::{StatusCode, header};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::http::StatusCode;
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use privatelink::AccountId;
 
 use super::credential::{self, Credential};
 use super::{cut, sqs};
 use crate::api::{Api, Call};
+use crate::calls::Ended;
 use crate::simulator::Failure;
 use crate::wire::form::{self, Node};
 use crate::wire::params::Params;
@@ -23,7 +24,7 @@ pub(super) async fn post(
     match body {
         Ok(body) => match sqs::action(&request) {
             Some(action) => sqs::respond(&request, &simulator, action, &body).await,
-            None => respond(&request, &simulator, &body),
+            None => respond(&request, &simulator, &body).await,
         },
         Err(error) => {
             let status = error.as_response_error().status_code().as_u16();
@@ -48,57 +49,86 @@ pub(super) async fn post(
 }
 
 pub(super) async fn get(request: HttpRequest, simulator: web::Data<Simulator>) -> HttpResponse {
-    respond(&request, &simulator, request.query_string().as_bytes())
+    respond(&request, &simulator, request.query_string().as_bytes()).await
 }
 
-/// Any other path or method.
-pub(super) async fn elsewhere(simulator: web::Data<Simulator>) -> HttpResponse {
-    let error = AwsError::with_status(
-        404,
-        "InvalidAction",
-        "AWS requests go to POST /, the control API is below /_sim",
-    );
-    refuse(Api::Ec2, &request_id(&simulator), &error)
+/// Any other path or method: mostly a service that is not simulated, which the refusal then names.
+pub(super) async fn elsewhere(
+    request: HttpRequest,
+    simulator: web::Data<Simulator>,
+) -> HttpResponse {
+    let form = Node::default();
+    let error = match credential::read(&request, &form) {
+        Err(error) if error.code == "InvalidAction" => error,
+        _ => AwsError::with_status(
+            404,
+            "InvalidAction",
+            "AWS requests go to POST /, the control API is below /_sim",
+        ),
+    };
+    refuse_stranger(&request, &form, &request_id(&simulator), &error)
 }
 
-fn respond(request: &HttpRequest, simulator: &Simulator, body: &[u8]) -> HttpResponse {
-    let request_id = request_id(simulator);
-    let form = match form::parse(body) {
-        Ok(form) => form,
-        Err(error) => return refuse(Api::Ec2, &request_id, &error),
-    };
-    let credential = match credential::read(request, &form) {
-        Ok(credential) => credential,
-        Err(error) => return refuse(credential::guess(&form), &request_id, &error),
-    };
-    let api = credential.api;
-    match act(simulator, &credential, &form) {
-        Ok((action, inside)) => HttpResponse::Ok()
-            .content_type("text/xml;charset=UTF-8")
-            .insert_header(("x-amzn-requestid", request_id.as_str()))
-            .body(frame::success(api, &action, &request_id, &inside)),
-        Err(Failure::Refused(error)) => refuse(api, &request_id, &error),
-        Err(Failure::Dropped) => {
-            cut::cut(request);
-            HttpResponse::build(StatusCode::INTERNAL_SERVER_ERROR)
-                .insert_header((header::CONNECTION, "close"))
-                .finish()
-        }
+/// Refuses a request whose service is not known, in the protocol that it seems to speak.
+fn refuse_stranger(
+    request: &HttpRequest,
+    form: &Node,
+    request_id: &str,
+    error: &AwsError,
+) -> HttpResponse {
+    if request.content_type().contains("json") {
+        sqs::refuse(request_id, error)
+    } else {
+        refuse(credential::guess(form), request_id, error)
     }
 }
 
-fn act(
+async fn respond(request: &HttpRequest, simulator: &Simulator, body: &[u8]) -> HttpResponse {
+    let request_id = request_id(simulator);
+    let (form, malformed) = match form::parse(body) {
+        Ok(form) => (form, None),
+        Err(error) => (Node::default(), Some(error)),
+    };
+    // Whose protocol it is comes first: the body of a service that is not simulated says nothing here.
+    let credential = match credential::read(request, &form) {
+        Ok(credential) => credential,
+        Err(error) => return refuse_stranger(request, &form, &request_id, &error),
+    };
+    let api = credential.api;
+    if let Some(error) = malformed {
+        return refuse(api, &request_id, &error);
+    }
+    let (action, ended) = match act(simulator, &credential, &form).await {
+        Ok(acted) => acted,
+        Err(error) => return refuse(api, &request_id, &error),
+    };
+    let whole = match ended.result {
+        Ok(inside) => frame::success(api, &action, &request_id, &inside),
+        Err(Failure::Refused(error)) => return refuse(api, &request_id, &error),
+        Err(Failure::Broken(_)) => String::new(),
+    };
+    if let Some(how) = ended.broken {
+        return cut::broken(request, how, XML, whole);
+    }
+    HttpResponse::Ok()
+        .content_type(XML)
+        .insert_header(("x-amzn-requestid", request_id.as_str()))
+        .body(whole)
+}
+
+const XML: &str = "text/xml;charset=UTF-8";
+
+async fn act(
     simulator: &Simulator,
     credential: &Credential,
     form: &Node,
-) -> Result<(String, String), Failure> {
+) -> Result<(String, Ended<String>), AwsError> {
     let value = |name: &str| form.children.get(name).and_then(|node| node.value.clone());
-    let refuse = |error| Failure::Refused(error);
     let action = value("Action").ok_or_else(|| {
-        refuse(AwsError::new(
+        AwsError::new(
             "MissingAction",
             "The request must contain the parameter Action",
-        ))
+        )
     })?;
     if let Some(version) = value("Version").filter(|v| v != credential.api.version()) {
         let shown: String = version.chars().take(32).collect();
@@ -106,22 +136,27 @@ fn act(
             "The version '{shown}' of {} is not modelled by the simulator",
             credential.api.scope_name()
         );
-        return Err(refuse(AwsError::new("NoSuchVersion", message)));
+        return Err(AwsError::new("NoSuchVersion", message));
     }
-    let (account, identity) = who(simulator, credential).map_err(refuse)?;
+    let (account, identity) = who(simulator, credential)?;
     let call = Call {
         api: credential.api,
         action: action.clone(),
         account,
         region: credential.region.clone(),
         ids: ids(form),
+        unfiltered: !["Filter", "MaxResults", "NextToken"]
+            .iter()
+            .any(|name| form.children.contains_key(*name)),
     };
-    let inside = simulator.call(call, identity, |world, me| {
-        let params = Params::new(form);
-        params.ignore(&PRESIGNED);
-        wire::answer(credential.api, &action, world, me, &params)
-    })?;
-    Ok((action, inside))
+    let ended = simulator
+        .call(call, identity, |world, me| {
+            let params = Params::new(form);
+            params.ignore(&PRESIGNED);
+            wire::answer(credential.api, &action, world, me, &params)
+        })
+        .await;
+    Ok((action, ended))
 }
 
 /// The account and the identity behind a credential, in a Region that there is.
@@ -171,15 +206,17 @@ fn ids(form: &Node) -> Vec<String> {
 fn refuse(api: Api, request_id: &str, error: &AwsError) -> HttpResponse {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     HttpResponse::build(status)
-        .content_type("text/xml;charset=UTF-8")
+        .content_type(XML)
         .insert_header(("x-amzn-requestid", request_id))
         .body(frame::error(api, request_id, error))
 }
 
-/// A request id in AWS's form. Differs between requests, since each call is counted, and between runs, since time goes on.
+/// A request id in AWS's form. Each request is counted, so they differ; the same seed and the same requests give the same
+/// ones again.
 pub(super) fn request_id(simulator: &Simulator) -> String {
-    let (high, low) = simulator.next_request();
-    let (a, b) = (mix(high), mix(low));
+    let (seed, number) = simulator.next_request();
+    let a = mix(seed ^ mix(number));
+    let b = mix(a);
     format!(
         "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
         a >> 32,

@@ -1,22 +1,28 @@
 //! The control API: JSON below `/_sim`. Anybody who can reach the port can use it; the simulator guards nothing.
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, Scope, web};
-use privatelink::{AccountId, Region};
+use chrono::{DateTime, Utc};
+use privatelink::AccountId;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::MAX_CONTROL_BODY_BYTES;
+use super::object::Object;
+use super::{MAX_CONTROL_BODY_BYTES, calls};
 use crate::faults::Fault;
+use crate::populate::Population;
 use crate::simulator::{SimError, Snapshot};
 use crate::world::endpoint_changes::{LastError, PlannedFailure};
-use crate::world::targets::Health;
-use crate::{AwsError, Behavior, Simulator};
+use crate::{AwsError, Behavior, SimClock, Simulator};
 
-type Sim = web::Data<Simulator>;
+pub(super) type Sim = web::Data<Simulator>;
+
+pub(super) type Asked<T> = web::Json<Object<T>>;
 
 pub(super) fn scope() -> Scope {
-    web::scope("/_sim")
+    let scope = web::scope("/_sim")
         .app_data(
             web::JsonConfig::default()
                 .limit(MAX_CONTROL_BODY_BYTES)
@@ -30,138 +36,133 @@ pub(super) fn scope() -> Scope {
         .app_data(web::QueryConfig::default().error_handler(|error, _| {
             let response = problem(StatusCode::BAD_REQUEST, "InvalidQuery", &error.to_string());
             actix_web::error::InternalError::from_response(error, response).into()
-        }))
-        .route("/state", web::get().to(state))
-        .route("/snapshot", web::get().to(snapshot))
-        .route("/snapshot", web::put().to(restore))
-        .route("/clock", web::get().to(clock))
-        .route("/clock", web::post().to(move_clock))
-        .route("/faults", web::get().to(faults))
-        .route("/faults", web::post().to(plan_fault))
-        .route("/faults", web::delete().to(clear_faults))
-        .route("/faults/{id}", web::delete().to(remove_fault))
-        .route("/targets/health", web::post().to(set_health))
-        .route("/events", web::get().to(events))
-        .route("/behavior", web::get().to(behavior))
-        .route("/behavior", web::put().to(set_behavior))
-        .route("/roles", web::post().to(register_role))
-        .route("/sns/root.pem", web::get().to(super::sns::root))
-        .route("/dns", web::get().to(txt_records))
-        .route("/dns", web::put().to(put_txt))
-        .route("/dns", web::delete().to(remove_txt))
-        .route("/endpoints/failures", web::post().to(fail_endpoints))
-        .route("/lattice", web::get().to(super::lattice::registered))
-        .route("/lattice", web::put().to(super::lattice::register))
-        .route("/hosted-zones", web::get().to(super::names::zones))
-        .route("/hosted-zones", web::put().to(super::names::put_zone))
-        .route("/hosted-zones", web::delete().to(super::names::remove_zone))
-        .route(
-            "/services/owner-alias",
-            web::post().to(super::names::set_alias),
-        )
-        .route(
-            "/prefix-lists",
-            web::put().to(super::names::change_prefix_list),
-        )
-        .default_service(web::to(|| async {
-            problem(
-                StatusCode::NOT_FOUND,
-                "NotFound",
-                "there is nothing here; see the README for the control API",
-            )
-        }))
+        }));
+    calls::register(scope)
 }
 
-async fn state(simulator: Sim) -> HttpResponse {
-    let now = simulator.clock().now();
-    let world = simulator.world();
-    let places: Vec<_> = world
-        .places()
-        .map(|(account, region, place)| {
-            json!({
-                "account": account,
-                "region": region,
-                "load_balancers": place.load_balancers.len(),
-                "target_groups": place.target_groups.len(),
-                "services": place.services.values().filter(|s| s.state_at(now).is_some()).map(|service| {
-                    let mut states = std::collections::BTreeMap::new();
-                    for state in service.connections.values().filter_map(|c| c.life.state_at(now)) {
-                        *states.entry(state.to_string()).or_insert(0_u64) += 1;
-                    }
-                    json!({
-                        "service_id": service.id,
-                        "service_name": service.name(),
-                        "state": service.state_at(now),
-                        "acceptance_required": service.acceptance_required,
-                        "principals": service.grants.keys().collect::<Vec<_>>(),
-                        "connections": states,
-                    })
-                }).collect::<Vec<_>>(),
-                "endpoints": place.endpoints.len(),
-            })
-        })
-        .collect();
-    HttpResponse::Ok().json(json!({
-        "now": now,
-        "calls": simulator.calls().count(),
-        "faults": simulator.faults().list().len(),
-        "places": places,
-    }))
+/// Every simulated action by service.
+pub(super) async fn actions(simulator: Sim) -> HttpResponse {
+    HttpResponse::Ok().json(simulator.actions())
 }
 
-async fn snapshot(simulator: Sim) -> HttpResponse {
+pub(super) async fn state(simulator: Sim) -> HttpResponse {
+    HttpResponse::Ok().json(simulator.summary())
+}
+
+pub(super) async fn snapshot(simulator: Sim) -> HttpResponse {
     HttpResponse::Ok().json(simulator.snapshot())
 }
 
-async fn restore(simulator: Sim, snapshot: web::Json<Snapshot>) -> HttpResponse {
-    done(simulator.restore(snapshot.into_inner()))
+pub(super) async fn restore(simulator: Sim, snapshot: Asked<Snapshot>) -> HttpResponse {
+    done(simulator.restore(snapshot.into_inner().0))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reset {
+    /// Missing or null keeps the seed.
+    seed: Option<u64>,
+}
+
+/// The one call whose body may be left out.
+pub(super) async fn reset(simulator: Sim, body: web::Bytes) -> HttpResponse {
+    let asked = if body.is_empty() {
+        Ok(Object(Reset::default()))
+    } else {
+        serde_json::from_slice::<Object<Reset>>(&body)
+    };
+    match asked {
+        Ok(Object(Reset { seed })) => done(simulator.reset(seed)),
+        Err(error) => problem(StatusCode::BAD_REQUEST, "InvalidJson", &error.to_string()),
+    }
+}
+
+pub(super) async fn populate(simulator: Sim, wanted: Asked<Population>) -> HttpResponse {
+    match simulator.populate(&wanted.into_inner().0) {
+        Ok(made) => HttpResponse::Created().json(made),
+        Err(error) => {
+            let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST);
+            problem(status, &error.code, &error.message)
+        }
+    }
 }
 
 #[derive(Serialize)]
 struct ClockView {
-    now: chrono::DateTime<chrono::Utc>,
+    now: DateTime<Utc>,
     running: bool,
+    speed: f64,
 }
 
 fn clock_view(simulator: &Simulator) -> HttpResponse {
     HttpResponse::Ok().json(ClockView {
         now: simulator.clock().now(),
         running: simulator.clock().state().stopped_at.is_none(),
+        speed: simulator.clock().speed(),
     })
 }
 
-async fn clock(simulator: Sim) -> HttpResponse {
+pub(super) async fn clock(simulator: Sim) -> HttpResponse {
     clock_view(&simulator)
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ClockMove {
+pub(super) struct ClockMove {
     #[serde(default)]
     stop: bool,
     #[serde(default)]
     run: bool,
+    set: Option<DateTime<Utc>>,
     advance_ms: Option<u64>,
+    speed: Option<f64>,
 }
 
-async fn move_clock(simulator: Sim, to: web::Json<ClockMove>) -> HttpResponse {
-    if to.stop && to.run {
-        return problem(
-            StatusCode::BAD_REQUEST,
-            "InvalidClock",
-            "a clock either stops or runs",
-        );
+impl ClockMove {
+    /// Does all of it, or nothing and says why not.
+    fn apply(&self, clock: &SimClock) -> Result<(), String> {
+        let asked = [
+            self.stop,
+            self.run,
+            self.set.is_some(),
+            self.advance_ms.is_some(),
+            self.speed.is_some(),
+        ];
+        if !asked.contains(&true) {
+            return Err("say one of stop, run, set, advance_ms and speed".to_owned());
+        }
+        if self.stop && self.run {
+            return Err("a clock either stops or runs".to_owned());
+        }
+        if self.set.is_some() && self.advance_ms.is_some() {
+            return Err("a clock is either set or advanced".to_owned());
+        }
+        let step = self.advance_ms.map(Duration::from_millis);
+        if step.is_some_and(|step| !clock.can_advance(step)) {
+            return Err("advance_ms leads beyond the calendar".to_owned());
+        }
+        if let Some(to) = self.set {
+            clock.set(to).map_err(|error| error.to_string())?;
+        }
+        if let Some(speed) = self.speed {
+            clock.set_speed(speed).map_err(|error| error.to_string())?;
+        }
+        if self.stop {
+            clock.stop();
+        }
+        if self.run {
+            clock.run();
+        }
+        if let Some(step) = step {
+            clock.advance(step);
+        }
+        Ok(())
     }
-    if to.stop {
-        simulator.clock().stop();
-    }
-    if to.run {
-        simulator.clock().run();
-    }
-    if let Some(ms) = to.advance_ms {
-        simulator
-            .clock()
-            .advance(std::time::Duration::from_millis(ms));
+}
+
+pub(super) async fn move_clock(simulator: Sim, to: Asked<ClockMove>) -> HttpResponse {
+    if let Err(why) = to.apply(simulator.clock()) {
+        return problem(StatusCode::BAD_REQUEST, "InvalidClock", &why);
     }
     // The clock is part of the state file.
     match simulator.with_world(|_| ()) {
@@ -170,21 +171,25 @@ async fn move_clock(simulator: Sim, to: web::Json<ClockMove>) -> HttpResponse {
     }
 }
 
-async fn faults(simulator: Sim) -> HttpResponse {
+pub(super) async fn faults(simulator: Sim) -> HttpResponse {
     HttpResponse::Ok().json(simulator.faults().list())
 }
 
-async fn plan_fault(simulator: Sim, fault: web::Json<Fault>) -> HttpResponse {
-    let id = simulator.faults().plan(fault.into_inner());
+pub(super) async fn plan_fault(simulator: Sim, fault: Asked<Fault>) -> HttpResponse {
+    let fault = fault.into_inner().0;
+    if let Err(why) = fault.check() {
+        return problem(StatusCode::BAD_REQUEST, "InvalidFault", &why);
+    }
+    let id = simulator.faults().plan(fault);
     HttpResponse::Created().json(json!({ "id": id }))
 }
 
-async fn clear_faults(simulator: Sim) -> HttpResponse {
+pub(super) async fn clear_faults(simulator: Sim) -> HttpResponse {
     simulator.faults().clear();
     HttpResponse::NoContent().finish()
 }
 
-async fn remove_fault(simulator: Sim, id: web::Path<String>) -> HttpResponse {
+pub(super) async fn remove_fault(simulator: Sim, id: web::Path<String>) -> HttpResponse {
     match id.parse() {
         Ok(id) if simulator.faults().remove(id) => HttpResponse::NoContent().finish(),
         _ => problem(
@@ -197,35 +202,7 @@ async fn remove_fault(simulator: Sim, id: web::Path<String>) -> HttpResponse {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct HealthChange {
-    account: AccountId,
-    region: Region,
-    target_group_arn: String,
-    target_id: String,
-    /// Missing or null gives the target back to its own checks.
-    health: Option<Health>,
-}
-
-async fn set_health(simulator: Sim, change: web::Json<HealthChange>) -> HttpResponse {
-    let caller = simulator.caller(&change.account, &change.region);
-    let result = simulator.with_world(|world| {
-        world.set_target_health(
-            &caller,
-            &change.target_group_arn,
-            &change.target_id,
-            change.health.as_ref(),
-        )
-    });
-    match result {
-        Ok(Ok(targets)) => HttpResponse::Ok().json(json!({ "targets": targets })),
-        Ok(Err(error)) => refused(&error),
-        Err(error) => failed(&error),
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EventsQuery {
+pub(super) struct EventsQuery {
     #[serde(default)]
     after: u64,
     #[serde(default = "default_limit")]
@@ -236,27 +213,27 @@ fn default_limit() -> usize {
     1_000
 }
 
-async fn events(simulator: Sim, query: web::Query<EventsQuery>) -> HttpResponse {
+pub(super) async fn events(simulator: Sim, query: web::Query<EventsQuery>) -> HttpResponse {
     HttpResponse::Ok().json(simulator.calls().since(query.after, query.limit))
 }
 
-async fn behavior(simulator: Sim) -> HttpResponse {
+pub(super) async fn behavior(simulator: Sim) -> HttpResponse {
     HttpResponse::Ok().json(simulator.behavior())
 }
 
-async fn set_behavior(simulator: Sim, behavior: web::Json<Behavior>) -> HttpResponse {
-    done(simulator.set_behavior(behavior.into_inner()))
+pub(super) async fn set_behavior(simulator: Sim, behavior: Asked<Behavior>) -> HttpResponse {
+    done(simulator.set_behavior(behavior.into_inner().0))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NewRole {
+pub(super) struct NewRole {
     role_arn: String,
     external_id: Option<String>,
 }
 
-async fn register_role(simulator: Sim, role: web::Json<NewRole>) -> HttpResponse {
-    let role = role.into_inner();
+pub(super) async fn register_role(simulator: Sim, role: Asked<NewRole>) -> HttpResponse {
+    let role = role.into_inner().0;
     match simulator.with_world(|world| world.register_role(&role.role_arn, role.external_id)) {
         Ok(Ok(())) => HttpResponse::NoContent().finish(),
         Ok(Err(error)) => refused(&error),
@@ -264,7 +241,7 @@ async fn register_role(simulator: Sim, role: web::Json<NewRole>) -> HttpResponse
     }
 }
 
-async fn txt_records(simulator: Sim) -> HttpResponse {
+pub(super) async fn txt_records(simulator: Sim) -> HttpResponse {
     let world = simulator.world();
     let records: Vec<_> = world
         .txt_records()
@@ -275,27 +252,27 @@ async fn txt_records(simulator: Sim) -> HttpResponse {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct TxtRecord {
+pub(super) struct TxtRecord {
     name: String,
     value: String,
 }
 
-async fn put_txt(simulator: Sim, record: web::Json<TxtRecord>) -> HttpResponse {
+pub(super) async fn put_txt(simulator: Sim, record: Asked<TxtRecord>) -> HttpResponse {
     let now = simulator.clock().now();
     done(simulator.with_world(|world| world.put_txt(&record.name, &record.value, now)))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct TxtRemoval {
+pub(super) struct TxtRemoval {
     name: String,
     /// Missing or null removes every value of the name.
     value: Option<String>,
 }
 
-async fn remove_txt(simulator: Sim, removal: web::Json<TxtRemoval>) -> HttpResponse {
+pub(super) async fn remove_txt(simulator: Sim, removal: Asked<TxtRemoval>) -> HttpResponse {
     let now = simulator.clock().now();
-    let TxtRemoval { name, value } = removal.into_inner();
+    let TxtRemoval { name, value } = removal.into_inner().0;
     match simulator.with_world(|world| world.remove_txt(&name, value.as_deref(), now)) {
         Ok(true) => HttpResponse::NoContent().finish(),
         Ok(false) => problem(StatusCode::NOT_FOUND, "NotFound", "there is no such record"),
@@ -305,7 +282,7 @@ async fn remove_txt(simulator: Sim, removal: web::Json<TxtRemoval>) -> HttpRespo
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct EndpointFailures {
+pub(super) struct EndpointFailures {
     /// Whose endpoints; anybody's when it is missing.
     account: Option<AccountId>,
     #[serde(default = "once")]
@@ -318,8 +295,8 @@ fn once() -> u32 {
     1
 }
 
-async fn fail_endpoints(simulator: Sim, plan: web::Json<EndpointFailures>) -> HttpResponse {
-    let plan = plan.into_inner();
+pub(super) async fn fail_endpoints(simulator: Sim, plan: Asked<EndpointFailures>) -> HttpResponse {
+    let plan = plan.into_inner().0;
     let failure = PlannedFailure {
         account: plan.account,
         times: plan.times,

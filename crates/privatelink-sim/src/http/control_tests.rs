@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::wire_tests::{Served, serve};
+use crate::Behavior;
 
 impl Served {
     pub(super) async fn control(
@@ -46,10 +47,26 @@ async fn the_clock_stops_and_jumps() {
         .control("POST", "/clock", Some(json!({"run": true})))
         .await;
     assert_eq!(running["running"], true);
-    let (status, _) = served
-        .control("POST", "/clock", Some(json!({"stop": true, "run": true})))
-        .await;
-    assert_eq!(status, 400);
+    for (wrong, why) in [
+        (json!({"stop": true, "run": true}), "either"),
+        (json!({}), "advance_ms"),
+        (json!({"advance": 1}), "`advance`"),
+        (json!({"set": "1999-01-01T00:00:00Z"}), "backwards"),
+        (
+            json!({"set": "2999-01-01T00:00:00Z", "advance_ms": 1}),
+            "either",
+        ),
+        (json!({"advance_ms": u64::MAX}), "calendar"),
+        (json!({"speed": 0}), "speed 0"),
+    ] {
+        let (status, answer) = served.control("POST", "/clock", Some(wrong)).await;
+        assert_eq!(status, 400);
+        assert!(answer["detail"].as_str().unwrap().contains(why), "{answer}");
+    }
+    let set = json!({"stop": true, "set": "2999-01-01T00:00:00Z", "speed": 60});
+    let (_, set) = served.control("POST", "/clock", Some(set)).await;
+    let all = json!({"now": "2999-01-01T00:00:00Z", "running": false, "speed": 60.0});
+    assert_eq!(set, all);
 }
 
 #[tokio::test]
@@ -93,6 +110,32 @@ async fn a_snapshot_taken_is_a_snapshot_restored() {
     assert_eq!(copy, snapshot);
     let (_, state) = other.control("GET", "/state", None).await;
     assert_eq!(state["places"][0]["load_balancers"], 1);
+}
+
+#[tokio::test]
+async fn a_reset_world_is_empty_and_gives_the_same_ids_again() {
+    let served = serve();
+    let make = "Action=CreateVpc&CidrBlock=10.0.0.0/16";
+    let (_, first) = served.ec2("111111111111", make).await;
+    let fault = json!({"effect": "throttle", "skip": 1000});
+    served.control("POST", "/faults", Some(fault.clone())).await;
+    served.simulator.set_behavior(Behavior::instant()).unwrap();
+    assert_eq!(served.control("POST", "/reset", None).await.0, 204);
+    let (_, state) = served.control("GET", "/state", None).await;
+    assert_eq!(
+        (&state["places"], &state["faults"]),
+        (&json!([]), &json!(0))
+    );
+    assert_eq!(served.simulator.behavior(), Behavior::instant());
+    assert_eq!(served.ec2("111111111111", make).await.1, first);
+    let (_, planned) = served.control("POST", "/faults", Some(fault)).await;
+    assert_eq!(planned["id"], 1);
+    let seed = json!({"seed": 7});
+    assert_eq!(served.control("POST", "/reset", Some(seed)).await.0, 204);
+    assert_eq!(served.simulator.seed(), 7);
+    assert_ne!(served.ec2("111111111111", make).await.1, first);
+    let wrong = json!({"sead": 7});
+    assert_eq!(served.control("POST", "/reset", Some(wrong)).await.0, 400);
 }
 
 #[tokio::test]
@@ -186,4 +229,115 @@ async fn the_call_log_goes_on_from_a_number() {
     assert_eq!(events[0]["seq"], 2);
     assert_eq!(events[0]["outcome"], "InvalidServiceName");
     assert_eq!(served.control("GET", "/events?limit=x", None).await.0, 400);
+}
+
+#[tokio::test]
+async fn the_index_lists_every_call_and_each_of_them_is_there() {
+    let served = serve();
+    let (status, index) = served.control("GET", "", None).await;
+    assert_eq!(status, 200);
+    assert_eq!(index["version"], env!("CARGO_PKG_VERSION"));
+    for call in index["calls"].as_array().unwrap() {
+        let path = call["path"].as_str().unwrap().replace("{id}", "1");
+        let path = path.strip_prefix("/_sim").unwrap();
+        let method = call["method"].as_str().unwrap();
+        let (status, answer) = served.control(method, path, None).await;
+        assert_ne!(status, 405, "{method} {path}");
+        assert_eq!(
+            answer["calls"].is_array(),
+            path.is_empty(),
+            "{method} {path}: {answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_path_or_method_is_told_what_there_is() {
+    let served = serve();
+    for (method, path, expected, code) in [
+        ("GET", "/nothing", 404, "NotFound"),
+        ("GET", "/", 404, "NotFound"),
+        ("GET", "/state/more", 404, "NotFound"),
+        ("POST", "/state", 405, "MethodNotAllowed"),
+        ("PATCH", "", 405, "MethodNotAllowed"),
+        ("GET", "/faults/1", 405, "MethodNotAllowed"),
+    ] {
+        let (status, answer) = served.control(method, path, None).await;
+        assert_eq!(
+            (status, answer["code"].as_str()),
+            (expected, Some(code)),
+            "{method} {path}"
+        );
+        assert!(answer["calls"].as_array().unwrap().len() > 10);
+    }
+}
+
+#[tokio::test]
+async fn every_listed_action_is_known_and_no_other() {
+    let served = serve();
+    let (_, actions) = served.control("GET", "/actions", None).await;
+    let actions = actions.as_object().unwrap();
+    assert_eq!(actions.len(), crate::api::Api::ALL.len());
+    for (service, names) in actions {
+        let names = names.as_array().unwrap();
+        assert!(
+            names.is_sorted_by(|a, b| a.as_str() < b.as_str()),
+            "{service}"
+        );
+        if service == "sqs" {
+            assert!(names.contains(&json!("ReceiveMessage")));
+            continue;
+        }
+        for name in names {
+            let body = format!("Action={}", name.as_str().unwrap());
+            let (_, text) = served.raw("111111111111", service, body.into()).await;
+            assert!(
+                !text.contains("<Code>InvalidAction</Code>"),
+                "{name}: {text}"
+            );
+        }
+        for unknown in ["DescribeInstances", "FlyToTheMoon"] {
+            let body = format!("Action={unknown}");
+            let (status, text) = served.raw("111111111111", service, body.into()).await;
+            assert_eq!(status, 400);
+            assert!(
+                text.contains(&format!("The action {unknown} of ")),
+                "{text}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_large_world_is_made_in_one_call() {
+    let served = serve();
+    let wanted = json!({"account": "111111111111", "region": "eu-west-1", "services": 2, "consumers": 3,
+        "grants": "everybody", "states": {"pendingAcceptance": 3, "available": 5}});
+    let (status, made) = served.control("POST", "/populate", Some(wanted)).await;
+    assert_eq!(status, 201, "{made}");
+    assert_eq!(made["services"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        made["connections"],
+        json!({"available": 5, "pendingAcceptance": 3})
+    );
+    let (_, answer) = served
+        .ec2("111111111111", "Action=DescribeVpcEndpointConnections")
+        .await;
+    assert_eq!(answer.matches("<vpcEndpointId>").count(), 8);
+    let (_, state) = served.control("GET", "/state", None).await;
+    let services = state["places"][0]["services"].as_array().unwrap();
+    assert!(services.iter().all(|s| s["principals"] == json!(["*"])));
+    for (wrong, code) in [
+        (
+            json!({"account": "111111111111", "region": "eu-west-1", "endpoints": 1}),
+            "InvalidJson",
+        ),
+        (
+            json!({"account": "111111111111", "region": "eu-west-1", "services": 0}),
+            "InvalidPopulation",
+        ),
+    ] {
+        let (status, problem) = served.control("POST", "/populate", Some(wrong)).await;
+        assert_eq!((status, &problem["code"]), (400, &json!(code)));
+    }
 }

@@ -60,7 +60,7 @@ fn parse(scope: &str) -> Result<Credential, AwsError> {
             let shown: String = service.chars().take(64).collect();
             AwsError::new(
                 "InvalidAction",
-                format!("The AWS service '{shown}' is not modelled by the simulator"),
+                format!("The AWS service '{shown}' is not simulated. GET /_sim/actions lists those that are"),
             )
         })?;
     Ok(Credential {

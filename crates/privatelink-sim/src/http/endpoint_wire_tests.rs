@@ -8,12 +8,6 @@ const PROVIDER: &str = "111111111111";
 const CONSUMER: &str = "222222222222";
 
 impl Served {
-    async fn elb(&self, form: &str) -> (u16, String) {
-        let body = format!("Version=2015-12-01&{form}");
-        self.raw(PROVIDER, "elasticloadbalancing", body.into_bytes())
-            .await
-    }
-
     pub(super) async fn good(&self, account: &str, form: &str) -> String {
         let (status, text) = self.ec2(account, form).await;
         assert_eq!(status, 200, "{form}: {text}");
@@ -59,9 +53,9 @@ async fn a_gateway_load_balancer_backs_a_service_whose_endpoints_are_next_hops()
     assert!(arn.contains(":loadbalancer/gwy/wall/"));
     assert!(text.contains("<Type>gateway</Type>"));
     assert!(!text.contains("<Scheme>") && !text.contains("<DNSName>"));
-    let (_, text) = served
-        .elb("Action=CreateTargetGroup&Name=boxes&Protocol=GENEVE&Port=6081&VpcId=vpc-1")
-        .await;
+    let vpc = inside(&text, "VpcId");
+    let form = format!("Action=CreateTargetGroup&Name=boxes&Protocol=GENEVE&Port=6081&VpcId={vpc}");
+    let (_, text) = served.elb(&form).await;
     let group = inside(&text, "TargetGroupArn");
     let listen = format!(
         "Action=CreateListener&LoadBalancerArn={arn}&DefaultActions.member.1.Type=forward\

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, web};
 
-use super::control::{failed, refused};
+use super::control::{Asked, failed, refused};
 use crate::Simulator;
 use crate::world::lattice::Registration;
 
@@ -12,9 +12,9 @@ pub(super) async fn registered(simulator: web::Data<Simulator>) -> HttpResponse 
 
 pub(super) async fn register(
     simulator: web::Data<Simulator>,
-    new: web::Json<Registration>,
+    new: Asked<Registration>,
 ) -> HttpResponse {
-    match simulator.with_world(|world| world.register_lattice(new.into_inner())) {
+    match simulator.with_world(|world| world.register_lattice(new.into_inner().0)) {
         Ok(Ok(())) => HttpResponse::NoContent().finish(),
         Ok(Err(error)) => refused(&error),
         Err(error) => failed(&error),

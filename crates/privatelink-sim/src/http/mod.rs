@@ -1,11 +1,14 @@
 //! The simulator over HTTP: AWS's wire protocols on `/`, the control API below `/_sim`.
 
 mod aws;
+mod calls;
 mod control;
+mod control_elb;
 mod credential;
 mod cut;
 mod lattice;
 mod names;
+mod object;
 mod sns;
 mod sqs;
 
@@ -59,7 +62,15 @@ impl Simulator {
 #[cfg(test)]
 mod control_tests;
 #[cfg(test)]
+mod elb_tests;
+#[cfg(test)]
 mod endpoint_wire_tests;
+#[cfg(test)]
+mod fault_tests;
+#[cfg(test)]
+mod fuzz_size_tests;
+#[cfg(test)]
+mod fuzz_tests;
 #[cfg(test)]
 mod messaging_tests;
 #[cfg(test)]

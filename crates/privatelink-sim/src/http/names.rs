@@ -7,7 +7,7 @@ use privatelink::Region;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::control::{done, failed, problem, refused};
+use super::control::{Asked, done, failed, problem, refused};
 use crate::Simulator;
 
 type Sim = web::Data<Simulator>;
@@ -28,13 +28,13 @@ pub(super) async fn zones(simulator: Sim) -> HttpResponse {
     HttpResponse::Ok().json(json!({ "hosted_zones": zones }))
 }
 
-pub(super) async fn put_zone(simulator: Sim, zone: web::Json<HostedZone>) -> HttpResponse {
+pub(super) async fn put_zone(simulator: Sim, zone: Asked<HostedZone>) -> HttpResponse {
     done(simulator.with_world(|world| {
         world.put_hosted_zone(&zone.vpc_id, &zone.name);
     }))
 }
 
-pub(super) async fn remove_zone(simulator: Sim, zone: web::Json<HostedZone>) -> HttpResponse {
+pub(super) async fn remove_zone(simulator: Sim, zone: Asked<HostedZone>) -> HttpResponse {
     match simulator.with_world(|world| world.remove_hosted_zone(&zone.vpc_id, &zone.name)) {
         Ok(true) => HttpResponse::NoContent().finish(),
         Ok(false) => problem(StatusCode::NOT_FOUND, "NotFound", "there is no such zone"),
@@ -50,8 +50,8 @@ pub(super) struct OwnerAlias {
     alias: Option<String>,
 }
 
-pub(super) async fn set_alias(simulator: Sim, change: web::Json<OwnerAlias>) -> HttpResponse {
-    let OwnerAlias { service_id, alias } = change.into_inner();
+pub(super) async fn set_alias(simulator: Sim, change: Asked<OwnerAlias>) -> HttpResponse {
+    let OwnerAlias { service_id, alias } = change.into_inner().0;
     match simulator.with_world(|world| world.set_owner_alias(&service_id, alias)) {
         Ok(Ok(())) => HttpResponse::NoContent().finish(),
         Ok(Err(error)) => refused(&error),
@@ -68,15 +68,12 @@ pub(super) struct NewAddresses {
     cidrs: Vec<String>,
 }
 
-pub(super) async fn change_prefix_list(
-    simulator: Sim,
-    new: web::Json<NewAddresses>,
-) -> HttpResponse {
+pub(super) async fn change_prefix_list(simulator: Sim, new: Asked<NewAddresses>) -> HttpResponse {
     let NewAddresses {
         region,
         service,
         cidrs,
-    } = new.into_inner();
+    } = new.into_inner().0;
     match simulator.with_world(|world| world.change_prefix_list(&region, &service, &cidrs)) {
         Ok(Ok(list)) => HttpResponse::Ok().json(list),
         Ok(Err(error)) => refused(&error),

@@ -1,12 +1,13 @@
 //! One SQS request over HTTP: JSON in, JSON out, and the one action that waits.
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
 use super::aws::{request_id, who};
 use super::{credential, cut};
 use crate::api::{Api, Call};
+use crate::calls::Ended;
 use crate::simulator::Failure;
 use crate::wire::form::Node;
 use crate::wire::sqs::{self, Request};
@@ -25,38 +26,43 @@ pub(super) async fn respond(
     body: &[u8],
 ) -> HttpResponse {
     let request_id = request_id(simulator);
-    match act(request, simulator, action, body).await {
-        Ok(answer) => HttpResponse::Ok()
-            .content_type("application/x-amz-json-1.0")
-            .insert_header(("x-amzn-requestid", request_id))
-            .body(answer.to_string()),
-        Err(Failure::Refused(error)) => refuse(&request_id, &error),
-        Err(Failure::Dropped) => {
-            cut::cut(request);
-            HttpResponse::build(StatusCode::INTERNAL_SERVER_ERROR)
-                .insert_header((header::CONNECTION, "close"))
-                .finish()
-        }
+    let ended = match act(request, simulator, action, body).await {
+        Ok(ended) => ended,
+        Err(error) => return refuse(&request_id, &error),
+    };
+    let whole = match ended.result {
+        Ok(answer) => answer.to_string(),
+        Err(Failure::Refused(error)) => return refuse(&request_id, &error),
+        Err(Failure::Broken(_)) => String::new(),
+    };
+    if let Some(how) = ended.broken {
+        return cut::broken(request, how, JSON, whole);
     }
+    HttpResponse::Ok()
+        .content_type(JSON)
+        .insert_header(("x-amzn-requestid", request_id))
+        .body(whole)
 }
+
+const JSON: &str = "application/x-amz-json-1.0";
 
 async fn act(
     request: &HttpRequest,
     simulator: &Simulator,
     action: String,
     body: &[u8],
-) -> Result<Value, Failure> {
-    let refuse = Failure::Refused;
-    let credential = credential::read(request, &Node::default()).map_err(refuse)?;
+) -> Result<Ended<Value>, AwsError> {
+    let credential = credential::read(request, &Node::default())?;
     if credential.api != Api::Sqs {
         let message = "Credential should be scoped to correct service: 'sqs'.";
-        let error = AwsError::with_status(403, "InvalidSignatureException", message);
-        return Err(Failure::Refused(error));
+        let code = "InvalidSignatureException";
+        return Err(AwsError::with_status(403, code, message));
     }
-    let (account, identity) = who(simulator, &credential).map_err(Failure::Refused)?;
-    let body: Value = serde_json::from_slice(body).map_err(|_| {
-        let message = "The request's body is not JSON";
-        Failure::Refused(AwsError::new("SerializationException", message))
+    let (account, identity) = who(simulator, &credential)?;
+    let body: Option<Value> = serde_json::from_slice(body).ok();
+    let body = body.filter(Value::is_object).ok_or_else(|| {
+        let message = "The request's body is not a JSON object";
+        AwsError::new("SerializationException", message)
     })?;
     let call = Call {
         api: Api::Sqs,
@@ -64,6 +70,7 @@ async fn act(
         account,
         region: credential.region.clone(),
         ids: Vec::new(),
+        unfiltered: false,
     };
     let base = {
         let connection = request.connection_info();
@@ -74,7 +81,7 @@ async fn act(
         base: &base,
     };
     let mut waits = false;
-    simulator
+    let ended = simulator
         .call_waiting(call, identity, |world, me| {
             // A client that gave up while it waited must not take a message with it.
             if std::mem::replace(&mut waits, true) && cut::gone(request) {
@@ -83,14 +90,15 @@ async fn act(
             }
             sqs::answer(&action, world, me, &asked)
         })
-        .await
+        .await;
+    Ok(ended)
 }
 
 /// An error as AWS JSON writes it, with the header that carries the code of SQS's older protocol.
 pub(super) fn refuse(request_id: &str, error: &AwsError) -> HttpResponse {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     HttpResponse::build(status)
-        .content_type("application/x-amz-json-1.0")
+        .content_type(JSON)
         .insert_header(("x-amzn-requestid", request_id))
         .insert_header(("x-amzn-query-error", sqs::query_error(error)))
         .body(json!({"__type": sqs::error_type(&error.code), "message": error.message}).to_string())

@@ -36,7 +36,7 @@ pub(super) fn serve() -> Served {
     }
 }
 
-fn authorization(account: &str, service: &str) -> String {
+pub(super) fn authorization(account: &str, service: &str) -> String {
     format!(
         "AWS4-HMAC-SHA256 Credential={account}/20260101/eu-west-1/{service}/aws4_request, \
          SignedHeaders=host, Signature=00"
@@ -110,7 +110,7 @@ pub(super) fn inside(xml: &str, element: &str) -> String {
     rest.split_once('<').unwrap().0.to_owned()
 }
 
-fn well_formed(xml: &str) {
+pub(super) fn well_formed(xml: &str) {
     let mut reader = Reader::from_str(xml);
     while reader
         .read_event()
@@ -362,4 +362,54 @@ async fn a_throttled_call_is_a_503_with_the_code_that_sdks_retry() {
         (status, inside(&text, "Code").as_str()),
         (503, "RequestLimitExceeded")
     );
+}
+
+#[tokio::test]
+async fn a_service_that_is_not_simulated_is_refused_by_name_in_its_own_protocol() {
+    let served = serve();
+    for (method, path, service, kind, body) in [
+        (
+            "POST",
+            "/",
+            "dynamodb",
+            "application/x-amz-json-1.0",
+            "{\"TableName\":\"%\"}",
+        ),
+        (
+            "POST",
+            "/",
+            "iam",
+            "application/x-www-form-urlencoded",
+            "Action=ListUsers",
+        ),
+        ("PUT", "/bucket", "s3", "application/octet-stream", "x"),
+        (
+            "GET",
+            "/2015-03-31/functions",
+            "lambda",
+            "application/json",
+            "",
+        ),
+    ] {
+        let response = served
+            .client
+            .request(
+                method.parse().unwrap(),
+                format!("http://{}{path}", served.address),
+            )
+            .header("authorization", authorization(PROVIDER, service))
+            .header("content-type", kind)
+            .body(body)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(response.status(), 400, "{service}");
+        let text = response.text().await.unwrap();
+        assert!(text.contains("InvalidAction"), "{text}");
+        assert!(
+            text.contains(&format!("The AWS service '{service}' is not simulated")),
+            "{text}"
+        );
+        assert_eq!(text.starts_with('{'), kind.contains("json"));
+    }
 }

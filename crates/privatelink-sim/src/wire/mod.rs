@@ -40,14 +40,38 @@ pub fn answer(
     }
 }
 
-/// The answer to an action that is not simulated.
+/// Every action of a service that is simulated, in the order of the alphabet.
+pub fn actions(api: Api) -> Vec<&'static str> {
+    let mut names: Vec<_> = match api {
+        Api::Ec2 => ec2::actions().collect(),
+        Api::Elb => elb::actions().collect(),
+        Api::Sts => sts::actions().collect(),
+        Api::Sns => sns::actions().collect(),
+        Api::Sqs => sqs::actions().collect(),
+    };
+    names.sort_unstable();
+    names
+}
+
+/// Whether an action is simulated.
+pub(crate) fn knows(api: Api, action: &str) -> bool {
+    match api {
+        Api::Ec2 => ec2::actions().any(|name| name == action),
+        Api::Elb => elb::actions().any(|name| name == action),
+        Api::Sts => sts::actions().any(|name| name == action),
+        Api::Sns => sns::actions().any(|name| name == action),
+        Api::Sqs => sqs::actions().any(|name| name == action),
+    }
+}
+
+/// The answer to an action that is not simulated, be it one of AWS's or nobody's.
 pub(crate) fn unknown_action(api: Api, action: &str) -> AwsError {
     let shown: String = action.chars().take(128).collect();
     AwsError::new(
         "InvalidAction",
         format!(
-            "The action {shown} of {} is not modelled by the simulator",
-            api.scope_name()
+            "The action {shown} of {} is not simulated. GET /_sim/actions lists those that are",
+            api.title()
         ),
     )
 }

@@ -15,6 +15,8 @@ pub struct Params<'a> {
     node: &'a Node,
     path: String,
     read: RefCell<BTreeSet<String>>,
+    /// A parameter that was read as a text and is a list, or the other way round.
+    misread: RefCell<Option<String>>,
 }
 
 impl<'a> Params<'a> {
@@ -32,7 +34,17 @@ impl<'a> Params<'a> {
             node,
             path,
             read: RefCell::default(),
+            misread: RefCell::default(),
         }
+    }
+
+    /// A child that must be a text, not a list or a structure; what else it is makes [`Params::finish`] fail.
+    fn leaf(&self, name: &str) -> Option<&'a str> {
+        let node = self.child(name)?;
+        if !node.children.is_empty() {
+            self.misread.borrow_mut().get_or_insert(name.to_owned());
+        }
+        node.value.as_deref()
     }
 
     fn child(&self, name: &str) -> Option<&'a Node> {
@@ -46,10 +58,9 @@ impl<'a> Params<'a> {
 
     /// An optional text. An empty one counts as absent, except where AWS says otherwise.
     pub fn text(&self, name: &str) -> Option<String> {
-        self.child(name)?
-            .value
-            .clone()
+        self.leaf(name)
             .filter(|value| !value.is_empty())
+            .map(str::to_owned)
     }
 
     /// Whether a parameter, or anything below it, was given a value.
@@ -61,7 +72,7 @@ impl<'a> Params<'a> {
 
     /// A text that may be empty on purpose.
     pub fn raw(&self, name: &str) -> Option<String> {
-        self.child(name)?.value.clone()
+        self.leaf(name).map(str::to_owned)
     }
 
     /// A text that must be there.
@@ -122,8 +133,8 @@ impl<'a> Params<'a> {
 
     /// The parameters below `Name.`, for structures and for the Query protocol's `Name.member`.
     pub fn inside(&self, name: &str) -> Option<Params<'a>> {
-        self.child(name)
-            .map(|node| Params::below(node, format!("{}.", self.full(name))))
+        let node = self.child(name)?;
+        Some(Params::below(node, format!("{}.", self.full(name))))
     }
 
     /// The Query protocol's list: `Name.member.1`, …
@@ -158,9 +169,12 @@ impl<'a> Params<'a> {
             .children
             .iter()
             .map(|(number, child)| {
-                let number = number
-                    .parse()
-                    .map_err(|_| self.unknown(&format!("{name}.{number}")))?;
+                // As SDKs write them: digits from 1 on. Two spellings of a number would be one item given twice.
+                let plain = number.bytes().all(|b| b.is_ascii_digit()) && !number.starts_with('0');
+                let number = Some(number)
+                    .filter(|_| plain)
+                    .and_then(|number| number.parse().ok())
+                    .ok_or_else(|| self.unknown(&format!("{name}.{number}")))?;
                 Ok((number, child))
             })
             .collect::<Result<_, AwsError>>()?;
@@ -169,7 +183,8 @@ impl<'a> Params<'a> {
     }
 
     fn unknown(&self, name: &str) -> AwsError {
-        let shown: String = self.full(name).chars().take(128).collect();
+        let full = self.full(name);
+        let shown: String = full.trim_end_matches('.').chars().take(128).collect();
         AwsError::new(
             "UnknownParameter",
             format!("The parameter {shown} is not recognized"),
@@ -196,6 +211,18 @@ impl<'a> Params<'a> {
 
     /// Refuses what nobody read. `UnknownParameter`, as AWS says to a misspelled name.
     pub fn finish(&self) -> Result<(), AwsError> {
+        if let Some(name) = self.misread.borrow().as_ref() {
+            return Err(self.unknown(name));
+        }
+        // An SDK sends a bare `Name=` for an empty list.
+        if self
+            .node
+            .value
+            .as_deref()
+            .is_some_and(|value| !value.is_empty())
+        {
+            return Err(self.unknown(""));
+        }
         let read = self.read.borrow();
         match self.node.children.keys().find(|name| !read.contains(*name)) {
             Some(name) => Err(self.unknown(name)),
@@ -281,19 +308,25 @@ impl<'a> Params<'a> {
     }
 }
 
-/// `Key` and `Value` of each; a key twice is refused.
+/// `Key` and `Value` of each; the last of a key counts.
+pub fn tag_pairs(list: &[Params<'_>]) -> Result<Tags, AwsError> {
+    list.iter()
+        .map(|tag| {
+            let pair = (tag.required("Key")?, tag.text("Value").unwrap_or_default());
+            tag.finish()?;
+            Ok(pair)
+        })
+        .collect()
+}
+
+/// As [`tag_pairs`], with EC2's answer to a key that is given twice.
 pub fn tag_list(list: &[Params<'_>]) -> Result<Tags, AwsError> {
-    let mut tags = Tags::new();
-    for tag in list {
-        let key = tag.required("Key")?;
-        let value = tag.text("Value").unwrap_or_default();
-        tag.finish()?;
-        if tags.insert(key.clone(), value).is_some() {
-            return Err(AwsError::new(
-                "InvalidParameterValue",
-                format!("Duplicate tag key '{key}' specified."),
-            ));
-        }
+    let tags = tag_pairs(list)?;
+    if tags.len() < list.len() {
+        return Err(AwsError::new(
+            "InvalidParameterValue",
+            "Duplicate tag keys are specified.",
+        ));
     }
     Ok(tags)
 }
@@ -329,6 +362,52 @@ mod tests {
             let root = form::parse(body).unwrap();
             let error = Params::new(&root).list("Id").unwrap_err();
             assert_eq!(error.code, "UnknownParameter");
+        }
+    }
+
+    #[test]
+    fn a_number_is_written_in_one_way() {
+        for body in [
+            &b"Id.0=a"[..],
+            b"Id.01=a",
+            b"Id.%2B1=a",
+            b"Id.4294967296=a",
+            b"Id.%D9%A1=a",
+        ] {
+            let root = form::parse(body).unwrap();
+            let error = Params::new(&root).list("Id").unwrap_err();
+            assert_eq!(error.code, "UnknownParameter");
+        }
+        let root = form::parse(b"Id.1000000000=a").unwrap();
+        assert_eq!(Params::new(&root).list("Id").unwrap(), ["a"]);
+    }
+
+    #[test]
+    fn a_list_for_a_text_and_a_text_for_a_structure_are_refused() {
+        let read = |body: &[u8]| {
+            let root = form::parse(body).unwrap();
+            let params = Params::new(&root);
+            params.flag("DryRun")?;
+            if let Some(inside) = params.inside("Options") {
+                inside.text("A");
+                inside.finish()?;
+            }
+            params.finish()
+        };
+        assert_eq!(read(b"DryRun=true&Options.A=b"), Ok(()));
+        assert_eq!(read(b"Options="), Ok(()));
+        for (body, name) in [
+            (&b"DryRun.1=true"[..], "DryRun"),
+            (b"DryRun=true&DryRun.1=x", "DryRun"),
+            (b"Options=x", "Options"),
+            (b"Options.A.B=x", "Options.A"),
+        ] {
+            let error = read(body).unwrap_err();
+            let message = format!("The parameter {name} is not recognized");
+            assert_eq!(
+                (error.code.as_str(), error.message),
+                ("UnknownParameter", message)
+            );
         }
     }
 

@@ -31,6 +31,11 @@ const ACTIONS: &[(&str, Action)] = &[
     ("Unsubscribe", unsubscribe),
 ];
 
+/// The names of all of them.
+pub(super) fn actions() -> impl Iterator<Item = &'static str> {
+    ACTIONS.iter().map(|(name, _)| *name)
+}
+
 pub(super) fn answer(
     action: &str,
     world: &mut World,

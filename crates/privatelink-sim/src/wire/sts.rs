@@ -8,24 +8,38 @@ use crate::api::Api;
 use crate::world::identity::AssumeRole;
 use crate::world::{Caller, World};
 
+type Action = fn(&mut World, &Caller, &Params<'_>) -> Result<String, AwsError>;
+
+/// Every action that is simulated.
+const ACTIONS: &[(&str, Action)] = &[
+    ("AssumeRole", assume_role),
+    ("GetCallerIdentity", caller_identity),
+];
+
+/// The names of all of them.
+pub(super) fn actions() -> impl Iterator<Item = &'static str> {
+    ACTIONS.iter().map(|(name, _)| *name)
+}
+
 pub(super) fn answer(
     action: &str,
     world: &mut World,
     me: &Caller,
-    p: &Params<'_>,
+    params: &Params<'_>,
 ) -> Result<String, AwsError> {
-    match action {
-        "GetCallerIdentity" => {
-            p.finish()?;
-            Ok(Xml::fragment(|xml| {
-                xml.leaf("Arn", &me.identity.arn);
-                xml.leaf("UserId", &me.identity.user_id);
-                xml.leaf("Account", &me.account);
-            }))
-        }
-        "AssumeRole" => assume_role(world, me, p),
-        other => Err(super::unknown_action(Api::Sts, other)),
+    match ACTIONS.iter().find(|(name, _)| *name == action) {
+        Some((_, act)) => act(world, me, params),
+        None => Err(super::unknown_action(Api::Sts, action)),
     }
+}
+
+fn caller_identity(_: &mut World, me: &Caller, p: &Params<'_>) -> Result<String, AwsError> {
+    p.finish()?;
+    Ok(Xml::fragment(|xml| {
+        xml.leaf("Arn", &me.identity.arn);
+        xml.leaf("UserId", &me.identity.user_id);
+        xml.leaf("Account", &me.account);
+    }))
 }
 
 fn assume_role(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<String, AwsError> {

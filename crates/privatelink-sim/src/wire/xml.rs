@@ -1,6 +1,6 @@
 //! Writes XML answers. Elements only, no attributes but the name space; text is escaped, what XML cannot carry is replaced.
 
-use std::fmt::Display;
+use std::fmt::{Display, Write};
 
 /// An answer being written.
 #[derive(Debug, Default)]
@@ -48,7 +48,8 @@ impl Xml {
     /// An element with a text.
     pub fn leaf(&mut self, name: &str, value: impl Display) {
         self.open(name);
-        self.escape(&value.to_string());
+        // Writing into a string cannot fail.
+        let _ = write!(Escaping(self), "{value}");
         self.close(name);
     }
 
@@ -115,19 +116,45 @@ impl Xml {
     }
 
     fn escape(&mut self, text: &str) {
-        for c in text.chars() {
-            match c {
-                '&' => self.text.push_str("&amp;"),
-                '<' => self.text.push_str("&lt;"),
-                '>' => self.text.push_str("&gt;"),
-                '"' => self.text.push_str("&quot;"),
-                '\r' => self.text.push_str("&#13;"),
-                '\t' | '\n' => self.text.push(c),
-                // XML 1.0 has no way to write these.
-                '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => self.text.push('\u{fffd}'),
-                other => self.text.push(other),
+        let mut rest = text;
+        // Nearly every text has nothing to escape and is copied as a whole.
+        while let Some(at) = rest.bytes().position(may_be_special) {
+            let (plain, special) = rest.split_at(at);
+            self.text.push_str(plain);
+            let mut special = special.chars();
+            match special.next() {
+                Some('&') => self.text.push_str("&amp;"),
+                Some('<') => self.text.push_str("&lt;"),
+                Some('>') => self.text.push_str("&gt;"),
+                Some('"') => self.text.push_str("&quot;"),
+                Some('\r') => self.text.push_str("&#13;"),
+                Some(other @ '\u{f000}'..='\u{fffd}') => self.text.push(other),
+                // XML 1.0 has no way to write the rest.
+                _ => self.text.push('\u{fffd}'),
             }
+            rest = special.as_str();
         }
+        self.text.push_str(rest);
+    }
+}
+
+/// Whether a character that has a meaning of its own in XML, or none at all, may begin with this byte. `U+FFFE` and `U+FFFF`
+/// begin like many others.
+fn may_be_special(byte: u8) -> bool {
+    match byte {
+        b'&' | b'<' | b'>' | b'"' | 0xef => true,
+        b'\t' | b'\n' => false,
+        other => other < b' ',
+    }
+}
+
+/// Lets a value write itself into an answer without a text of its own in between.
+struct Escaping<'a>(&'a mut Xml);
+
+impl Write for Escaping<'_> {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.0.escape(text);
+        Ok(())
     }
 }
 
@@ -138,14 +165,14 @@ mod tests {
     #[test]
     fn text_is_escaped_and_lists_are_wrapped() {
         let text = Xml::document("R", Some("http://n/"), |xml| {
-            xml.texts("set", ["a<b", "\u{0}\"&"]);
+            xml.texts("set", ["a<b", "\u{0}\"&", "é\u{fb01}\u{ffff}\r\n"]);
             xml.items("none", [0; 0], |_, _| {});
             xml.optional("no", None::<u8>);
         });
         assert_eq!(
             text,
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<R xmlns=\"http://n/\"><set><item>a&lt;b</item>\
-             <item>\u{fffd}&quot;&amp;</item></set><none></none></R>"
+             <item>\u{fffd}&quot;&amp;</item><item>é\u{fb01}\u{fffd}&#13;\n</item></set><none></none></R>"
         );
     }
 }

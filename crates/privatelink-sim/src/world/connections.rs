@@ -1,5 +1,6 @@
 //! Connections as the owner of a service sees them: listed, accepted, rejected.
 
+use std::fmt;
 use std::ops::Bound;
 
 use chrono::{DateTime, Utc};
@@ -89,13 +90,13 @@ impl World {
             let (service, endpoint) = key.split_once(' ')?;
             Some((service.parse().ok()?, endpoint.parse().ok()?))
         });
+        let named = filters.literals("vpc-endpoint-id");
+        let named = named.map(|ids| self.named_connections(ids));
         let place = self.place(caller);
-        let rows = candidates(place, filters, after.as_ref())
-            .filter_map(|(service, id, connection)| {
-                row(service, id, connection, caller.seen_at, outlive)
-            })
-            .filter(|row| filters.allow(&row.connection.tags, |name| field(row, name)))
-            .map(|row| (format!("{} {}", row.service_id, row.endpoint_id), row));
+        let rows = candidates(place, filters, named, after.as_ref())
+            .filter_map(|found| found.seen(caller.seen_at, outlive))
+            .filter(|seen| filters.allow(&seen.connection.tags, |name| seen.field(name)))
+            .map(|seen| (seen.key(), seen.row()));
         Ok(paging.take(LISTING, limit, rows))
     }
 
@@ -117,6 +118,19 @@ impl World {
         endpoints: &[String],
     ) -> Result<Vec<Unsuccessful>, AwsError> {
         self.decide(caller, service, endpoints, Verdict::Reject)
+    }
+
+    /// The services behind these endpoints, as far as there are any.
+    fn named_connections(&mut self, ids: &[String]) -> Keys {
+        let index = self.index();
+        let mut named: Keys = ids
+            .iter()
+            .filter_map(|id| id.parse().ok())
+            .filter_map(|id| Some((index.service_of(&id)?, id)))
+            .collect();
+        named.sort();
+        named.dedup();
+        named
     }
 
     fn decide(
@@ -239,101 +253,144 @@ fn legality(verdict: Verdict, state: &ConnectionState, behavior: &Behavior) -> L
     }
 }
 
+/// Connections by what a listing sorts them by.
+type Keys = Vec<(ServiceId, VpcEndpointId)>;
+
+/// A connection that a listing looks at.
+struct Found<'a> {
+    service: &'a Service,
+    id: &'a VpcEndpointId,
+    connection: &'a Connection,
+}
+
 /// The rows a listing has to look at, in order, starting behind the last page: by direct look-up where the filters name
 /// services or endpoints.
 fn candidates<'a>(
     place: &'a Place,
-    filters: &'a Filters,
+    filters: &Filters,
+    named: Option<Keys>,
     after: Option<&(ServiceId, VpcEndpointId)>,
-) -> Box<dyn Iterator<Item = (&'a Service, &'a VpcEndpointId, &'a Connection)> + 'a> {
-    let from = after.map_or(Bound::Unbounded, |(service, _)| {
-        Bound::Included(service.clone())
-    });
+) -> Box<dyn Iterator<Item = Found<'a>> + 'a> {
     let after = after.cloned();
-    let named = filters.literals("service-id");
-    let services: Box<dyn Iterator<Item = &'a Service> + 'a> = match named {
-        Some(ids) => {
+    if let Some(named) = named {
+        let rest = named
+            .into_iter()
+            .filter(move |key| after.as_ref().is_none_or(|last| key > last));
+        return Box::new(rest.filter_map(|(service, endpoint)| {
+            let service = place.services.get(&service)?;
+            let (id, connection) = service.connections.get_key_value(&endpoint)?;
+            Some(Found {
+                service,
+                id,
+                connection,
+            })
+        }));
+    }
+    let first = after.as_ref().map(|(service, _)| service.clone());
+    let services: Box<dyn Iterator<Item = &'a Service> + 'a> =
+        if let Some(ids) = filters.literals("service-id") {
             let mut ids: Vec<ServiceId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
             ids.sort();
             ids.dedup();
-            let first = after.as_ref().map(|(service, _)| service.clone());
             Box::new(
                 ids.into_iter()
                     .filter(move |id| first.as_ref().is_none_or(|first| id >= first))
                     .filter_map(|id| place.services.get(&id)),
             )
-        }
-        None => Box::new(
-            place
-                .services
-                .range((from, Bound::Unbounded))
-                .map(|(_, s)| s),
-        ),
-    };
-    let endpoints: Option<Vec<VpcEndpointId>> = filters.literals("vpc-endpoint-id").map(|ids| {
-        let mut ids: Vec<VpcEndpointId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
-        ids.sort();
-        ids.dedup();
-        ids
-    });
+        } else {
+            let from = first.map_or(Bound::Unbounded, Bound::Included);
+            let services = place.services.range((from, Bound::Unbounded));
+            Box::new(services.map(|(_, service)| service))
+        };
     Box::new(services.flat_map(move |service| {
         let start = match &after {
             Some((id, endpoint)) if *id == service.id => Bound::Excluded(endpoint.clone()),
             _ => Bound::Unbounded,
         };
-        let rows: Box<dyn Iterator<Item = (&'a VpcEndpointId, &'a Connection)> + 'a> =
-            match &endpoints {
-                Some(ids) => Box::new(
-                    ids.clone()
-                        .into_iter()
-                        .filter(move |id| !matches!(&start, Bound::Excluded(last) if id <= last))
-                        .filter_map(|id| service.connections.get_key_value(&id)),
-                ),
-                None => Box::new(service.connections.range((start, Bound::Unbounded))),
-            };
-        rows.map(move |(id, connection)| (service, id, connection))
+        let rows = service.connections.range((start, Bound::Unbounded));
+        rows.map(move |(id, connection)| Found {
+            service,
+            id,
+            connection,
+        })
     }))
 }
 
-fn row(
-    service: &Service,
-    id: &VpcEndpointId,
-    connection: &Connection,
-    at: DateTime<Utc>,
-    rejected_outlive: bool,
-) -> Option<ConnectionRow> {
-    let state = connection.life.state_at(at)?;
-    let service_gone = service.deletion.is_some_and(|d| at >= d.done_at);
-    if service_gone && !(rejected_outlive && state == ConnectionState::Rejected) {
-        return None;
+impl<'a> Found<'a> {
+    /// The connection as it looks at a moment, if it is listed then.
+    fn seen(self, at: DateTime<Utc>, rejected_outlive: bool) -> Option<Seen<'a>> {
+        #[cfg(test)]
+        super::scale_tests::looked_at();
+        let state = self.connection.life.state_at(at)?;
+        let service_gone = self.service.deletion.is_some_and(|d| at >= d.done_at);
+        if service_gone && !(rejected_outlive && state == ConnectionState::Rejected) {
+            return None;
+        }
+        Some(Seen {
+            service: self.service,
+            id: self.id,
+            connection: self.connection,
+            state,
+        })
     }
-    Some(ConnectionRow {
-        service_id: service.id.clone(),
-        load_balancers: service.load_balancers.clone(),
-        endpoint_id: id.clone(),
-        state,
-        dns_names: super::endpoints::dns_names(service, id, &connection.zone_names),
-        is_remote: connection.endpoint_region != service.region,
-        connection: connection.clone(),
-    })
 }
 
-fn field(row: &ConnectionRow, name: &str) -> Vec<String> {
-    match name {
-        "ip-address-type" => vec![row.connection.ip_address_type.clone()],
-        "service-id" => vec![row.service_id.to_string()],
-        "vpc-endpoint-id" => vec![row.endpoint_id.to_string()],
-        "vpc-endpoint-owner" => vec![row.connection.owner.to_string()],
-        "vpc-endpoint-region" => {
-            let region = row.connection.endpoint_region.to_string();
-            if row.is_remote {
-                vec![region, "cross-region".to_owned()]
-            } else {
-                vec![region]
-            }
+/// A connection with the state that is seen. It becomes a row only when it is on the page.
+struct Seen<'a> {
+    service: &'a Service,
+    id: &'a VpcEndpointId,
+    connection: &'a Connection,
+    state: ConnectionState,
+}
+
+/// What a page token names a connection by.
+struct Key<'a>(&'a ServiceId, &'a VpcEndpointId);
+
+impl fmt::Display for Key<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.0, self.1)
+    }
+}
+
+impl<'a> Seen<'a> {
+    fn key(&self) -> Key<'a> {
+        Key(&self.service.id, self.id)
+    }
+
+    fn is_remote(&self) -> bool {
+        self.connection.endpoint_region != self.service.region
+    }
+
+    fn row(self) -> ConnectionRow {
+        let (service, id) = (self.service, self.id);
+        ConnectionRow {
+            service_id: service.id.clone(),
+            load_balancers: service.load_balancers.clone(),
+            endpoint_id: id.clone(),
+            dns_names: super::endpoints::dns_names(service, id, &self.connection.zone_names),
+            is_remote: self.is_remote(),
+            connection: self.connection.clone(),
+            state: self.state,
         }
-        "vpc-endpoint-state" => vec![row.state.to_string()],
-        _ => Vec::new(),
+    }
+
+    fn field(&self, name: &str) -> Vec<String> {
+        match name {
+            "ip-address-type" => vec![self.connection.ip_address_type.clone()],
+            "service-id" => vec![self.service.id.to_string()],
+            "vpc-endpoint-id" => vec![self.id.to_string()],
+            "vpc-endpoint-owner" => vec![self.connection.owner.to_string()],
+            "vpc-endpoint-region" => {
+                let region = self.connection.endpoint_region.to_string();
+                if self.is_remote() {
+                    vec![region, "cross-region".to_owned()]
+                } else {
+                    vec![region]
+                }
+            }
+            "vpc-endpoint-state" => vec![self.state.to_string()],
+            _ => Vec::new(),
+        }
     }
 }
 

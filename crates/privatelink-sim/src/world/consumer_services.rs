@@ -1,8 +1,10 @@
 //! Services as a consumer sees them: only what is permitted, only in this Region, only zones both sides have.
 
-use privatelink::AccountId;
+use std::ops::Bound;
 
-use super::principals::{permits, permits_by_name};
+use privatelink::{AccountId, ServiceId};
+
+use super::principals::{names_of, permits, permits_any};
 use super::select::{Filters, Listed, Paging};
 use super::services::Service;
 use super::{Caller, World};
@@ -93,31 +95,38 @@ impl World {
         }
         self.furnish_asked(caller, regions);
         let world = &*self;
-        let mut found: Vec<&Service> = if names.is_empty() {
-            let aws = world.aws_services.values();
-            world
-                .places()
-                .filter(|(_, region, _)| regions.iter().any(|r| r == region.as_str()))
-                .flat_map(|(_, _, place)| place.services.values())
+        let from: Option<ServiceId> = after.as_ref().and_then(|key| key.parse().ok());
+        let found: Box<dyn Iterator<Item = &Service>> = if names.is_empty() {
+            let own_names = names_of(caller);
+            let from = from.map_or(Bound::Unbounded, Bound::Excluded);
+            let mut aws: Vec<&Service> = world
+                .aws_services
+                .values()
+                .filter(|s| regions.iter().any(|r| r == s.region.as_str()))
+                .filter(|s| s.serves(&caller.region))
+                .collect();
+            aws.sort_by_cached_key(|service| key(service));
+            let own = world
+                .owners
+                .range((from, Bound::Unbounded))
+                .filter(|(_, (_, region))| regions.iter().any(|r| r == region.as_str()))
+                .filter_map(|(id, _)| world.service(id))
                 .filter(|s| s.is_live() && s.state_at(caller.seen_at).is_some())
                 .filter(|s| s.serves(&caller.region))
-                .filter(|s| owns(s, &caller.account) || permits_by_name(&s.grants, caller))
-                .chain(aws.filter(|s| {
-                    regions.iter().any(|r| r == s.region.as_str()) && s.serves(&caller.region)
-                }))
-                .collect()
+                .filter(move |s| owns(s, &caller.account) || permits_any(&s.grants, &own_names));
+            Box::new(aws.into_iter().chain(own))
         } else {
-            let matching: Vec<Vec<&Service>> = names
+            let matching = names
                 .iter()
-                .map(|name| world.services_named(caller, regions, name))
-                .collect::<Result<_, _>>()?;
-            matching.into_iter().flatten().collect()
+                .map(|name| world.services_named(caller, regions, name));
+            let matching = matching.collect::<Result<Vec<Vec<&Service>>, _>>()?;
+            let mut found: Vec<&Service> = matching.into_iter().flatten().collect();
+            found.sort_by_cached_key(|service| key(service));
+            found.dedup_by(|a, b| a.id == b.id);
+            Box::new(found.into_iter())
         };
-        found.sort_by_cached_key(|service| key(service));
-        found.dedup_by(|a, b| a.id == b.id);
         let zones = world.zones(&caller.account, &caller.region);
         let rows = found
-            .into_iter()
             .filter(|s| after.as_deref().is_none_or(|last| key(s).as_str() > last))
             .filter(|s| filters.allow(&s.tags, |name| field(s, name)))
             .map(|s| {
@@ -161,9 +170,12 @@ impl World {
     }
 }
 
-/// What a listing is sorted by: AWS's own services of two types share a name.
+/// What a listing is sorted by: AWS's own services first, by name, of which two types share one; then the others by id.
 fn key(service: &Service) -> String {
-    format!("{} {}", service.name(), service.id)
+    match &service.aws {
+        Some(aws) => format!(" {} {}", aws.name, service.id),
+        None => service.id.to_string(),
+    }
 }
 
 fn owns(service: &Service, account: &AccountId) -> bool {
@@ -215,6 +227,46 @@ mod tests {
             .modify_principals(&provider, id.as_str(), &[root], &[])
             .unwrap();
         assert_eq!(listed(&mut world, &consumer, &[]).unwrap(), 1);
+    }
+
+    #[test]
+    fn pages_show_each_service_once_and_in_order() {
+        let (mut world, provider, consumer) = (world(), caller(PROVIDER), caller(CONSUMER));
+        let root = format!("arn:aws:iam::{CONSUMER}:root");
+        let mut granted = Vec::new();
+        for number in 0..8 {
+            let lb = load_balancer(&mut world, &provider, &format!("edge-{number}"));
+            let id = service(&mut world, &provider, &lb, true);
+            if number != 3 {
+                let add = std::slice::from_ref(&root);
+                world
+                    .modify_principals(&provider, id.as_str(), add, &[])
+                    .unwrap();
+                granted.push(id);
+            }
+        }
+        granted.sort();
+        let names: Vec<String> = granted
+            .iter()
+            .rev()
+            .map(|id| format!("com.amazonaws.vpce.eu-west-1.{id}"))
+            .collect();
+        for names in [&[], names.as_slice()] {
+            let (mut seen, mut paging) = (Vec::new(), Paging::default());
+            paging.max = Some(3);
+            loop {
+                let page = world
+                    .visible_services(&consumer, names, &[], &Filters::one("owner", "1*"), &paging)
+                    .unwrap();
+                assert!(page.items.len() <= 3);
+                seen.extend(page.items.into_iter().map(|row| row.service.id));
+                paging.token = page.next;
+                if paging.token.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(seen, granted);
+        }
     }
 
     #[test]

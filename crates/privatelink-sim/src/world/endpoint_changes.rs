@@ -68,6 +68,14 @@ impl World {
     }
 
     /// The failure planned for this endpoint of the account, if there is one; asking uses it up.
+    /// Puts other plans in the place of those there are, which are the answer.
+    pub(crate) fn replace_planned_failures(
+        &mut self,
+        planned: Vec<PlannedFailure>,
+    ) -> Vec<PlannedFailure> {
+        std::mem::replace(&mut self.planned_failures, planned)
+    }
+
     pub(super) fn take_planned_failure(&mut self, account: &AccountId) -> Option<LastError> {
         let planned = self.planned_failures.iter_mut().find(|planned| {
             planned.times > 0 && planned.account.as_ref().is_none_or(|a| a == account)

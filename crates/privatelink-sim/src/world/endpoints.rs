@@ -192,6 +192,8 @@ impl World {
             failure,
             payers: Payers::new(),
         };
+        self.index()
+            .add_connection(&checked.service, &id, &connection.id);
         if let Some(service) = self.service_mut(&checked.service) {
             service.connections.insert(id.clone(), connection);
         }
@@ -322,7 +324,17 @@ impl World {
             asked.insert(known);
         }
         let from = after.clone().map_or(Bound::Unbounded, Bound::Excluded);
-        let rows: Box<dyn Iterator<Item = &Endpoint>> = if asked.is_empty() {
+        let literals = filters
+            .literals("vpc-endpoint-id")
+            .filter(|_| asked.is_empty());
+        let all = asked.is_empty() && literals.is_none();
+        asked.extend(
+            literals
+                .into_iter()
+                .flatten()
+                .filter_map(|id| id.parse().ok()),
+        );
+        let rows: Box<dyn Iterator<Item = &Endpoint>> = if all {
             Box::new(
                 place
                     .endpoints

@@ -1,9 +1,11 @@
 //! Gateway Load Balancers: told apart from Network Load Balancers by their ARN, without a scheme, a DNS name or security groups.
 
+use std::collections::BTreeMap;
+
 use privatelink::LoadBalancerArn;
 
 use super::listeners::Listener;
-use super::load_balancers::{LoadBalancer, NewLoadBalancer};
+use super::load_balancers::{LoadBalancer, LoadBalancerKind, NewLoadBalancer};
 use super::select::Tags;
 use super::targets::{NewTargetGroup, TargetGroup};
 use super::{Caller, World};
@@ -34,37 +36,11 @@ impl World {
                 "A load balancer of type gateway has neither a scheme nor security groups",
             ));
         }
-        let place = self.place(caller);
-        let same = place.load_balancers.values().find(|b| b.name == new.name);
-        if let Some(same) = same {
-            let mut subnets: Vec<&String> = same.subnets.iter().map(|(_, id)| id).collect();
-            let mut asked: Vec<&String> = new.subnets.iter().collect();
-            subnets.sort();
-            asked.sort();
-            return if is_gateway(&same.arn) && subnets == asked {
-                Ok(same.clone())
-            } else {
-                Err(AwsError::new(
-                    "DuplicateLoadBalancerName",
-                    format!(
-                        "A load balancer with the same name '{}' exists, but with different settings",
-                        new.name
-                    ),
-                ))
-            };
-        }
-        // Subnets, zones and times follow the rules of Network Load Balancers; only what tells the two apart is changed.
-        let mut made = self.create_load_balancer(caller, new)?;
-        let place = self.place(caller);
-        place.load_balancers.remove(&made.arn);
-        let arn = made
-            .arn
-            .as_str()
-            .replacen("loadbalancer/net/", "loadbalancer/gwy/", 1);
-        made.arn = super::services::new_id(&arn)?;
-        made.scheme = String::new();
-        place.load_balancers.insert(made.arn.clone(), made.clone());
-        Ok(made)
+        let new = NewLoadBalancer {
+            kind: LoadBalancerKind::Gateway,
+            ..new
+        };
+        self.create_load_balancer(caller, new)
     }
 
     /// Makes the listener of a Gateway Load Balancer: one, for everything, with GENEVE and no port or protocol in the request.
@@ -105,6 +81,10 @@ impl World {
             port: GENEVE_PORT,
             protocol: GENEVE.to_owned(),
             target_groups,
+            weights: BTreeMap::new(),
+            stickiness: None,
+            tls: None,
+            attributes: BTreeMap::new(),
             tags,
         };
         place
@@ -135,14 +115,13 @@ mod tests {
     use super::*;
     use crate::world::testing::{PROVIDER, caller, gateway_load_balancer, load_balancer, world};
 
-    fn group(protocol: &str, port: u16) -> NewTargetGroup {
+    fn group(world: &mut World, me: &Caller, protocol: &str, port: u16) -> NewTargetGroup {
         NewTargetGroup {
             name: format!("g-{port}-{}", protocol.to_ascii_lowercase()),
             protocol: protocol.to_owned(),
             port,
-            vpc_id: None,
-            target_type: None,
-            tags: Tags::new(),
+            vpc_id: world.place(me).vpcs.keys().next().cloned(),
+            ..NewTargetGroup::default()
         }
     }
 
@@ -157,6 +136,7 @@ mod tests {
         load_balancer(&mut world, &me, "edge");
         let new = NewLoadBalancer {
             name: "edge".into(),
+            subnets: world.place(&me).subnets.keys().cloned().collect(),
             ..NewLoadBalancer::default()
         };
         let error = world.create_gateway_load_balancer(&me, new).unwrap_err();
@@ -174,14 +154,13 @@ mod tests {
     fn its_one_listener_forwards_to_groups_that_speak_geneve() {
         let (mut world, me) = (world(), caller(PROVIDER));
         let arn = gateway_load_balancer(&mut world, &me, "wall").to_string();
-        let tcp = world.create_target_group(&me, group("TCP", 80)).unwrap();
-        let error = world
-            .create_gateway_target_group(&me, group(GENEVE, 443))
-            .unwrap_err();
+        let tcp = group(&mut world, &me, "TCP", 80);
+        let tcp = world.create_target_group(&me, tcp).unwrap();
+        let wrong = group(&mut world, &me, GENEVE, 443);
+        let error = world.create_gateway_target_group(&me, wrong).unwrap_err();
         assert_eq!(error.code, "InvalidConfigurationRequest");
-        let good = world
-            .create_gateway_target_group(&me, group(GENEVE, GENEVE_PORT))
-            .unwrap();
+        let good = group(&mut world, &me, GENEVE, GENEVE_PORT);
+        let good = world.create_gateway_target_group(&me, good).unwrap();
         let mut listen =
             |group: String| world.create_gateway_listener(&me, &arn, vec![group], Tags::new());
         assert_eq!(

@@ -1,15 +1,58 @@
-//! Network Load Balancers and what keeps them from being deleted.
+//! Load balancers of ELBv2, and what keeps them from being deleted.
+//!
+//! Network Load Balancers are modelled in full. Application Load Balancers exist only so that they can be told apart: they
+//! are made, listed, tagged and deleted, and every other call about one says that it is not modelled.
+
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use privatelink::{AvailabilityZoneId, LoadBalancerArn};
 use serde::{Deserialize, Serialize};
 
+use super::gateway_load_balancers::is_gateway;
+use super::load_balancer_subnets::{NodeAddress, SubnetMapping};
 use super::select::Tags;
-use super::{Caller, World, later, network, regions};
+use super::{Caller, World, later, regions};
 use crate::AwsError;
 
-/// A Network Load Balancer.
+/// The type of a load balancer. Its ARN tells it too.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LoadBalancerKind {
+    /// `network`, in ARNs `net`.
+    #[default]
+    Network,
+    /// `application`, in ARNs `app`.
+    Application,
+    /// `gateway`, in ARNs `gwy`.
+    Gateway,
+}
+
+impl LoadBalancerKind {
+    /// The word of the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Network => "network",
+            Self::Application => "application",
+            Self::Gateway => "gateway",
+        }
+    }
+
+    /// The word in ARNs.
+    pub fn arn_part(self) -> &'static str {
+        match self {
+            Self::Network => "net",
+            Self::Application => "app",
+            Self::Gateway => "gwy",
+        }
+    }
+}
+
+/// A load balancer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting of AWS's with two values and a name of its own"
+)]
 pub struct LoadBalancer {
     /// `arn:…:loadbalancer/net/NAME/16 hexadecimal digits`.
     pub arn: LoadBalancerArn,
@@ -23,35 +66,100 @@ pub struct LoadBalancer {
     pub vpc_id: String,
     /// One subnet per zone: zone id and subnet id.
     pub subnets: Vec<(AvailabilityZoneId, String)>,
+    /// The fixed addresses of its nodes, by subnet.
+    #[serde(default)]
+    pub addresses: BTreeMap<String, NodeAddress>,
     /// Security groups, when it was created with any.
     pub security_groups: Vec<String>,
+    /// Whether the inbound rules of the security groups are judged on PrivateLink traffic. AWS's default is on.
+    #[serde(default = "on")]
+    pub enforce_on_private_link: bool,
+    /// Whether UDP traffic is sent on from an IPv6 prefix of each subnet.
+    #[serde(default)]
+    pub source_nat_prefix: bool,
     /// When it was created.
     pub created_at: DateTime<Utc>,
     /// When `provisioning` ends.
     pub active_at: DateTime<Utc>,
+    /// The state that was set by hand.
+    #[serde(default)]
+    pub forced_state: Option<LoadBalancerState>,
     /// `load_balancing.cross_zone.enabled`.
     pub cross_zone: bool,
     /// `deletion_protection.enabled`.
     pub deletion_protection: bool,
+    /// Other attributes that were set.
+    #[serde(default)]
+    pub attributes: BTreeMap<String, String>,
     /// The owner's tags.
     pub tags: Tags,
 }
 
+/// The state of a load balancer as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoadBalancerState {
+    /// `provisioning`, `active`, `active_impaired` or `failed`.
+    pub code: String,
+    /// What AWS says about it; none while it is active.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+fn on() -> bool {
+    true
+}
+
 impl LoadBalancer {
-    /// `provisioning` or `active`.
-    pub fn state_at(&self, at: DateTime<Utc>) -> &'static str {
-        if at < self.active_at {
-            "provisioning"
+    /// Its type, as the ARN says.
+    pub fn kind(&self) -> LoadBalancerKind {
+        if self.arn.is_network() {
+            LoadBalancerKind::Network
+        } else if is_gateway(&self.arn) {
+            LoadBalancerKind::Gateway
         } else {
-            "active"
+            LoadBalancerKind::Application
         }
     }
 
-    /// The DNS name.
+    /// `provisioning`, `active`, or what was set by hand.
+    pub fn state_at(&self, at: DateTime<Utc>) -> &str {
+        match &self.forced_state {
+            Some(state) => &state.code,
+            None if at < self.active_at => "provisioning",
+            None => "active",
+        }
+    }
+
+    /// What AWS says about the state, if it says anything.
+    pub fn state_reason(&self) -> Option<&str> {
+        self.forced_state.as_ref()?.reason.as_deref()
+    }
+
+    /// `on` or `off`; nothing without security groups, which is when AWS leaves it out.
+    pub fn enforcement(&self) -> Option<&'static str> {
+        let has_groups = !self.security_groups.is_empty();
+        (has_groups && self.kind() == LoadBalancerKind::Network)
+            .then(|| on_or_off(self.enforce_on_private_link))
+    }
+
+    /// The DNS name. Those of internal Application Load Balancers have a prefix of their own.
     pub fn dns_name(&self) -> String {
         let id = self.arn.as_str().rsplit('/').next().unwrap_or_default();
-        format!("{}-{id}.elb.{}.amazonaws.com", self.name, self.arn.region())
+        let region = self.arn.region();
+        match (self.kind(), self.scheme.as_str()) {
+            (LoadBalancerKind::Network, _) => {
+                format!("{}-{id}.elb.{region}.amazonaws.com", self.name)
+            }
+            (_, "internal") => format!("internal-{}-{id}.{region}.elb.amazonaws.com", self.name),
+            _ => format!("{}-{id}.{region}.elb.amazonaws.com", self.name),
+        }
     }
+}
+
+/// A switch as ELBv2 writes it.
+pub fn on_or_off(on: bool) -> &'static str {
+    if on { "on" } else { "off" }
 }
 
 /// What `CreateLoadBalancer` is asked for.
@@ -59,99 +167,98 @@ impl LoadBalancer {
 pub struct NewLoadBalancer {
     /// At most 32 letters, digits and hyphens.
     pub name: String,
+    /// The type. A request without one means an Application Load Balancer; here the default is what PrivateLink needs.
+    pub kind: LoadBalancerKind,
     /// `internal` or `internet-facing` (the default).
     pub scheme: Option<String>,
     /// `ipv4` (the default) or `dualstack`.
     pub ip_address_type: Option<String>,
-    /// At least one, each in another zone of one VPC.
+    /// At least one, each in another zone of one VPC; or the mappings.
     pub subnets: Vec<String>,
+    /// Subnets with fixed addresses, instead of `subnets`.
+    pub mappings: Vec<SubnetMapping>,
     /// Security groups.
     pub security_groups: Vec<String>,
+    /// `EnablePrefixForIpv6SourceNat`; needs `dualstack`.
+    pub source_nat_prefix: bool,
     /// Tags.
     pub tags: Tags,
 }
 
 impl World {
-    /// Makes a Network Load Balancer. The same name with the same settings answers with the one there is, as ELBv2 does.
+    /// Makes a load balancer. The same name with the same settings answers with the one there is, as ELBv2 does.
     pub fn create_load_balancer(
         &mut self,
         caller: &Caller,
         new: NewLoadBalancer,
     ) -> Result<LoadBalancer, AwsError> {
         check_name(&new.name)?;
-        let scheme = one_of(new.scheme, &["internet-facing", "internal"], "Scheme")?;
+        if new.name.starts_with("internal-") {
+            return Err(validation(
+                "The load balancer name cannot begin with 'internal-'",
+            ));
+        }
+        let scheme = if new.kind == LoadBalancerKind::Gateway {
+            String::new()
+        } else {
+            one_of(new.scheme, &["internet-facing", "internal"], "Scheme")?
+        };
         let ip_type = one_of(new.ip_address_type, &["ipv4", "dualstack"], "IpAddressType")?;
+        check_prefix(new.source_nat_prefix, &ip_type)?;
         let id = self.ids.next_hex16();
         let active_at = later(caller.now, self.behavior.load_balancer_provisioning_ms);
         let place = self.place(caller);
-        let mut subnets: Vec<(AvailabilityZoneId, String)> = Vec::new();
-        let mut vpc_id = None;
-        for subnet_id in &new.subnets {
-            let subnet = place.subnets.get(subnet_id).ok_or_else(|| {
-                AwsError::new(
-                    "SubnetNotFound",
-                    format!("The subnet ID '{subnet_id}' does not exist"),
-                )
-            })?;
-            if *vpc_id.get_or_insert_with(|| subnet.vpc_id.clone()) != subnet.vpc_id {
-                return Err(invalid("All subnets must belong to the same VPC"));
-            }
-            if subnets.iter().any(|(zone, _)| *zone == subnet.zone) {
-                return Err(invalid(
-                    "A load balancer cannot be attached to multiple subnets in the same Availability Zone",
-                ));
-            }
-            subnets.push((subnet.zone.clone(), subnet.id.clone()));
+        let wanted = place.wanted_subnets(&new.subnets, &new.mappings, &scheme, &ip_type)?;
+        if new.kind == LoadBalancerKind::Application && wanted.subnets.len() < 2 {
+            return Err(validation(
+                "At least two subnets in two different Availability Zones must be specified",
+            ));
         }
-        let vpc_id = vpc_id.ok_or_else(|| {
-            AwsError::new("ValidationError", "At least one subnet must be specified")
-        })?;
-        network::all_exist(
-            &new.security_groups,
-            |id| place.security_groups.contains_key(id),
-            |id| {
-                AwsError::new(
-                    "InvalidSecurityGroup",
-                    format!("The security group '{id}' does not exist"),
-                )
-            },
-        )?;
-        if let Some(same) = place.load_balancers.values().find(|lb| lb.name == new.name) {
-            return if same.scheme == scheme && same.subnets == subnets {
+        place.check_security_groups(&new.security_groups, &wanted.vpc_id)?;
+        let arn = format!(
+            "arn:{}:elasticloadbalancing:{}:{}:loadbalancer/{}/{}/{id}",
+            regions::partition(&caller.region),
+            caller.region,
+            caller.account,
+            new.kind.arn_part(),
+            new.name
+        );
+        let balancer = LoadBalancer {
+            arn: arn
+                .parse()
+                .map_err(|_| validation("The name is not valid"))?,
+            name: new.name,
+            scheme,
+            ip_address_type: ip_type,
+            vpc_id: wanted.vpc_id,
+            subnets: wanted.subnets,
+            addresses: wanted.addresses,
+            security_groups: new.security_groups,
+            enforce_on_private_link: true,
+            source_nat_prefix: new.source_nat_prefix,
+            created_at: caller.now,
+            active_at,
+            forced_state: None,
+            cross_zone: new.kind == LoadBalancerKind::Application,
+            deletion_protection: false,
+            attributes: BTreeMap::new(),
+            tags: new.tags,
+        };
+        let mut there = place.load_balancers.values();
+        if let Some(same) = there.find(|lb| lb.name == balancer.name) {
+            return if same.was_made_like(&balancer) {
                 Ok(same.clone())
             } else {
                 Err(AwsError::new(
                     "DuplicateLoadBalancerName",
                     format!(
                         "A load balancer with the same name '{}' exists, but with different settings",
-                        new.name
+                        balancer.name
                     ),
                 ))
             };
         }
-        let arn = format!(
-            "arn:{}:elasticloadbalancing:{}:{}:loadbalancer/net/{}/{id}",
-            regions::partition(&caller.region),
-            caller.region,
-            caller.account,
-            new.name
-        );
-        let balancer = LoadBalancer {
-            arn: arn
-                .parse()
-                .map_err(|_| AwsError::new("ValidationError", "The name is not valid"))?,
-            name: new.name,
-            scheme,
-            ip_address_type: ip_type,
-            vpc_id,
-            subnets,
-            security_groups: new.security_groups,
-            created_at: caller.now,
-            active_at,
-            cross_zone: false,
-            deletion_protection: false,
-            tags: new.tags,
-        };
+        place.check_addresses_free(&balancer.addresses, None)?;
         place
             .load_balancers
             .insert(balancer.arn.clone(), balancer.clone());
@@ -165,6 +272,9 @@ impl World {
         arns: &[String],
         names: &[String],
     ) -> Result<Vec<LoadBalancer>, AwsError> {
+        for arn in arns {
+            parse(caller, arn)?;
+        }
         let place = self.place(caller);
         let all = || place.load_balancers.values();
         let known = arns
@@ -184,22 +294,41 @@ impl World {
             .collect())
     }
 
-    /// One load balancer of the caller's.
+    /// One load balancer of the caller's, of any type.
     pub fn load_balancer(
         &mut self,
         caller: &Caller,
         arn: &str,
     ) -> Result<&mut LoadBalancer, AwsError> {
-        arn.parse::<LoadBalancerArn>()
-            .ok()
-            .and_then(|arn| self.place(caller).load_balancers.get_mut(&arn))
+        let arn = parse(caller, arn)?;
+        self.place(caller)
+            .load_balancers
+            .get_mut(&arn)
             .ok_or_else(no_load_balancer)
+    }
+
+    /// One Network Load Balancer of the caller's; what is asked about other types is not modelled.
+    pub(crate) fn network_load_balancer(
+        &mut self,
+        caller: &Caller,
+        arn: &str,
+    ) -> Result<&mut LoadBalancer, AwsError> {
+        let balancer = self.load_balancer(caller, arn)?;
+        match balancer.kind() {
+            LoadBalancerKind::Network => Ok(balancer),
+            other => Err(AwsError::not_modelled(&format!(
+                "This call for a load balancer of type {}",
+                other.as_str()
+            ))),
+        }
     }
 
     /// Deletes a load balancer with its listeners. Refused while an endpoint service uses it (`ResourceInUse`) or while it is
     /// protected (`OperationNotPermitted`); deleting what does not exist is a success, as in ELBv2.
     pub fn delete_load_balancer(&mut self, caller: &Caller, arn: &str) -> Result<(), AwsError> {
-        let Ok(balancer) = self.load_balancer(caller, arn) else {
+        let arn = parse(caller, arn)?;
+        let place = self.place(caller);
+        let Some(balancer) = place.load_balancers.get(&arn) else {
             return Ok(());
         };
         if balancer.deletion_protection {
@@ -210,8 +339,6 @@ impl World {
                 ),
             ));
         }
-        let arn = balancer.arn.clone();
-        let place = self.place(caller);
         if place
             .services
             .values()
@@ -232,6 +359,68 @@ impl World {
     }
 }
 
+impl LoadBalancer {
+    /// Whether both were asked for with the same settings.
+    fn was_made_like(&self, other: &Self) -> bool {
+        let zones = |lb: &Self| {
+            let mut subnets = lb.subnets.clone();
+            subnets.sort();
+            subnets
+        };
+        self.kind() == other.kind()
+            && self.scheme == other.scheme
+            && self.ip_address_type == other.ip_address_type
+            && zones(self) == zones(other)
+            && self.addresses == other.addresses
+            && self.security_groups == other.security_groups
+            && self.source_nat_prefix == other.source_nat_prefix
+    }
+}
+
+/// An IPv6 prefix for source NAT needs IPv6.
+pub(super) fn check_prefix(prefix: bool, ip_type: &str) -> Result<(), AwsError> {
+    if prefix && ip_type != "dualstack" {
+        return Err(invalid(
+            "An IPv6 prefix for source NAT needs the IP address type 'dualstack'",
+        ));
+    }
+    Ok(())
+}
+
+/// Reads an ARN as ELBv2 does: one that is not well formed or is of another Region is a `ValidationError`, not something
+/// that was not found.
+pub(super) fn parse(caller: &Caller, arn: &str) -> Result<LoadBalancerArn, AwsError> {
+    arn.parse()
+        .ok()
+        .filter(|arn: &LoadBalancerArn| arn.region() == caller.region.as_str())
+        .ok_or_else(|| not_an_arn(arn, "load balancer"))
+}
+
+/// The same for ARNs that have no type of their own: `resource` is how theirs begins, such as `targetgroup/`.
+pub(super) fn check_arn(
+    caller: &Caller,
+    arn: &str,
+    resource: &str,
+    what: &str,
+) -> Result<(), AwsError> {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    match parts.as_slice() {
+        ["arn", _, "elasticloadbalancing", region, account, rest]
+            if *region == caller.region.as_str()
+                && account.parse::<privatelink::AccountId>().is_ok()
+                && rest.starts_with(resource) =>
+        {
+            Ok(())
+        }
+        _ => Err(not_an_arn(arn, what)),
+    }
+}
+
+fn not_an_arn(arn: &str, what: &str) -> AwsError {
+    let shown: String = arn.chars().take(256).collect();
+    validation(&format!("'{shown}' is not a valid {what} ARN"))
+}
+
 pub(super) fn no_load_balancer() -> AwsError {
     AwsError::new(
         "LoadBalancerNotFound",
@@ -243,6 +432,10 @@ pub(super) fn invalid(message: &str) -> AwsError {
     AwsError::new("InvalidConfigurationRequest", message)
 }
 
+pub(super) fn validation(message: &str) -> AwsError {
+    AwsError::new("ValidationError", message)
+}
+
 pub(super) fn check_name(name: &str) -> Result<(), AwsError> {
     let good = (1..=32).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
@@ -251,72 +444,27 @@ pub(super) fn check_name(name: &str) -> Result<(), AwsError> {
     if good {
         Ok(())
     } else {
-        Err(AwsError::new(
-            "ValidationError",
+        Err(validation(
             "A name has 1 to 32 letters, digits and hyphens and does not begin or end with a hyphen",
         ))
     }
 }
 
 /// The value, or the first of the allowed ones when none was given.
-fn one_of(value: Option<String>, allowed: &[&str], parameter: &str) -> Result<String, AwsError> {
+pub(super) fn one_of(
+    value: Option<String>,
+    allowed: &[&str],
+    parameter: &str,
+) -> Result<String, AwsError> {
     match value {
         None => Ok(allowed.first().copied().unwrap_or_default().to_owned()),
         Some(value) if allowed.contains(&value.as_str()) => Ok(value),
-        Some(value) => Err(AwsError::new(
-            "ValidationError",
-            format!("'{value}' is not a valid value for '{parameter}'"),
-        )),
+        Some(value) => Err(validation(&format!(
+            "'{value}' is not a valid value for '{parameter}'"
+        ))),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::world::testing::{PROVIDER, caller, load_balancer, service, world};
-
-    #[test]
-    fn a_load_balancer_in_use_cannot_be_deleted() {
-        let (mut world, me) = (world(), caller(PROVIDER));
-        let arn = load_balancer(&mut world, &me, "edge");
-        service(&mut world, &me, &arn, true);
-        let error = world.delete_load_balancer(&me, arn.as_str()).unwrap_err();
-        assert_eq!(error.code, "ResourceInUse");
-    }
-
-    #[test]
-    fn a_protected_load_balancer_cannot_be_deleted() {
-        let (mut world, me) = (world(), caller(PROVIDER));
-        let arn = load_balancer(&mut world, &me, "edge");
-        world
-            .load_balancer(&me, arn.as_str())
-            .unwrap()
-            .deletion_protection = true;
-        let error = world.delete_load_balancer(&me, arn.as_str()).unwrap_err();
-        assert_eq!(error.code, "OperationNotPermitted");
-    }
-
-    #[test]
-    fn a_deleted_load_balancer_is_not_found_and_deleting_it_again_succeeds() {
-        let (mut world, me) = (world(), caller(PROVIDER));
-        let arn = load_balancer(&mut world, &me, "edge").to_string();
-        world.delete_load_balancer(&me, &arn).unwrap();
-        let error = world
-            .load_balancers(&me, std::slice::from_ref(&arn), &[])
-            .unwrap_err();
-        assert_eq!(error.code, "LoadBalancerNotFound");
-        assert!(world.delete_load_balancer(&me, &arn).is_ok());
-    }
-
-    #[test]
-    fn a_new_load_balancer_is_provisioning_for_a_while_if_asked_to() {
-        let (mut world, mut me) = (world(), caller(PROVIDER));
-        world.behavior.load_balancer_provisioning_ms = 1_000;
-        let arn = load_balancer(&mut world, &me, "edge").to_string();
-        let state = |world: &mut crate::world::World, me: &crate::world::Caller| {
-            world.load_balancer(me, &arn).unwrap().state_at(me.now)
-        };
-        assert_eq!(state(&mut world, &me), "provisioning");
-        me.now = crate::world::later(me.now, 1_000);
-        assert_eq!(state(&mut world, &me), "active");
-    }
-}
+#[path = "load_balancers_tests.rs"]
+mod tests;

@@ -6,10 +6,13 @@
 pub mod addresses;
 pub mod associations;
 pub mod aws_services;
+pub mod certificates;
 mod cidr;
 pub mod connections;
 pub mod consumer_services;
 pub mod dns_options;
+pub mod elb_attributes;
+pub mod elb_tags;
 pub mod endpoint_changes;
 mod endpoint_checks;
 mod endpoint_deletion;
@@ -18,14 +21,18 @@ pub mod endpoint_listing;
 pub mod endpoints;
 pub mod gateway_endpoints;
 pub mod gateway_load_balancers;
+pub mod health_checks;
 pub mod hosted_zones;
 pub mod idempotency;
 pub mod identity;
 pub mod ids;
+mod index;
 pub mod lattice;
 pub mod lattice_endpoints;
 pub mod lifecycle;
 pub mod listeners;
+pub mod load_balancer_changes;
+pub mod load_balancer_subnets;
 pub mod load_balancers;
 pub mod messaging;
 pub mod network;
@@ -46,10 +53,11 @@ mod service_deletion;
 mod service_load_balancers;
 pub mod services;
 pub mod tags;
+pub mod target_health;
 pub mod targets;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use privatelink::{AccountId, LoadBalancerArn, Region, ServiceId, VpcEndpointId};
@@ -64,6 +72,7 @@ use gateway_endpoints::GatewayEndpoint;
 use idempotency::UsedToken;
 use identity::{Identity, IssuedKey, Role};
 use ids::IdSource;
+use index::Index;
 use lattice::Lattice;
 use lattice_endpoints::LatticeEndpoint;
 use listeners::Listener;
@@ -90,6 +99,9 @@ pub struct World {
     roles: BTreeMap<String, Role>,
     keys: BTreeMap<String, IssuedKey>,
     tokens: BTreeMap<String, UsedToken>,
+    /// The keys of `tokens`, oldest first.
+    #[serde(default)]
+    token_ages: VecDeque<String>,
     graves: BTreeMap<DateTime<Utc>, Vec<Grave>>,
     #[serde(default)]
     notification_log: Vec<ConnectionEvent>,
@@ -114,6 +126,8 @@ pub struct World {
     /// Prefix lists whose addresses were changed, by id.
     #[serde(default)]
     changed_prefix_lists: BTreeMap<String, ChangedList>,
+    #[serde(skip)]
+    index: Option<Index>,
 }
 
 /// One account in one Region.
@@ -221,6 +235,7 @@ impl World {
             roles: BTreeMap::new(),
             keys: BTreeMap::new(),
             tokens: BTreeMap::new(),
+            token_ages: VecDeque::new(),
             graves: BTreeMap::new(),
             notification_log: Vec::new(),
             buckets: Buckets::default(),
@@ -232,7 +247,19 @@ impl World {
             aws_services: BTreeMap::new(),
             hosted_zones: BTreeMap::new(),
             changed_prefix_lists: BTreeMap::new(),
+            index: None,
         }
+    }
+
+    /// A world as this one was at the start: the same seed unless there is another, the same Regions and switches.
+    pub(crate) fn emptied(&self, seed: Option<u64>) -> Self {
+        let seed = seed.unwrap_or(self.seed());
+        Self::new(seed, self.regions.clone(), self.behavior.clone())
+    }
+
+    /// The seed that ids come from.
+    pub fn seed(&self) -> u64 {
+        self.ids.seed()
     }
 
     /// The Regions of this world.
@@ -248,6 +275,11 @@ impl World {
     /// The zones of the caller's Region, by the names they have in the caller's account.
     pub fn zones(&self, account: &AccountId, region: &Region) -> Vec<Zone> {
         regions::zones(&self.ids, account, region)
+    }
+
+    /// A word that no other resource has in its name.
+    pub(crate) fn unique_word(&mut self) -> String {
+        self.ids.next_hex16()
     }
 
     /// The accounts and Regions that were ever used.
@@ -303,8 +335,9 @@ impl World {
                     return;
                 };
                 let service = gone.service;
-                if let Some(record) = self.service_mut(&service) {
-                    record.connections.remove(&endpoint);
+                let record = self.service_mut(&service);
+                if let Some(row) = record.and_then(|s| s.connections.remove(&endpoint)) {
+                    self.index().remove_connection(&endpoint, &row.id);
                 }
                 self.forget_service_if_done(&service);
             }
@@ -351,5 +384,16 @@ pub(crate) fn later(at: DateTime<Utc>, ms: u64) -> DateTime<Utc> {
         .unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
+/// A time so many milliseconds before; the beginning of the calendar when that is before it.
+pub(crate) fn earlier(at: DateTime<Utc>, ms: u64) -> DateTime<Utc> {
+    i64::try_from(ms)
+        .ok()
+        .and_then(TimeDelta::try_milliseconds)
+        .and_then(|delta| at.checked_sub_signed(delta))
+        .unwrap_or(DateTime::<Utc>::MIN_UTC)
+}
+
+#[cfg(test)]
+mod scale_tests;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -15,7 +15,7 @@ use crate::AwsError;
 use crate::error::Unsuccessful;
 
 /// The events there are. AWS has none for available, failed, expired or modified.
-const EVENTS: [&str; 4] = ["Accept", "Connect", "Delete", "Reject"];
+pub(crate) const EVENTS: [&str; 4] = ["Accept", "Connect", "Delete", "Reject"];
 
 /// More than this is not kept when nobody takes the log; what comes later is lost.
 const MAX_LOG: usize = 100_000;

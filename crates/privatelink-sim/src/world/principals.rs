@@ -28,19 +28,25 @@ pub type Grants = BTreeMap<String, Grant>;
 
 /// Whether any grant lets this identity in.
 pub fn permits(grants: &Grants, caller: &Caller) -> bool {
-    grants.contains_key("*") || permits_by_name(grants, caller)
+    grants.contains_key("*") || permits_any(grants, &names_of(caller))
 }
 
-/// As [`permits`], but `*` does not count: a service granted to everybody is not listed unless asked for by name.
-pub fn permits_by_name(grants: &Grants, caller: &Caller) -> bool {
-    let root = Identity::root(&caller.account, &caller.region).arn;
-    grants.contains_key(&root)
-        || grants.contains_key(&caller.identity.arn)
-        || caller
-            .identity
-            .role_arn
-            .as_ref()
-            .is_some_and(|arn| grants.contains_key(&without_path(arn)))
+/// Whether any of these principals is granted. `*` does not count: a service granted to everybody is not listed unless asked
+/// for by name.
+pub fn permits_any(grants: &Grants, names: &[String]) -> bool {
+    names.iter().any(|name| grants.contains_key(name))
+}
+
+/// The principals that a caller is: its account, itself, and its role.
+pub fn names_of(caller: &Caller) -> Vec<String> {
+    let role = caller.identity.role_arn.as_ref();
+    [
+        Identity::root(&caller.account, &caller.region).arn,
+        caller.identity.arn.clone(),
+    ]
+    .into_iter()
+    .chain(role.map(|arn| without_path(arn)))
+    .collect()
 }
 
 /// Grants name a role without its path, so the caller's ARN loses its path before they are compared.
@@ -121,14 +127,22 @@ impl World {
             });
         }
         let service = self.own_service_mut(caller, id.as_str())?;
-        for principal in remove {
-            service.grants.remove(principal);
-        }
+        let removed: Vec<Grant> = remove
+            .iter()
+            .filter_map(|principal| service.grants.remove(principal))
+            .collect();
         added.retain(|grant| !service.grants.contains_key(&grant.principal));
         for grant in &added {
             service
                 .grants
                 .insert(grant.principal.clone(), grant.clone());
+        }
+        let index = self.index();
+        for grant in &removed {
+            index.remove_grant(&grant.id);
+        }
+        for grant in &added {
+            index.add_grant(&id, &grant.id);
         }
         Ok(added)
     }

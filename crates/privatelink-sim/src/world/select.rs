@@ -4,6 +4,7 @@
 //! the last row that was given out, so a page costs what it holds, not what came before it.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use serde::{Deserialize, Serialize};
 
@@ -84,12 +85,15 @@ impl Filters {
             .iter()
             .find(|filter| filter.name == name)
             .map(|filter| filter.values.as_slice())
-            .filter(|values| !values.iter().any(|v| v.contains(['*', '?', '\\'])))
+            .filter(|values| !values.iter().any(|value| is_pattern(value)))
     }
 }
 
 /// Matches a text against a pattern with `*`, `?` and backslash escapes, in time linear in their product at worst.
 pub fn matches(pattern: &str, text: &str) -> bool {
+    if !is_pattern(pattern) {
+        return pattern == text;
+    }
     let pattern = tokens(pattern);
     let text: Vec<char> = text.chars().collect();
     let (mut p, mut t) = (0, 0);
@@ -112,6 +116,11 @@ pub fn matches(pattern: &str, text: &str) -> bool {
         }
     }
     pattern[p..].iter().all(|token| matches!(token, Token::Any))
+}
+
+/// Whether a text means anything else than itself.
+fn is_pattern(text: &str) -> bool {
+    text.contains(['*', '?', '\\'])
 }
 
 enum Token {
@@ -174,7 +183,7 @@ impl Paging {
     }
 
     /// Takes one page of the rows that follow the token's row. Keys must come in rising order and be unique.
-    pub fn take<K: AsRef<str>, T>(
+    pub fn take<K: Display, T>(
         &self,
         listing: &str,
         limit: Option<usize>,
@@ -189,7 +198,7 @@ impl Paging {
         let mut last: Option<K> = None;
         for (key, row) in rows {
             if items.len() == size {
-                let next = last.map(|key| write_token(listing, key.as_ref()));
+                let next = last.map(|key| write_token(listing, &key.to_string()));
                 return Listed { items, next };
             }
             items.push(row);

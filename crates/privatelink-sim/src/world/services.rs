@@ -379,6 +379,7 @@ impl World {
         let seen_at = caller.seen_at;
         self.settle_private_dns(caller.now);
         let services = &self.place(caller).services;
+        let mut asked = BTreeSet::new();
         for id in ids {
             let id = parse_service(id)?;
             if services
@@ -387,23 +388,36 @@ impl World {
             {
                 return Err(no_service(id.as_str()));
             }
+            asked.insert(id);
         }
+        let literals = filters.literals("service-id").filter(|_| ids.is_empty());
+        let named = !ids.is_empty() || literals.is_some();
+        asked.extend(
+            literals
+                .into_iter()
+                .flatten()
+                .filter_map(|id| id.parse().ok()),
+        );
         let after: Option<ServiceId> = paging.after(LISTING)?.and_then(|key| key.parse().ok());
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let rows = services
-            .range::<ServiceId, _>((from, Bound::Unbounded))
-            .filter(|(id, service)| {
-                (ids.is_empty() || ids.iter().any(|asked| asked == id.as_str()))
-                    && service.state_at(seen_at).is_some_and(|state| {
-                        filters.allow(&service.tags, |name| match name {
-                            "service-id" => vec![service.id.to_string()],
-                            "service-name" => vec![service.name()],
-                            "service-state" => vec![state.to_string()],
-                            "supported-ip-address-types" => service.ip_address_types.clone(),
-                            _ => Vec::new(),
-                        })
-                    })
-            });
+        let range = (from, Bound::Unbounded);
+        let rows: Box<dyn Iterator<Item = (&ServiceId, &Service)>> = if named {
+            let asked = asked.range::<ServiceId, _>(range);
+            Box::new(asked.filter_map(|id| services.get_key_value(id)))
+        } else {
+            Box::new(services.range::<ServiceId, _>(range))
+        };
+        let rows = rows.filter(|(_, service)| {
+            service.state_at(seen_at).is_some_and(|state| {
+                filters.allow(&service.tags, |name| match name {
+                    "service-id" => vec![service.id.to_string()],
+                    "service-name" => vec![service.name()],
+                    "service-state" => vec![state.to_string()],
+                    "supported-ip-address-types" => service.ip_address_types.clone(),
+                    _ => Vec::new(),
+                })
+            })
+        });
         let page = paging
             .take(LISTING, limit, rows)
             .map(Service::without_connections);

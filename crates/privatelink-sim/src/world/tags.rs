@@ -16,9 +16,8 @@ impl World {
         tags: &Tags,
     ) -> Result<(), AwsError> {
         check_tags(tags)?;
-        let place = self.place(caller);
         for id in ids {
-            let present = tags_of(place, id)?;
+            let present = self.tags_of(caller, id)?;
             if present
                 .keys()
                 .chain(tags.keys())
@@ -33,7 +32,7 @@ impl World {
             }
         }
         for id in ids {
-            tags_of(place, id)?.extend(tags.clone());
+            self.tags_of(caller, id)?.extend(tags.clone());
         }
         Ok(())
     }
@@ -45,12 +44,11 @@ impl World {
         ids: &[String],
         tags: &[(String, Option<String>)],
     ) -> Result<(), AwsError> {
-        let place = self.place(caller);
         for id in ids {
-            tags_of(place, id)?;
+            self.tags_of(caller, id)?;
         }
         for id in ids {
-            tags_of(place, id)?.retain(|key, value| {
+            self.tags_of(caller, id)?.retain(|key, value| {
                 !tags.is_empty()
                     && !tags
                         .iter()
@@ -59,6 +57,36 @@ impl World {
         }
         Ok(())
     }
+
+    fn tags_of(&mut self, caller: &Caller, id: &str) -> Result<&mut Tags, AwsError> {
+        if id.starts_with("vpce-con-") {
+            let found = self.index().connection(id);
+            return found
+                .and_then(|(service, endpoint)| {
+                    let service = self.place(caller).services.get_mut(&service)?;
+                    service.connections.get_mut(&endpoint)
+                })
+                .filter(|connection| connection.id == id)
+                .map(|connection| &mut connection.tags)
+                .ok_or_else(|| unknown("InvalidVpcEndpointConnectionId", id));
+        }
+        if id.starts_with("vpce-svc-perm-") {
+            let found = self.index().service_of_grant(id);
+            return found
+                .and_then(|service| self.place(caller).services.get_mut(&service))
+                .and_then(|service| service.grants.values_mut().find(|grant| grant.id == id))
+                .map(|grant| &mut grant.tags)
+                .ok_or_else(|| unknown("InvalidVpcEndpointServicePermissionId", id));
+        }
+        tags_of(self.place(caller), id)
+    }
+}
+
+fn unknown(kind: &str, id: &str) -> AwsError {
+    AwsError::new(
+        format!("{kind}.NotFound"),
+        format!("The ID '{id}' does not exist"),
+    )
 }
 
 /// Refuses keys and values that AWS would refuse.
@@ -78,30 +106,7 @@ pub(crate) fn check_tags(tags: &Tags) -> Result<(), AwsError> {
 }
 
 fn tags_of<'a>(place: &'a mut Place, id: &str) -> Result<&'a mut Tags, AwsError> {
-    let unknown = |kind: &str| {
-        AwsError::new(
-            format!("{kind}.NotFound"),
-            format!("The ID '{id}' does not exist"),
-        )
-    };
-    if id.starts_with("vpce-con-") {
-        return place
-            .services
-            .values_mut()
-            .flat_map(|service| service.connections.values_mut())
-            .find(|connection| connection.id == id)
-            .map(|connection| &mut connection.tags)
-            .ok_or_else(|| unknown("InvalidVpcEndpointConnectionId"));
-    }
-    if id.starts_with("vpce-svc-perm-") {
-        return place
-            .services
-            .values_mut()
-            .flat_map(|service| service.grants.values_mut())
-            .find(|grant| grant.id == id)
-            .map(|grant| &mut grant.tags)
-            .ok_or_else(|| unknown("InvalidVpcEndpointServicePermissionId"));
-    }
+    let unknown = |kind: &str| unknown(kind, id);
     if id.starts_with("vpce-svc-") {
         let service = id.parse().ok().and_then(|id| place.services.get_mut(&id));
         return service
@@ -166,7 +171,7 @@ fn tags_of<'a>(place: &'a mut Place, id: &str) -> Result<&'a mut Tags, AwsError>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::testing::{PROVIDER, caller, load_balancer, service, world};
+    use crate::world::testing::{PROVIDER, caller, endpoint, load_balancer, service, shop, world};
 
     #[test]
     fn tags_are_set_and_removed() {
@@ -197,6 +202,29 @@ mod tests {
             .unwrap_err();
         assert_eq!(error.code, "InvalidVpcID.NotFound");
         assert!(world.own_service(&me, &id).unwrap().tags.is_empty());
+    }
+
+    #[test]
+    fn connections_and_grants_are_tagged_by_their_owner_only() {
+        let (mut world, provider, consumer, service) = shop(true);
+        let endpoint = endpoint(&mut world, &consumer, &service);
+        let own = world.own_service(&provider, service.as_str()).unwrap();
+        let connection = own.connections[&endpoint.parse().unwrap()].id.clone();
+        let grant = own.grants.values().next().unwrap().id.clone();
+        let ids = [connection, grant];
+        let tags = Tags::from([("team".to_owned(), "edge".to_owned())]);
+        world.create_tags(&provider, &ids, &tags).unwrap();
+        let own = world.own_service(&provider, service.as_str()).unwrap();
+        assert_eq!(own.connections.values().next().unwrap().tags, tags);
+        assert_eq!(own.grants.values().next().unwrap().tags, tags);
+        for id in ids {
+            let error = world.create_tags(&consumer, &[id], &tags).unwrap_err();
+            assert!(error.code.ends_with(".NotFound"), "{error}");
+        }
+        for absent in ["vpce-con-0123456789abcdef0", "vpce-svc-perm-", "vpce-con-x"] {
+            let error = world.create_tags(&provider, &[absent.into()], &tags);
+            assert!(error.unwrap_err().code.ends_with("Id.NotFound"));
+        }
     }
 
     #[test]

@@ -1,14 +1,19 @@
-//! Target groups, their targets and the targets' health.
+//! Target groups of Network Load Balancers. Their targets are registered and judged in [`super::target_health`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::load_balancers::check_name;
+use super::gateway_load_balancers::GENEVE;
+use super::health_checks::{HealthCheck, HealthCheckChange};
+use super::load_balancers::{check_arn, check_name, invalid, one_of, validation};
 use super::select::Tags;
-use super::{Caller, Place, World, later, regions};
+use super::{Caller, Place, World, regions};
 use crate::AwsError;
+
+/// The protocols of a Network Load Balancer's target groups.
+const PROTOCOLS: [&str; 6] = ["TCP", "TLS", "UDP", "TCP_UDP", "QUIC", "TCP_QUIC"];
 
 /// A target group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,10 +30,23 @@ pub struct TargetGroup {
     pub vpc_id: Option<String>,
     /// `instance`, `ip` or `alb`.
     pub target_type: String,
+    /// `ipv4` or `ipv6`.
+    #[serde(default = "ipv4")]
+    pub ip_address_type: String,
+    /// How targets would be checked. Nothing is: health is set by hand.
+    #[serde(default)]
+    pub health_check: HealthCheck,
+    /// Attributes that were set.
+    #[serde(default)]
+    pub attributes: BTreeMap<String, String>,
     /// Targets by id and port.
     pub targets: BTreeMap<String, Target>,
     /// The owner's tags.
     pub tags: Tags,
+}
+
+fn ipv4() -> String {
+    "ipv4".to_owned()
 }
 
 /// A registered target.
@@ -38,10 +56,19 @@ pub struct Target {
     pub id: String,
     /// The port.
     pub port: u16,
-    /// The zone, by its name in this account, when it was given.
+    /// The zone, by its name in this account, or `all`; none for instances and load balancers.
     pub availability_zone: Option<String>,
-    /// When the first health check succeeds.
+    /// The id that QUIC routes by.
+    #[serde(default)]
+    pub quic_server_id: Option<String>,
+    /// When it was registered.
+    #[serde(default)]
+    pub registered_at: DateTime<Utc>,
+    /// When the first health checks have succeeded.
     pub healthy_at: DateTime<Utc>,
+    /// When it was deregistered, the end of its draining.
+    #[serde(default)]
+    pub draining_until: Option<DateTime<Utc>>,
     /// The health that was set by hand.
     pub health: Option<Health>,
 }
@@ -50,7 +77,7 @@ pub struct Target {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Health {
-    /// `initial`, `healthy`, `unhealthy`, `unused`, `draining` or `unavailable`.
+    /// `initial`, `healthy`, `unhealthy`, `unhealthy.draining`, `unused`, `draining` or `unavailable`.
     pub state: String,
     /// AWS's reason code; none for healthy targets.
     #[serde(default)]
@@ -61,7 +88,7 @@ pub struct Health {
 }
 
 /// A target as a request names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TargetRef {
     /// Instance id, IP address or load balancer ARN.
     pub id: String,
@@ -69,10 +96,12 @@ pub struct TargetRef {
     pub port: Option<u16>,
     /// The zone by name, or `all`.
     pub availability_zone: Option<String>,
+    /// `0x` and 16 hexadecimal digits, for QUIC.
+    pub quic_server_id: Option<String>,
 }
 
 /// What `CreateTargetGroup` is asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NewTargetGroup {
     /// At most 32 letters, digits and hyphens.
     pub name: String,
@@ -80,40 +109,59 @@ pub struct NewTargetGroup {
     pub protocol: String,
     /// The port.
     pub port: u16,
-    /// The VPC.
+    /// The VPC; it must be given.
     pub vpc_id: Option<String>,
     /// `instance` (the default), `ip` or `alb`.
     pub target_type: Option<String>,
+    /// `ipv4` (the default) or `ipv6`.
+    pub ip_address_type: Option<String>,
+    /// The health check; what is missing has AWS's default.
+    pub health_check: HealthCheckChange,
     /// Tags.
     pub tags: Tags,
 }
 
 impl World {
-    /// Makes a target group.
+    /// Makes a target group. The same name with the same settings answers with the one there is, as documented.
     pub fn create_target_group(
         &mut self,
         caller: &Caller,
         new: NewTargetGroup,
     ) -> Result<TargetGroup, AwsError> {
         check_name(&new.name)?;
-        let target_type = new.target_type.unwrap_or_else(|| "instance".to_owned());
-        if !["instance", "ip", "alb"].contains(&target_type.as_str()) {
-            return Err(AwsError::new(
-                "ValidationError",
-                format!("'{target_type}' is not a target type of a network load balancer"),
-            ));
+        if ["HTTP", "HTTPS"].contains(&new.protocol.as_str()) {
+            return Err(AwsError::not_modelled(&format!(
+                "A target group with protocol {}",
+                new.protocol
+            )));
         }
+        let known = new.protocol == GENEVE || PROTOCOLS.contains(&new.protocol.as_str());
+        if !known || new.port == 0 {
+            return Err(validation(&format!(
+                "'{}' on port {} is not valid for a target group",
+                new.protocol, new.port
+            )));
+        }
+        let target_type = new.target_type.unwrap_or_else(|| "instance".to_owned());
+        if target_type == "lambda" {
+            return Err(AwsError::not_modelled("A target group of type lambda"));
+        }
+        let target_type = one_of(Some(target_type), &["instance", "ip", "alb"], "TargetType")?;
+        if target_type == "alb" && new.protocol != "TCP" {
+            return Err(invalid(&format!(
+                "Protocol '{}' is not supported with target type 'alb'",
+                new.protocol
+            )));
+        }
+        let ip_type = one_of(new.ip_address_type, &["ipv4", "ipv6"], "IpAddressType")?;
+        let health_check = HealthCheck::chosen(&new.health_check)?;
+        let vpc_id = new
+            .vpc_id
+            .ok_or_else(|| validation("A VPC ID must be specified"))?;
         let id = self.ids.next_hex16();
         let place = self.place(caller);
-        if place
-            .target_groups
-            .values()
-            .any(|group| group.name == new.name)
-        {
-            return Err(AwsError::new(
-                "DuplicateTargetGroupName",
-                format!("A target group with the same name '{}' exists", new.name),
-            ));
+        if !place.vpcs.contains_key(&vpc_id) {
+            return Err(invalid(&format!("The VPC ID '{vpc_id}' is not found")));
         }
         let group = TargetGroup {
             arn: format!(
@@ -126,13 +174,44 @@ impl World {
             name: new.name,
             protocol: new.protocol,
             port: new.port,
-            vpc_id: new.vpc_id,
+            vpc_id: Some(vpc_id),
             target_type,
+            ip_address_type: ip_type,
+            health_check,
+            attributes: BTreeMap::new(),
             targets: BTreeMap::new(),
             tags: new.tags,
         };
+        let mut there = place.target_groups.values();
+        if let Some(same) = there.find(|other| other.name == group.name) {
+            return if same.was_made_like(&group) {
+                Ok(same.clone())
+            } else {
+                Err(AwsError::new(
+                    "DuplicateTargetGroupName",
+                    format!(
+                        "A target group with the same name '{}' exists, but with different settings",
+                        group.name
+                    ),
+                ))
+            };
+        }
         place.target_groups.insert(group.arn.clone(), group.clone());
         Ok(group)
+    }
+
+    /// Changes the health check.
+    pub fn modify_target_group(
+        &mut self,
+        caller: &Caller,
+        arn: &str,
+        change: &HealthCheckChange,
+    ) -> Result<(TargetGroup, Vec<String>), AwsError> {
+        let group = self.target_group(caller, arn)?;
+        group.health_check = group.health_check.changed(change)?;
+        let group = group.clone();
+        let users = users(self.place(caller), arn);
+        Ok((group, users))
     }
 
     /// Lists target groups: all, or those named, or those a load balancer forwards to. With each, the load balancers using it.
@@ -145,6 +224,9 @@ impl World {
     ) -> Result<Vec<(TargetGroup, Vec<String>)>, AwsError> {
         if let Some(arn) = load_balancer {
             self.load_balancer(caller, arn)?;
+        }
+        for arn in arns {
+            check_group_arn(caller, arn)?;
         }
         let place = self.place(caller);
         if let Some(unknown) = arns
@@ -159,18 +241,31 @@ impl World {
         {
             return Err(no_target_group(unknown));
         }
+        // One walk over the listeners, not one for each group: a large account has a thousand of both.
+        let mut users: HashMap<&str, Vec<String>> = HashMap::new();
+        for listener in place.listeners.values() {
+            for arn in &listener.target_groups {
+                let user = listener.load_balancer.to_string();
+                let users = users.entry(arn).or_default();
+                if users.last() != Some(&user) {
+                    users.push(user);
+                }
+            }
+        }
         Ok(place
             .target_groups
             .values()
             .filter(|g| arns.is_empty() || arns.contains(&g.arn))
             .filter(|g| names.is_empty() || names.contains(&g.name))
-            .map(|g| (g.clone(), users(place, &g.arn)))
+            .map(|g| (g, users.remove(g.arn.as_str()).unwrap_or_default()))
             .filter(|(_, users)| load_balancer.is_none_or(|arn| users.iter().any(|u| u == arn)))
+            .map(|(g, users)| (g.clone(), users))
             .collect())
     }
 
-    /// Deletes a target group; `ResourceInUse` while a listener forwards to it.
+    /// Deletes a target group; `ResourceInUse` while a listener forwards to it. What does not exist is deleted already.
     pub fn delete_target_group(&mut self, caller: &Caller, arn: &str) -> Result<(), AwsError> {
+        check_group_arn(caller, arn)?;
         let place = self.place(caller);
         if !users(place, arn).is_empty() {
             return Err(AwsError::new(
@@ -182,113 +277,12 @@ impl World {
         Ok(())
     }
 
-    /// Registers targets; one that is registered already stays as it is.
-    pub fn register_targets(
-        &mut self,
-        caller: &Caller,
-        arn: &str,
-        targets: &[TargetRef],
-    ) -> Result<(), AwsError> {
-        let healthy_at = later(caller.now, self.behavior.target_initial_ms);
-        let group = self.target_group(caller, arn)?;
-        if let Some(wrong) = targets.iter().find(|target| {
-            group.target_type == "ip" && target.id.parse::<std::net::IpAddr>().is_err()
-        }) {
-            return Err(AwsError::new(
-                "InvalidTarget",
-                format!(
-                    "The IP address '{}' is not a valid IPv4 or IPv6 address",
-                    wrong.id
-                ),
-            ));
-        }
-        for target in targets {
-            let port = target.port.unwrap_or(group.port);
-            group
-                .targets
-                .entry(target_key(&target.id, port))
-                .or_insert_with(|| Target {
-                    id: target.id.clone(),
-                    port,
-                    availability_zone: target.availability_zone.clone(),
-                    healthy_at,
-                    health: None,
-                });
-        }
-        Ok(())
-    }
-
-    /// Takes targets out; without a port, the target group's.
-    pub fn deregister_targets(
-        &mut self,
-        caller: &Caller,
-        arn: &str,
-        targets: &[TargetRef],
-    ) -> Result<(), AwsError> {
-        let group = self.target_group(caller, arn)?;
-        for target in targets {
-            let port = target.port.unwrap_or(group.port);
-            group.targets.remove(&target_key(&target.id, port));
-        }
-        Ok(())
-    }
-
-    /// The targets of a group, or those named, with their health.
-    pub fn target_health(
-        &mut self,
-        caller: &Caller,
-        arn: &str,
-        targets: &[TargetRef],
-    ) -> Result<Vec<(Target, Health)>, AwsError> {
-        let group = self.target_group(caller, arn)?.clone();
-        let used = !users(self.place(caller), arn).is_empty();
-        if targets.is_empty() {
-            let all = group.targets.into_values();
-            return Ok(all
-                .map(|t| (health_of(&t, used, caller.seen_at), t))
-                .map(|(h, t)| (t, h))
-                .collect());
-        }
-        Ok(targets
-            .iter()
-            .map(|asked| {
-                let port = asked.port.unwrap_or(group.port);
-                match group.targets.get(&target_key(&asked.id, port)) {
-                    Some(target) => (target.clone(), health_of(target, used, caller.seen_at)),
-                    None => not_registered(asked, port, caller.now),
-                }
-            })
-            .collect())
-    }
-
-    /// Sets the health that a target shows; `None` gives it back to its own checks.
-    pub fn set_target_health(
-        &mut self,
-        caller: &Caller,
-        arn: &str,
-        target_id: &str,
-        health: Option<&Health>,
-    ) -> Result<usize, AwsError> {
-        let mut changed = 0;
-        let group = self.target_group(caller, arn)?;
-        for target in group.targets.values_mut().filter(|t| t.id == target_id) {
-            target.health = health.cloned();
-            changed += 1;
-        }
-        if changed == 0 {
-            return Err(AwsError::new(
-                "InvalidTarget",
-                format!("'{target_id}' is not registered"),
-            ));
-        }
-        Ok(changed)
-    }
-
     pub(crate) fn target_group(
         &mut self,
         caller: &Caller,
         arn: &str,
     ) -> Result<&mut TargetGroup, AwsError> {
+        check_group_arn(caller, arn)?;
         self.place(caller)
             .target_groups
             .get_mut(arn)
@@ -296,62 +290,31 @@ impl World {
     }
 }
 
-fn health_of(target: &Target, used: bool, at: DateTime<Utc>) -> Health {
-    let says = |state: &str, reason: &str, description: &str| Health {
-        state: state.to_owned(),
-        reason: Some(reason.to_owned()),
-        description: Some(description.to_owned()),
-    };
-    match &target.health {
-        Some(set) => set.clone(),
-        None if !used => says(
-            "unused",
-            "Target.NotInUse",
-            "Target group is not configured to receive traffic from the load balancer",
-        ),
-        None if at < target.healthy_at => says(
-            "initial",
-            "Elb.RegistrationInProgress",
-            "Target registration is in progress",
-        ),
-        None => Health {
-            state: "healthy".to_owned(),
-            reason: None,
-            description: None,
-        },
+impl TargetGroup {
+    /// Whether both were asked for with the same settings.
+    fn was_made_like(&self, other: &Self) -> bool {
+        self.protocol == other.protocol
+            && self.port == other.port
+            && self.vpc_id == other.vpc_id
+            && self.target_type == other.target_type
+            && self.ip_address_type == other.ip_address_type
+            && self.health_check == other.health_check
     }
 }
 
-fn not_registered(asked: &TargetRef, port: u16, now: DateTime<Utc>) -> (Target, Health) {
-    let target = Target {
-        id: asked.id.clone(),
-        port,
-        availability_zone: None,
-        healthy_at: now,
-        health: None,
-    };
-    let health = Health {
-        state: "unused".to_owned(),
-        reason: Some("Target.NotRegistered".to_owned()),
-        description: Some("Target is not registered to the target group".to_owned()),
-    };
-    (target, health)
-}
-
-fn target_key(id: &str, port: u16) -> String {
-    format!("{id} {port}")
+fn check_group_arn(caller: &Caller, arn: &str) -> Result<(), AwsError> {
+    check_arn(caller, arn, "targetgroup/", "target group")
 }
 
 /// The load balancers that forward to a target group.
-fn users(place: &Place, target_group: &str) -> Vec<String> {
-    let mut users: Vec<String> = place
+pub(super) fn users(place: &Place, target_group: &str) -> Vec<String> {
+    let users: BTreeSet<String> = place
         .listeners
         .values()
         .filter(|l| l.target_groups.iter().any(|arn| arn == target_group))
         .map(|l| l.load_balancer.to_string())
         .collect();
-    users.dedup();
-    users
+    users.into_iter().collect()
 }
 
 pub(super) fn no_target_group(name: &str) -> AwsError {
@@ -362,107 +325,5 @@ pub(super) fn no_target_group(name: &str) -> AwsError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::world::testing::{PROVIDER, caller, load_balancer, world};
-
-    fn group(world: &mut World, me: &Caller) -> String {
-        let new = NewTargetGroup {
-            name: "tg".into(),
-            protocol: "TCP".into(),
-            port: 443,
-            vpc_id: None,
-            target_type: Some("ip".into()),
-            tags: Tags::new(),
-        };
-        world.create_target_group(me, new).unwrap().arn
-    }
-
-    fn at(id: &str) -> TargetRef {
-        TargetRef {
-            id: id.into(),
-            port: None,
-            availability_zone: None,
-        }
-    }
-
-    #[test]
-    fn a_target_is_unused_then_initial_then_healthy() {
-        let (mut world, mut me) = (world(), caller(PROVIDER));
-        world.behavior.target_initial_ms = 1_000;
-        let arn = group(&mut world, &me);
-        world
-            .register_targets(&me, &arn, &[at("10.0.0.1")])
-            .unwrap();
-        let state = |world: &mut World, me: &Caller| {
-            world.target_health(me, &arn, &[]).unwrap()[0]
-                .1
-                .state
-                .clone()
-        };
-        assert_eq!(state(&mut world, &me), "unused");
-        let lb = load_balancer(&mut world, &me, "edge").to_string();
-        world
-            .create_listener(&me, &lb, 443, "TCP", vec![arn.clone()], Tags::new())
-            .unwrap();
-        assert_eq!(state(&mut world, &me), "initial");
-        me.seen_at = later(me.now, 1_000);
-        assert_eq!(state(&mut world, &me), "healthy");
-    }
-
-    #[test]
-    fn health_can_be_set_and_given_back() {
-        let (mut world, me) = (world(), caller(PROVIDER));
-        let arn = group(&mut world, &me);
-        world
-            .register_targets(&me, &arn, &[at("10.0.0.1")])
-            .unwrap();
-        let sick = Health {
-            state: "unhealthy".into(),
-            reason: Some("Target.FailedHealthChecks".into()),
-            description: None,
-        };
-        world
-            .set_target_health(&me, &arn, "10.0.0.1", Some(&sick))
-            .unwrap();
-        assert_eq!(world.target_health(&me, &arn, &[]).unwrap()[0].1, sick);
-        world
-            .set_target_health(&me, &arn, "10.0.0.1", None)
-            .unwrap();
-        assert_eq!(
-            world.target_health(&me, &arn, &[]).unwrap()[0].1.state,
-            "unused"
-        );
-        assert!(
-            world
-                .set_target_health(&me, &arn, "10.0.0.9", None)
-                .is_err()
-        );
-    }
-
-    #[test]
-    fn a_group_in_use_cannot_be_deleted() {
-        let (mut world, me) = (world(), caller(PROVIDER));
-        let arn = group(&mut world, &me);
-        let lb = load_balancer(&mut world, &me, "edge").to_string();
-        let listener = world
-            .create_listener(&me, &lb, 443, "TCP", vec![arn.clone()], Tags::new())
-            .unwrap();
-        assert_eq!(
-            world.delete_target_group(&me, &arn).unwrap_err().code,
-            "ResourceInUse"
-        );
-        world.delete_listener(&me, &listener.arn).unwrap();
-        assert!(world.delete_target_group(&me, &arn).is_ok());
-    }
-
-    #[test]
-    fn a_host_name_is_no_ip_target() {
-        let (mut world, me) = (world(), caller(PROVIDER));
-        let arn = group(&mut world, &me);
-        let error = world
-            .register_targets(&me, &arn, &[at("example.com")])
-            .unwrap_err();
-        assert_eq!(error.code, "InvalidTarget");
-    }
-}
+#[path = "targets_tests.rs"]
+mod tests;

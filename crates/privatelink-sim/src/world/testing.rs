@@ -6,6 +6,7 @@ use privatelink::{LoadBalancerArn, ServiceId};
 use super::endpoints::NewEndpoint;
 use super::load_balancers::NewLoadBalancer;
 use super::services::NewService;
+use super::targets::NewTargetGroup;
 use super::{Caller, World, later};
 use crate::Behavior;
 
@@ -59,6 +60,24 @@ pub(crate) fn gateway_load_balancer(world: &mut World, me: &Caller, name: &str) 
         ..NewLoadBalancer::default()
     };
     world.create_gateway_load_balancer(me, new).unwrap().arn
+}
+
+/// A target group for IP addresses in the default VPC. The same name and protocol again give the same one.
+pub(crate) fn target_group(world: &mut World, me: &Caller, name: &str, protocol: &str) -> String {
+    let vpcs = world.place(me).vpcs.values();
+    let vpc_id = vpcs
+        .clone()
+        .find(|vpc| vpc.is_default)
+        .map(|vpc| vpc.id.clone());
+    let new = NewTargetGroup {
+        name: name.to_owned(),
+        protocol: protocol.to_owned(),
+        port: 443,
+        vpc_id,
+        target_type: Some("ip".to_owned()),
+        ..NewTargetGroup::default()
+    };
+    world.create_target_group(me, new).unwrap().arn
 }
 
 pub(crate) fn new_service(

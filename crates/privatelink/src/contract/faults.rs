@@ -65,19 +65,39 @@ pub(super) async fn an_error_before_the_work_is_unknown_and_nothing_is_done(
 pub(super) async fn an_error_after_the_work_is_unknown_and_the_work_is_done(
     world: &dyn ContractWorld,
 ) -> CheckResult {
-    let state = state_after_a_bad_accept(world, ContractFault::ErrorAfter).await?;
-    ensure!(
-        state == Some(ConnectionState::Pending),
-        "the accept should have been done, but the connection is {state:?}"
-    );
-    Ok(())
+    done_all_the_same(world, ContractFault::ErrorAfter).await
 }
 
 /// A connection that breaks before the answer is as uncertain as a 5xx.
 pub(super) async fn a_dropped_answer_is_unknown_and_the_work_is_done(
     world: &dyn ContractWorld,
 ) -> CheckResult {
-    let state = state_after_a_bad_accept(world, ContractFault::DropAnswer).await?;
+    done_all_the_same(world, ContractFault::DropAnswer).await
+}
+
+/// So is one that is reset.
+pub(super) async fn a_reset_connection_is_unknown_and_the_work_is_done(
+    world: &dyn ContractWorld,
+) -> CheckResult {
+    done_all_the_same(world, ContractFault::Reset).await
+}
+
+/// An answer that stops half-way is no answer.
+pub(super) async fn half_an_answer_is_unknown_and_the_work_is_done(
+    world: &dyn ContractWorld,
+) -> CheckResult {
+    done_all_the_same(world, ContractFault::Truncate).await
+}
+
+/// HTTP 200 is not success: a proxy may have said it.
+pub(super) async fn an_answer_that_says_nothing_is_unknown_and_the_work_is_done(
+    world: &dyn ContractWorld,
+) -> CheckResult {
+    done_all_the_same(world, ContractFault::Garbled).await
+}
+
+async fn done_all_the_same(world: &dyn ContractWorld, fault: ContractFault) -> CheckResult {
+    let state = state_after_a_bad_accept(world, fault).await?;
     ensure!(
         state == Some(ConnectionState::Pending),
         "the accept should have been done, but the connection is {state:?}"
@@ -135,7 +155,12 @@ pub(super) async fn a_create_with_an_unknown_outcome_can_be_repeated(
 pub(super) async fn a_listing_that_fails_is_not_an_empty_listing(
     world: &dyn ContractWorld,
 ) -> CheckResult {
-    for fault in [ContractFault::ErrorBefore, ContractFault::DropAnswer] {
+    for fault in [
+        ContractFault::ErrorBefore,
+        ContractFault::DropAnswer,
+        ContractFault::Truncate,
+        ContractFault::Garbled,
+    ] {
         world.plan_fault(DESCRIBE, fault).await?;
         let page = world
             .gateway()

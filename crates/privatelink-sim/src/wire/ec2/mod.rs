@@ -108,6 +108,11 @@ const ACTIONS: &[(&str, Action)] = &[
     ("DeleteRoute", routes::delete_route),
 ];
 
+/// The names of all of them.
+pub(super) fn actions() -> impl Iterator<Item = &'static str> {
+    ACTIONS.iter().map(|(name, _)| *name)
+}
+
 pub(super) fn answer(
     action: &str,
     world: &mut World,

@@ -1,92 +1,101 @@
-//! Attributes and tags of load balancers on the wire.
+//! Attributes of load balancers, target groups and listeners on the wire.
 
 use crate::AwsError;
 use crate::wire::params::Params;
 use crate::wire::xml::Xml;
-use crate::world::load_balancers::LoadBalancer;
-use crate::world::select::Tags;
+use crate::world::elb_attributes::Attribute;
 use crate::world::{Caller, World};
 
-const CROSS_ZONE: &str = "load_balancing.cross_zone.enabled";
-const PROTECTION: &str = "deletion_protection.enabled";
+const LOAD_BALANCER: &str = "LoadBalancerArn";
+const TARGET_GROUP: &str = "TargetGroupArn";
+const LISTENER: &str = "ListenerArn";
 
-pub(super) fn describe(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<String, AwsError> {
-    let arn = p.required("LoadBalancerArn")?;
-    p.finish()?;
-    let balancer = world.load_balancer(me, &arn)?;
-    Ok(write(balancer))
+pub(super) fn describe_load_balancer(
+    world: &mut World,
+    me: &Caller,
+    p: &Params<'_>,
+) -> Result<String, AwsError> {
+    let arn = only(p, LOAD_BALANCER)?;
+    world.load_balancer_attributes(me, &arn).map(write)
 }
 
-pub(super) fn modify(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<String, AwsError> {
-    let arn = p.required("LoadBalancerArn")?;
-    let mut changes = Vec::new();
-    for attribute in p.member_structures("Attributes")? {
-        let (key, value) = (attribute.required("Key")?, attribute.required("Value")?);
+pub(super) fn modify_load_balancer(
+    world: &mut World,
+    me: &Caller,
+    p: &Params<'_>,
+) -> Result<String, AwsError> {
+    let (arn, changes) = read(p, LOAD_BALANCER)?;
+    let rows = world.modify_load_balancer_attributes(me, &arn, &changes);
+    rows.map(write)
+}
+
+pub(super) fn describe_target_group(
+    world: &mut World,
+    me: &Caller,
+    p: &Params<'_>,
+) -> Result<String, AwsError> {
+    let arn = only(p, TARGET_GROUP)?;
+    world.target_group_attributes(me, &arn).map(write)
+}
+
+pub(super) fn modify_target_group(
+    world: &mut World,
+    me: &Caller,
+    p: &Params<'_>,
+) -> Result<String, AwsError> {
+    let (arn, changes) = read(p, TARGET_GROUP)?;
+    let rows = world.modify_target_group_attributes(me, &arn, &changes);
+    rows.map(write)
+}
+
+pub(super) fn describe_listener(
+    world: &mut World,
+    me: &Caller,
+    p: &Params<'_>,
+) -> Result<String, AwsError> {
+    let arn = only(p, LISTENER)?;
+    world.listener_attributes(me, &arn).map(write)
+}
+
+pub(super) fn modify_listener(
+    world: &mut World,
+    me: &Caller,
+    p: &Params<'_>,
+) -> Result<String, AwsError> {
+    let (arn, changes) = read(p, LISTENER)?;
+    let rows = world.modify_listener_attributes(me, &arn, &changes);
+    rows.map(write)
+}
+
+fn only(p: &Params<'_>, name: &str) -> Result<String, AwsError> {
+    let arn = p.required(name)?;
+    p.finish()?;
+    Ok(arn)
+}
+
+fn read(p: &Params<'_>, name: &str) -> Result<(String, Vec<Attribute>), AwsError> {
+    let arn = p.required(name)?;
+    let changes = p.member_structures("Attributes")?.into_iter();
+    let changes = changes.map(|attribute| {
+        // An empty value is a value: the name of a bucket can be taken away.
+        let value = attribute.raw("Value").unwrap_or_default();
+        let pair = (attribute.required("Key")?, value);
         attribute.finish()?;
-        let on = value.parse::<bool>().map_err(|_| {
-            AwsError::new(
-                "ValidationError",
-                format!("'{value}' is not valid for {key}"),
-            )
-        })?;
-        if key != CROSS_ZONE && key != PROTECTION {
-            return Err(AwsError::not_modelled(&format!(
-                "The load balancer attribute {key}"
-            )));
-        }
-        changes.push((key, on));
-    }
+        Ok(pair)
+    });
+    let changes: Vec<Attribute> = changes.collect::<Result<_, AwsError>>()?;
     p.finish()?;
-    let balancer = world.load_balancer(me, &arn)?;
-    for (key, on) in changes {
-        if key == CROSS_ZONE {
-            balancer.cross_zone = on;
-        } else {
-            balancer.deletion_protection = on;
-        }
+    if changes.is_empty() {
+        return Err(AwsError::missing("Attributes"));
     }
-    Ok(write(balancer))
+    Ok((arn, changes))
 }
 
-fn write(balancer: &LoadBalancer) -> String {
-    let attributes = [
-        (CROSS_ZONE, balancer.cross_zone),
-        (PROTECTION, balancer.deletion_protection),
-    ];
+fn write(rows: Vec<Attribute>) -> String {
     Xml::fragment(|xml| {
-        xml.members("Attributes", attributes, |xml, (key, on)| {
+        xml.members("Attributes", rows, |xml, (key, value)| {
             xml.leaf("Key", key);
-            xml.leaf("Value", on);
+            xml.leaf("Value", value);
         });
     })
-}
-
-pub(super) fn tags(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<String, AwsError> {
-    let arns = p.members("ResourceArns")?;
-    p.finish()?;
-    let mut found: Vec<(String, Tags)> = Vec::new();
-    for arn in arns {
-        let tags = if arn.contains(":loadbalancer/") {
-            world.load_balancer(me, &arn)?.tags.clone()
-        } else if arn.contains(":targetgroup/") {
-            world.target_group(me, &arn)?.tags.clone()
-        } else {
-            let listeners = world.listeners(me, None, std::slice::from_ref(&arn))?;
-            listeners
-                .into_iter()
-                .next()
-                .map(|l| l.tags)
-                .unwrap_or_default()
-        };
-        found.push((arn, tags));
-    }
-    Ok(Xml::fragment(|xml| {
-        xml.members("TagDescriptions", &found, |xml, (arn, tags)| {
-            xml.leaf("ResourceArn", arn);
-            xml.members("Tags", tags, |xml, (key, value)| {
-                xml.leaf("Key", key);
-                xml.leaf("Value", value);
-            });
-        });
-    }))
 }

@@ -20,6 +20,7 @@ pub(super) fn create(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<S
         subnets,
         security_groups: p.members("SecurityGroups")?,
         tags: read_tags(p)?,
+        ..NewLoadBalancer::default()
     };
     p.finish()?;
     let balancer = world.create_gateway_load_balancer(me, new)?;
@@ -31,8 +32,13 @@ pub(super) fn create(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<S
     }))
 }
 
-/// Refuses what only other types of load balancers take in `CreateListener`.
-pub(super) fn check_listener(p: &Params<'_>) -> Result<(), AwsError> {
+/// One listener for everything: its protocol and port are not the request's to choose.
+pub(super) fn create_listener(
+    world: &mut World,
+    me: &Caller,
+    p: &Params<'_>,
+    arn: &str,
+) -> Result<String, AwsError> {
     for name in ["Protocol", "Port"] {
         if p.text(name).is_some() {
             return Err(AwsError::new(
@@ -41,5 +47,10 @@ pub(super) fn check_listener(p: &Params<'_>) -> Result<(), AwsError> {
             ));
         }
     }
-    Ok(())
+    let (forward, _) = super::listeners::read_forward(p)?;
+    let tags = read_tags(p)?;
+    p.finish()?;
+    let groups = forward.into_iter().map(|(group, _)| group).collect();
+    let listener = world.create_gateway_listener(me, arn, groups, tags)?;
+    Ok(super::listeners::shown(&listener))
 }

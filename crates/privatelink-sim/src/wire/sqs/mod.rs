@@ -35,6 +35,12 @@ const ACTIONS: &[(&str, Action)] = &[
     ("SetQueueAttributes", queues::set_attributes),
 ];
 
+/// The names of all of them.
+pub(super) fn actions() -> impl Iterator<Item = &'static str> {
+    let others = ACTIONS.iter().map(|(name, _)| *name);
+    others.chain(["ReceiveMessage"])
+}
+
 /// One request.
 #[derive(Debug)]
 pub(crate) struct Request<'a> {
