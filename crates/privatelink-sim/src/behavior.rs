@@ -101,6 +101,8 @@ pub struct Behavior {
     /// What the body of a connection notification looks like. AWS documents none: both are invented, and a reader that needs
     /// one of them is wrong.
     pub notification_body: NotificationBody,
+    /// Messages of one queue that may be in flight; a receive beyond it is `OverLimit`. AWS: 120,000 for standard queues.
+    pub in_flight_limit: usize,
     /// The largest number of ids in one accept or reject. AWS documents none; above it the whole call fails.
     pub max_ids_per_decision: usize,
     /// Never more rows than this on a page, whatever `MaxResults` says; small values find code that reads one page.
@@ -141,6 +143,7 @@ impl Default for Behavior {
             home_region_listed: true,
             notification_topic_in_other_region: false,
             notification_body: NotificationBody::Json,
+            in_flight_limit: 120_000,
             max_ids_per_decision: 1_000,
             page_size_limit: None,
         }

@@ -13,6 +13,7 @@ mod calls;
 pub mod clock;
 pub mod consumer;
 pub mod contract_world;
+mod delivery;
 pub mod effects;
 pub mod error;
 pub mod events;

@@ -102,6 +102,12 @@ const CALLS: &[Call] = &[
     call("GET", "/sns/root.pem", "the authority behind SNS", || {
         web::get().to(super::sns::root)
     }),
+    call("GET", "/sns/trust", "trusted certificates", || {
+        web::get().to(super::sns::trusted)
+    }),
+    call("PUT", "/sns/trust", "trusts certificates", || {
+        web::put().to(super::sns::trust)
+    }),
     call("GET", "/dns", "the public TXT records", || {
         web::get().to(control::txt_records)
     }),

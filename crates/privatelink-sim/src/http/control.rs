@@ -308,7 +308,7 @@ pub(super) async fn fail_endpoints(simulator: Sim, plan: Asked<EndpointFailures>
     done(simulator.with_world(|world| world.plan_endpoint_failure(failure)))
 }
 
-fn done(result: Result<(), SimError>) -> HttpResponse {
+pub(super) fn done(result: Result<(), SimError>) -> HttpResponse {
     match result {
         Ok(()) => HttpResponse::NoContent().finish(),
         Err(error) => failed(&error),

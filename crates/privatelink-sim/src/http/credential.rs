@@ -44,6 +44,21 @@ pub(super) fn read(request: &HttpRequest, form: &Node) -> Result<Credential, Aws
     parse(scope)
 }
 
+/// Who follows a link that SNS sent: nobody, with an empty access key. Only the two actions that such links name need no signature.
+pub(super) fn of_link(form: &Node) -> Option<Credential> {
+    let value = |name: &str| form.children.get(name)?.value.as_deref();
+    let arn = match value("Action")? {
+        "ConfirmSubscription" => value("TopicArn")?,
+        "Unsubscribe" => value("SubscriptionArn")?,
+        _ => return None,
+    };
+    Some(Credential {
+        access_key: String::new(),
+        region: arn.split(':').nth(3)?.parse().ok()?,
+        api: Api::Sns,
+    })
+}
+
 /// `ACCESS_KEY/DATE/REGION/SERVICE/aws4_request`.
 fn parse(scope: &str) -> Result<Credential, AwsError> {
     let parts: Vec<&str> = scope.split('/').collect();

@@ -29,6 +29,9 @@ impl Simulator {
     pub fn serve(&self, listener: TcpListener) -> std::io::Result<(Server, ServerHandle)> {
         let simulator = self.clone();
         let server = HttpServer::new(move || {
+            // Each worker posts what SNS owes to HTTP(S) endpoints; when the workers end, so does that.
+            let posting = simulator.clone();
+            actix_web::rt::spawn(async move { posting.deliver_messages().await });
             App::new()
                 .app_data(web::Data::new(simulator.clone()))
                 .app_data(web::PayloadConfig::new(MAX_BODY_BYTES))
@@ -59,6 +62,8 @@ impl Simulator {
 
 #[cfg(test)]
 mod control_tests;
+#[cfg(test)]
+mod delivery_tests;
 #[cfg(test)]
 mod elb_tests;
 #[cfg(test)]

@@ -27,7 +27,24 @@ impl Identity {
             user_id: account.to_string(),
         }
     }
+
+    /// Somebody who signed nothing: who follows a link that SNS sent.
+    pub fn anonymous() -> Self {
+        Self {
+            arn: ANONYMOUS.to_owned(),
+            role_arn: None,
+            user_id: ANONYMOUS.to_owned(),
+        }
+    }
+
+    /// Whether the request was not signed.
+    pub fn is_anonymous(&self) -> bool {
+        self.arn == ANONYMOUS
+    }
 }
+
+/// The name of those who signed nothing.
+const ANONYMOUS: &str = "Anonymous";
 
 /// A role that was registered with an external id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
