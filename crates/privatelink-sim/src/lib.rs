@@ -29,7 +29,7 @@ mod waiting;
 pub mod wire;
 pub mod world;
 
-pub use behavior::{Behavior, Legality, NotificationBody};
+pub use behavior::{Behavior, Legality, NotificationBody, SignatureCheck};
 pub use clock::SimClock;
 pub use consumer::Consumer;
 pub use effects::{Effect, When};

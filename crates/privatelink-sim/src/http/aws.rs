@@ -5,7 +5,7 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use privatelink::AccountId;
 
 use super::credential::{self, Credential};
-use super::{cut, sqs};
+use super::{cut, signature, sqs};
 use crate::api::{Api, Call};
 use crate::calls::Ended;
 use crate::simulator::Failure;
@@ -29,7 +29,7 @@ pub(super) async fn post(
             // A presigned POST has its signature in the query and its parameters in the body.
             let query = request.query_string().as_bytes();
             let all = [query, &b"&"[..], &body[..]].concat();
-            respond(&request, &simulator, &all).await
+            respond(&request, &simulator, &all, &body).await
         }
         Err(error) => {
             let status = error.as_response_error().status_code().as_u16();
@@ -54,7 +54,8 @@ pub(super) async fn post(
 }
 
 pub(super) async fn get(request: HttpRequest, simulator: web::Data<Simulator>) -> HttpResponse {
-    respond(&request, &simulator, request.query_string().as_bytes()).await
+    let query = request.query_string().as_bytes();
+    respond(&request, &simulator, query, b"").await
 }
 
 /// Any other path or method: mostly a service that is not simulated, which the refusal then names.
@@ -88,7 +89,12 @@ fn refuse_stranger(
     }
 }
 
-async fn respond(request: &HttpRequest, simulator: &Simulator, parameters: &[u8]) -> HttpResponse {
+async fn respond(
+    request: &HttpRequest,
+    simulator: &Simulator,
+    parameters: &[u8],
+    payload: &[u8],
+) -> HttpResponse {
     let request_id = request_id(simulator);
     let (form, malformed) = match form::parse(parameters) {
         Ok(form) => (form, None),
@@ -107,6 +113,9 @@ async fn respond(request: &HttpRequest, simulator: &Simulator, parameters: &[u8]
     };
     let api = credential.api;
     if let Some(error) = malformed {
+        return refuse(api, &request_id, &error);
+    }
+    if let Err(error) = signature::check(request, simulator, &credential, payload) {
         return refuse(api, &request_id, &error);
     }
     let (action, ended) = match act(request, simulator, &credential, &form).await {

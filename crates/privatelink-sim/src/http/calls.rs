@@ -99,6 +99,9 @@ const CALLS: &[Call] = &[
     call("POST", "/roles", "registers a role", || {
         web::post().to(control::register_role)
     }),
+    call("POST", "/keys", "registers an access key", || {
+        web::post().to(super::keys::register)
+    }),
     call("GET", "/sns/root.pem", "the authority behind SNS", || {
         web::get().to(super::sns::root)
     }),

@@ -6,7 +6,9 @@ mod control;
 mod control_elb;
 mod credential;
 mod cut;
+mod keys;
 mod object;
+mod signature;
 mod sns;
 mod sqs;
 
@@ -16,6 +18,7 @@ use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App, HttpServer, web};
 
 use crate::Simulator;
+pub use signature::WELL_KNOWN_SECRET;
 
 /// Larger bodies of AWS requests are refused; AWS's own limits are far lower.
 pub const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
@@ -76,5 +79,7 @@ mod fuzz_tests;
 mod messaging_tests;
 #[cfg(test)]
 mod provider_wire_tests;
+#[cfg(test)]
+mod signature_tests;
 #[cfg(test)]
 mod wire_tests;

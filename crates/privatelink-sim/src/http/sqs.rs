@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
 use super::aws::{request_id, who};
-use super::{credential, cut};
+use super::{credential, cut, signature};
 use crate::api::{Api, Call};
 use crate::calls::Ended;
 use crate::simulator::Failure;
@@ -59,6 +59,7 @@ async fn act(
         let code = "InvalidSignatureException";
         return Err(AwsError::with_status(403, code, message));
     }
+    signature::check(request, simulator, &credential, body)?;
     let (account, identity) = who(simulator, &credential)?;
     let body: Option<Value> = serde_json::from_slice(body).ok();
     let body = body.filter(Value::is_object).ok_or_else(|| {
