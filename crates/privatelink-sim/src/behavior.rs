@@ -29,6 +29,18 @@ pub enum NotificationBody {
     Text,
 }
 
+/// Whose signatures are checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignatureCheck {
+    /// Nobody's: whoever names a key has it.
+    None,
+    /// Those of keys whose secret the simulator knows: given out by `AssumeRole`, or registered.
+    Known,
+    /// Everybody's. Keys of 12 digits have a secret that everybody knows, all other unknown keys are refused.
+    All,
+}
+
 /// How the simulated AWS behaves where the real one is undocumented, and how long it takes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -110,6 +122,12 @@ pub struct Behavior {
     /// What the body of a connection notification looks like. AWS documents none: both are invented, and a reader that needs
     /// one of them is wrong.
     pub notification_body: NotificationBody,
+    /// Messages of one queue that may be in flight; a receive beyond it is `OverLimit`. AWS: 120,000 for standard queues.
+    pub in_flight_limit: usize,
+    /// Whose signatures are checked.
+    pub check_signatures: SignatureCheck,
+    /// Whether a role that was never registered lets everybody assume it. AWS denies it; many set-ups need no roles of their own.
+    pub assume_unknown_roles: bool,
     /// The largest number of ids in one accept or reject. AWS documents none; above it the whole call fails.
     pub max_ids_per_decision: usize,
     /// Never more rows than this on a page, whatever `MaxResults` says; small values find code that reads one page.
@@ -154,6 +172,9 @@ impl Default for Behavior {
             home_region_listed: true,
             notification_topic_in_other_region: false,
             notification_body: NotificationBody::Json,
+            in_flight_limit: 120_000,
+            check_signatures: SignatureCheck::Known,
+            assume_unknown_roles: true,
             max_ids_per_decision: 1_000,
             page_size_limit: None,
         }

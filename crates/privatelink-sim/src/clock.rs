@@ -209,6 +209,14 @@ impl SimClock {
         result
     }
 
+    /// Whether a time is further than this from the simulated time and from the machine's. Whoever signs a request has the
+    /// machine's time and knows nothing of a jump.
+    pub(crate) fn is_far(&self, at: DateTime<Utc>, by: TimeDelta) -> bool {
+        [self.now(), machine_now()]
+            .into_iter()
+            .all(|now| (now - at).abs() > by)
+    }
+
     /// Tells those who wait for a time that the clock was stopped, started or moved.
     pub(crate) fn moved(&self) -> &Notify {
         &self.moved

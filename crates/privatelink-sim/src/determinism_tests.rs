@@ -147,7 +147,8 @@ impl Driven {
             18 => (Api::Elb, "DescribeLoadBalancers".to_owned()),
             19 => (
                 Api::Sts,
-                "AssumeRole&RoleArn=arn:aws:iam::111111111111:role/r&RoleSessionName=s".to_owned(),
+                "AssumeRole&RoleArn=arn:aws:iam::111111111111:role/r&RoleSessionName=session"
+                    .to_owned(),
             ),
             20 => (Api::Sns, format!("CreateTopic&Name=t{}", self.dice % 3)),
             _ => (

@@ -13,6 +13,7 @@ mod calls;
 pub mod clock;
 pub mod consumer;
 pub mod contract_world;
+mod delivery;
 pub mod effects;
 pub mod error;
 pub mod events;
@@ -28,7 +29,7 @@ mod waiting;
 pub mod wire;
 pub mod world;
 
-pub use behavior::{Behavior, Legality, NotificationBody};
+pub use behavior::{Behavior, Legality, NotificationBody, SignatureCheck};
 pub use clock::SimClock;
 pub use consumer::Consumer;
 pub use effects::{Effect, When};

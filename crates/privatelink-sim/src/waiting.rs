@@ -104,7 +104,7 @@ impl Simulator {
     }
 
     /// When to look again if nothing changes: at the end, or when something is due and the clock runs towards it.
-    fn wake_at(&self, due: Option<DateTime<Utc>>, end: Instant) -> Instant {
+    pub(crate) fn wake_at(&self, due: Option<DateTime<Utc>>, end: Instant) -> Instant {
         due.and_then(|due| self.clock().wait_until(due))
             .and_then(|wait| Instant::now().checked_add(wait))
             .map_or(end, |at| at.min(end))

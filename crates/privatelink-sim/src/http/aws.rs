@@ -5,7 +5,7 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use privatelink::AccountId;
 
 use super::credential::{self, Credential};
-use super::{cut, sqs};
+use super::{cut, signature, sqs};
 use crate::api::{Api, Call};
 use crate::calls::Ended;
 use crate::simulator::Failure;
@@ -22,10 +22,15 @@ pub(super) async fn post(
     body: Result<web::Bytes, actix_web::Error>,
 ) -> HttpResponse {
     match body {
-        Ok(body) => match sqs::action(&request) {
-            Some(action) => sqs::respond(&request, &simulator, action, &body).await,
-            None => respond(&request, &simulator, &body).await,
-        },
+        Ok(body) => {
+            if let Some(action) = sqs::action(&request) {
+                return sqs::respond(&request, &simulator, action, &body).await;
+            }
+            // A presigned POST has its signature in the query and its parameters in the body.
+            let query = request.query_string().as_bytes();
+            let all = [query, &b"&"[..], &body[..]].concat();
+            respond(&request, &simulator, &all, &body).await
+        }
         Err(error) => {
             let status = error.as_response_error().status_code().as_u16();
             let (code, message) = if status == 413 {
@@ -49,7 +54,8 @@ pub(super) async fn post(
 }
 
 pub(super) async fn get(request: HttpRequest, simulator: web::Data<Simulator>) -> HttpResponse {
-    respond(&request, &simulator, request.query_string().as_bytes()).await
+    let query = request.query_string().as_bytes();
+    respond(&request, &simulator, query, b"").await
 }
 
 /// Any other path or method: mostly a service that is not simulated, which the refusal then names.
@@ -83,22 +89,36 @@ fn refuse_stranger(
     }
 }
 
-async fn respond(request: &HttpRequest, simulator: &Simulator, body: &[u8]) -> HttpResponse {
+async fn respond(
+    request: &HttpRequest,
+    simulator: &Simulator,
+    parameters: &[u8],
+    payload: &[u8],
+) -> HttpResponse {
     let request_id = request_id(simulator);
-    let (form, malformed) = match form::parse(body) {
+    let (form, malformed) = match form::parse(parameters) {
         Ok(form) => (form, None),
         Err(error) => (Node::default(), Some(error)),
     };
     // Whose protocol it is comes first: the body of a service that is not simulated says nothing here.
     let credential = match credential::read(request, &form) {
         Ok(credential) => credential,
+        Err(error) if error.code == "MissingAuthenticationToken" => {
+            match credential::of_link(&form) {
+                Some(credential) => credential,
+                None => return refuse_stranger(request, &form, &request_id, &error),
+            }
+        }
         Err(error) => return refuse_stranger(request, &form, &request_id, &error),
     };
     let api = credential.api;
     if let Some(error) = malformed {
         return refuse(api, &request_id, &error);
     }
-    let (action, ended) = match act(simulator, &credential, &form).await {
+    if let Err(error) = signature::check(request, simulator, &credential, payload) {
+        return refuse(api, &request_id, &error);
+    }
+    let (action, ended) = match act(request, simulator, &credential, &form).await {
         Ok(acted) => acted,
         Err(error) => return refuse(api, &request_id, &error),
     };
@@ -119,6 +139,7 @@ async fn respond(request: &HttpRequest, simulator: &Simulator, body: &[u8]) -> H
 const XML: &str = "text/xml;charset=UTF-8";
 
 async fn act(
+    request: &HttpRequest,
     simulator: &Simulator,
     credential: &Credential,
     form: &Node,
@@ -149,6 +170,10 @@ async fn act(
             .iter()
             .any(|name| form.children.contains_key(*name)),
     };
+    if credential.api == Api::Sqs {
+        let ended = sqs::query(request, simulator, (call, identity), form).await?;
+        return Ok((action, ended));
+    }
     let ended = simulator
         .call(call, identity, |world, me| {
             let params = Params::new(form);
@@ -168,6 +193,10 @@ pub(super) fn who(
     if !world.regions().contains(&credential.region) {
         let message = "Credential should be scoped to a valid region";
         return Err(AwsError::with_status(401, "AuthFailure", message));
+    }
+    if credential.access_key.is_empty() {
+        let nobody = world.who("", &credential.region, simulator.clock().now())?;
+        return Ok((nobody.0, Identity::anonymous()));
     }
     world.who(
         &credential.access_key,

@@ -99,8 +99,17 @@ const CALLS: &[Call] = &[
     call("POST", "/roles", "registers a role", || {
         web::post().to(control::register_role)
     }),
+    call("POST", "/keys", "registers an access key", || {
+        web::post().to(super::keys::register)
+    }),
     call("GET", "/sns/root.pem", "the authority behind SNS", || {
         web::get().to(super::sns::root)
+    }),
+    call("GET", "/sns/trust", "trusted certificates", || {
+        web::get().to(super::sns::trusted)
+    }),
+    call("PUT", "/sns/trust", "trusts certificates", || {
+        web::put().to(super::sns::trust)
     }),
     call("GET", "/dns", "the public TXT records", || {
         web::get().to(control::txt_records)

@@ -1,9 +1,10 @@
-//! Who a request says it is from. The signature itself is not checked.
+//! Who a request says it is from. Whether it is true is the matter of [`super::signature`].
 
 use actix_web::HttpRequest;
 use actix_web::http::header::AUTHORIZATION;
 use privatelink::Region;
 
+use super::signature::Signed;
 use crate::AwsError;
 use crate::api::Api;
 use crate::wire::form::Node;
@@ -14,6 +15,7 @@ pub(super) struct Credential {
     pub(super) access_key: String,
     pub(super) region: Region,
     pub(super) api: Api,
+    pub(super) signed: Signed,
 }
 
 /// Reads the scope from the header, or from the query of a presigned URL.
@@ -26,6 +28,14 @@ pub(super) fn read(request: &HttpRequest, form: &Node) -> Result<Credential, Aws
         .children
         .get("X-Amz-Credential")
         .and_then(|node| node.value.as_deref());
+    let value = |name: &str| {
+        let node = form.children.get(name);
+        node.and_then(|node| node.value.clone())
+    };
+    let text = |name: &str| {
+        let value = request.headers().get(name)?;
+        value.to_str().ok().map(str::to_owned)
+    };
     let scope = match (header, query) {
         (Some(header), _) => header
             .strip_prefix("AWS4-HMAC-SHA256")
@@ -37,17 +47,63 @@ pub(super) fn read(request: &HttpRequest, form: &Node) -> Result<Credential, Aws
             return Err(AwsError::with_status(
                 401,
                 "MissingAuthenticationToken",
-                "The request must contain a signature. It is not checked: its credential scope says who calls what, and where",
+                "The request must contain a signature: its credential scope says who calls what, and where",
             ));
         }
     };
-    parse(scope)
+    let mut credential = parse(scope)?;
+    let day = std::mem::take(&mut credential.signed.day);
+    let names = |text: &str| text.split(';').map(str::to_lowercase).collect();
+    credential.signed = if let Some(header) = header {
+        let part = |name: &str| {
+            let (_, rest) = header.split_once(&format!("{name}="))?;
+            rest.split([',', ' ']).next()
+        };
+        Signed {
+            day,
+            headers: part("SignedHeaders").map(names).unwrap_or_default(),
+            signature: part("Signature").unwrap_or_default().to_owned(),
+            time: text("x-amz-date"),
+            session_token: text("x-amz-security-token"),
+            expires: None,
+            presigned: false,
+        }
+    } else {
+        Signed {
+            day,
+            headers: value("X-Amz-SignedHeaders")
+                .map(|text| names(&text))
+                .unwrap_or_default(),
+            signature: value("X-Amz-Signature").unwrap_or_default(),
+            time: value("X-Amz-Date"),
+            session_token: value("X-Amz-Security-Token"),
+            expires: value("X-Amz-Expires"),
+            presigned: true,
+        }
+    };
+    Ok(credential)
+}
+
+/// Who follows a link that SNS sent: nobody, with an empty access key. Only the two actions that such links name need no signature.
+pub(super) fn of_link(form: &Node) -> Option<Credential> {
+    let value = |name: &str| form.children.get(name)?.value.as_deref();
+    let arn = match value("Action")? {
+        "ConfirmSubscription" => value("TopicArn")?,
+        "Unsubscribe" => value("SubscriptionArn")?,
+        _ => return None,
+    };
+    Some(Credential {
+        access_key: String::new(),
+        region: arn.split(':').nth(3)?.parse().ok()?,
+        api: Api::Sns,
+        signed: Signed::default(),
+    })
 }
 
 /// `ACCESS_KEY/DATE/REGION/SERVICE/aws4_request`.
 fn parse(scope: &str) -> Result<Credential, AwsError> {
     let parts: Vec<&str> = scope.split('/').collect();
-    let [access_key, _date, region, service, "aws4_request"] = parts.as_slice() else {
+    let [access_key, day, region, service, "aws4_request"] = parts.as_slice() else {
         return Err(unreadable("The credential scope has not five parts"));
     };
     let region = region
@@ -67,6 +123,10 @@ fn parse(scope: &str) -> Result<Credential, AwsError> {
         access_key: (*access_key).to_owned(),
         region,
         api,
+        signed: Signed {
+            day: (*day).to_owned(),
+            ..Signed::default()
+        },
     })
 }
 

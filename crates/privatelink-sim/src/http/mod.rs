@@ -6,9 +6,11 @@ mod control;
 mod control_elb;
 mod credential;
 mod cut;
+mod keys;
 mod lattice;
 mod names;
 mod object;
+mod signature;
 mod sns;
 mod sqs;
 
@@ -18,6 +20,7 @@ use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App, HttpServer, web};
 
 use crate::Simulator;
+pub use signature::WELL_KNOWN_SECRET;
 
 /// Larger bodies of AWS requests are refused; AWS's own limits are far lower.
 pub const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
@@ -31,6 +34,9 @@ impl Simulator {
     pub fn serve(&self, listener: TcpListener) -> std::io::Result<(Server, ServerHandle)> {
         let simulator = self.clone();
         let server = HttpServer::new(move || {
+            // Each worker posts what SNS owes to HTTP(S) endpoints; when the workers end, so does that.
+            let posting = simulator.clone();
+            actix_web::rt::spawn(async move { posting.deliver_messages().await });
             App::new()
                 .app_data(web::Data::new(simulator.clone()))
                 .app_data(web::PayloadConfig::new(MAX_BODY_BYTES))
@@ -62,6 +68,8 @@ impl Simulator {
 #[cfg(test)]
 mod control_tests;
 #[cfg(test)]
+mod delivery_tests;
+#[cfg(test)]
 mod elb_tests;
 #[cfg(test)]
 mod endpoint_wire_tests;
@@ -75,5 +83,7 @@ mod fuzz_tests;
 mod messaging_tests;
 #[cfg(test)]
 mod provider_wire_tests;
+#[cfg(test)]
+mod signature_tests;
 #[cfg(test)]
 mod wire_tests;

@@ -5,12 +5,13 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
 use super::aws::{request_id, who};
-use super::{credential, cut};
+use super::{credential, cut, signature};
 use crate::api::{Api, Call};
 use crate::calls::Ended;
 use crate::simulator::Failure;
 use crate::wire::form::Node;
-use crate::wire::sqs::{self, Request};
+use crate::wire::sqs::{self, Request, query};
+use crate::world::identity::Identity;
 use crate::{AwsError, Simulator};
 
 /// The action in the header of an AWS JSON request to SQS.
@@ -58,6 +59,7 @@ async fn act(
         let code = "InvalidSignatureException";
         return Err(AwsError::with_status(403, code, message));
     }
+    signature::check(request, simulator, &credential, body)?;
     let (account, identity) = who(simulator, &credential)?;
     let body: Option<Value> = serde_json::from_slice(body).ok();
     let body = body.filter(Value::is_object).ok_or_else(|| {
@@ -66,22 +68,56 @@ async fn act(
     })?;
     let call = Call {
         api: Api::Sqs,
-        action: action.clone(),
+        action,
         account,
         region: credential.region.clone(),
         ids: Vec::new(),
         unfiltered: false,
     };
-    let base = {
-        let connection = request.connection_info();
-        format!("{}://{}", connection.scheme(), connection.host())
+    Ok(perform(request, simulator, call, identity, &body).await)
+}
+
+/// One request in the older protocol, for the queue whose URL it was posted to.
+pub(super) async fn query(
+    request: &HttpRequest,
+    simulator: &Simulator,
+    (call, identity): (Call, Identity),
+    form: &Node,
+) -> Result<Ended<String>, AwsError> {
+    let path = request.path();
+    let url = (path.len() > 1).then(|| format!("{}{path}", base(request)));
+    let action = call.action.clone();
+    let body = query::read(&action, form, url.as_deref());
+    let body = body.map_err(|error| query::code(&error))?;
+    let ended = perform(request, simulator, call, identity, &body).await;
+    let result = match ended.result {
+        Ok(answer) => Ok(query::write(&action, &answer)),
+        Err(Failure::Refused(error)) => Err(Failure::Refused(query::code(&error))),
+        Err(Failure::Broken(how)) => Err(Failure::Broken(how)),
     };
-    let asked = Request {
-        body: &body,
-        base: &base,
-    };
+    Ok(Ended {
+        result,
+        broken: ended.broken,
+    })
+}
+
+fn base(request: &HttpRequest) -> String {
+    let connection = request.connection_info();
+    format!("{}://{}", connection.scheme(), connection.host())
+}
+
+async fn perform(
+    request: &HttpRequest,
+    simulator: &Simulator,
+    call: Call,
+    identity: Identity,
+    body: &Value,
+) -> Ended<Value> {
+    let base = base(request);
+    let asked = Request { body, base: &base };
+    let action = call.action.clone();
     let mut waits = false;
-    let ended = simulator
+    simulator
         .call_waiting(call, identity, |world, me| {
             // A client that gave up while it waited must not take a message with it.
             if std::mem::replace(&mut waits, true) && cut::gone(request) {
@@ -90,8 +126,7 @@ async fn act(
             }
             sqs::answer(&action, world, me, &asked)
         })
-        .await;
-    Ok(ended)
+        .await
 }
 
 /// An error as AWS JSON writes it, with the header that carries the code of SQS's older protocol.

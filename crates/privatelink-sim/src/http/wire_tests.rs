@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
-use crate::{Effect, Fault, SimClock, SimConfig, Simulator};
+use crate::{Behavior, Effect, Fault, SignatureCheck, SimClock, SimConfig, Simulator};
 
 const PROVIDER: &str = "111111111111";
 const CONSUMER: &str = "222222222222";
@@ -260,6 +260,12 @@ async fn load_balancers_and_sts_speak_the_query_protocol() {
         )
         .await;
     let key = inside(&text, "AccessKeyId");
+    // These tests sign nothing.
+    let unsigned = Behavior {
+        check_signatures: SignatureCheck::None,
+        ..served.simulator.behavior()
+    };
+    served.simulator.set_behavior(unsigned).unwrap();
     let who = b"Version=2011-06-15&Action=GetCallerIdentity".to_vec();
     let (_, text) = served.raw(&key, "sts", who).await;
     assert_eq!(inside(&text, "Account"), "333333333333");

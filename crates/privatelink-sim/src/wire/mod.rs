@@ -1,4 +1,4 @@
-//! The wire: forms in, XML out, one module per simulated AWS service. SQS alone speaks JSON.
+//! The wire: forms in, XML out, one module per simulated AWS service. SQS alone speaks JSON as well.
 //!
 //! An action's module reads its parameters, refuses what it does not know, asks the world and writes the answer's inside.
 //! The frames around answers and errors, which differ by protocol, are in [`frame`].
@@ -36,7 +36,8 @@ pub fn answer(
         Api::Elb => elb::answer(action, world, me, params),
         Api::Sts => sts::answer(action, world, me, params),
         Api::Sns => sns::answer(action, world, me, params),
-        Api::Sqs => Err(AwsError::not_modelled("The Query protocol of SQS")),
+        // SQS may wait, which this cannot: both of its protocols go by `sqs::answer`.
+        Api::Sqs => Err(unknown_action(api, action)),
     }
 }
 

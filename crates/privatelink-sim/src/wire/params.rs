@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use super::form::Node;
 use crate::AwsError;
-use crate::world::select::{Filter, Filters, Paging, Tags};
+use crate::world::select::{self, Filter, Filters, Paging, Tags};
 use crate::world::tags::check_tags;
 
 /// Parameters below one path of the tree.
@@ -249,7 +249,11 @@ impl<'a> Params<'a> {
         let filters = self.structures("Filter")?.into_iter().map(|filter| {
             let read = Filter {
                 name: filter.required("Name")?,
-                values: filter.list("Value")?,
+                values: filter
+                    .list("Value")?
+                    .iter()
+                    .map(|value| select::shortened(value))
+                    .collect(),
             };
             filter.finish()?;
             Ok(read)

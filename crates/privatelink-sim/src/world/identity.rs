@@ -27,7 +27,24 @@ impl Identity {
             user_id: account.to_string(),
         }
     }
+
+    /// Somebody who signed nothing: who follows a link that SNS sent.
+    pub fn anonymous() -> Self {
+        Self {
+            arn: ANONYMOUS.to_owned(),
+            role_arn: None,
+            user_id: ANONYMOUS.to_owned(),
+        }
+    }
+
+    /// Whether the request was not signed.
+    pub fn is_anonymous(&self) -> bool {
+        self.arn == ANONYMOUS
+    }
 }
+
+/// The name of those who signed nothing.
+const ANONYMOUS: &str = "Anonymous";
 
 /// A role that was registered with an external id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,16 +53,25 @@ pub struct Role {
     pub external_id: Option<String>,
 }
 
-/// Temporary credentials that `AssumeRole` gave out.
+/// Credentials that `AssumeRole` gave out, or that were registered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IssuedKey {
     /// The role's account.
     pub account: AccountId,
     /// Who the session is.
     pub identity: Identity,
-    /// When the credentials end.
-    pub expires_at: DateTime<Utc>,
+    /// When the credentials end; those that were registered never do.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// What requests are signed with; `None` in snapshots from before signatures were checked.
+    #[serde(default)]
+    pub secret: Option<String>,
+    /// What requests must carry besides.
+    #[serde(default)]
+    pub session_token: Option<String>,
 }
+
+/// How long expired credentials are remembered, to be refused as such.
+const REMEMBERED_MS: u64 = 24 * 3_600_000;
 
 /// What `AssumeRole` is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +91,7 @@ pub struct AssumeRole {
 pub struct AssumedRole {
     /// `ASIA…`.
     pub access_key_id: String,
-    /// The secret; the simulator never checks a signature made with it.
+    /// The secret.
     pub secret_access_key: String,
     /// The session token.
     pub session_token: String,
@@ -96,7 +122,7 @@ impl World {
         now: DateTime<Utc>,
     ) -> Result<(AccountId, Identity), AwsError> {
         if let Some(key) = self.keys.get(access_key) {
-            if now >= key.expires_at {
+            if key.expires_at.is_some_and(|end| now >= end) {
                 return Err(AwsError::new(
                     "ExpiredToken",
                     "The security token included in the request is expired",
@@ -112,13 +138,51 @@ impl World {
         Ok((account, identity))
     }
 
-    /// Whether a role would let itself be assumed with this external id: yes, unless it was registered with another one.
+    /// What is known about an access key.
+    pub(crate) fn key(&self, access_key: &str) -> Option<&IssuedKey> {
+        self.keys.get(access_key)
+    }
+
+    /// Registers an access key of an account, whose signatures are checked from now on.
+    pub fn register_key(
+        &mut self,
+        access_key: &str,
+        secret: &str,
+        account: &AccountId,
+        arn: Option<String>,
+    ) {
+        let arn = arn.unwrap_or_else(|| format!("arn:aws:iam::{account}:root"));
+        let root = arn.ends_with(":root");
+        let user_id = if root {
+            account.to_string()
+        } else {
+            // The same key always has the same user, whatever was called before.
+            let number = self.ids.fixed_number(&["user", &arn]);
+            format!("AIDA{number:017X}")
+        };
+        let key = IssuedKey {
+            account: account.clone(),
+            identity: Identity {
+                arn,
+                role_arn: None,
+                user_id,
+            },
+            expires_at: None,
+            secret: Some(secret.to_owned()),
+            session_token: None,
+        };
+        self.keys.insert(access_key.to_owned(), key);
+    }
+
+    /// Whether a role would let itself be assumed with this external id: not when it was registered with another one, and one that was
+    /// never registered as the switch `assume_unknown_roles` says.
     pub fn check_external_id(&self, role_arn: &str, given: Option<&str>) -> Result<(), AwsError> {
         let wanted = self
             .roles
             .get(role_arn)
             .and_then(|role| role.external_id.as_deref());
-        if wanted.is_none() || wanted == given {
+        let known = self.roles.contains_key(role_arn) || self.behavior.assume_unknown_roles;
+        if known && (wanted.is_none() || wanted == given) {
             return Ok(());
         }
         Err(AwsError::with_status(
@@ -143,6 +207,24 @@ impl World {
                 "DurationSeconds must be between 900 and 43200",
             ));
         }
+        let word = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
+        let name_of_session = &request.session_name;
+        if !(2..=64).contains(&name_of_session.len()) || !name_of_session.chars().all(word) {
+            return Err(AwsError::new(
+                "ValidationError",
+                "RoleSessionName must be 2 to 64 letters, digits and characters of _+=,.@-",
+            ));
+        }
+        let external_id = request.external_id.as_deref();
+        let allowed = |c: char| word(c) || ":/".contains(c);
+        if external_id
+            .is_some_and(|id| !(2..=1_224).contains(&id.len()) || !id.chars().all(allowed))
+        {
+            return Err(AwsError::new(
+                "ValidationError",
+                "ExternalId must be 2 to 1224 letters, digits and characters of _+=,.@:/-",
+            ));
+        }
         self.check_external_id(&request.role_arn, request.external_id.as_deref())?;
         let user_id = self.ids.key("AROA", 17);
         let identity = Identity {
@@ -165,9 +247,14 @@ impl World {
         let key = IssuedKey {
             account,
             identity,
-            expires_at,
+            expires_at: Some(expires_at),
+            secret: Some(answer.secret_access_key.clone()),
+            session_token: Some(answer.session_token.clone()),
         };
-        self.keys.retain(|_, key| key.expires_at > caller.now);
+        self.keys.retain(|_, key| {
+            let end = key.expires_at.map(|end| later(end, REMEMBERED_MS));
+            end.is_none_or(|end| end > caller.now)
+        });
         self.keys.insert(answer.access_key_id.clone(), key);
         Ok(answer)
     }
@@ -241,6 +328,39 @@ mod tests {
             assert_eq!((error.code.as_str(), error.status), ("AccessDenied", 403));
         }
         assert!(world.assume_role(&me, &request(Some("secret"))).is_ok());
+    }
+
+    #[test]
+    fn a_role_nobody_registered_is_denied_when_the_switch_says_so() {
+        let mut world = world();
+        let me = caller("111111111111");
+        world.behavior.assume_unknown_roles = false;
+        let error = world.assume_role(&me, &request(None)).unwrap_err();
+        assert_eq!((error.code.as_str(), error.status), ("AccessDenied", 403));
+        world.register_role(&request(None).role_arn, None).unwrap();
+        assert!(world.assume_role(&me, &request(None)).is_ok());
+    }
+
+    #[test]
+    fn sessions_with_impossible_names_and_durations_are_refused() {
+        let mut world = world();
+        let me = caller("111111111111");
+        for (name, seconds, external_id) in [
+            ("x", 3_600, None),
+            ("a b", 3_600, None),
+            ("test", 899, None),
+            ("test", 43_201, None),
+            ("test", 3_600, Some("x".to_owned())),
+        ] {
+            let request = AssumeRole {
+                session_name: name.into(),
+                duration_seconds: seconds,
+                external_id,
+                ..request(None)
+            };
+            let error = world.assume_role(&me, &request).unwrap_err();
+            assert_eq!(error.code, "ValidationError", "{name} {seconds}");
+        }
     }
 
     #[test]

@@ -89,33 +89,51 @@ impl Filters {
     }
 }
 
-/// Matches a text against a pattern with `*`, `?` and backslash escapes, in time linear in their product at worst.
+/// Matches a text against a pattern with `*`, `?` and backslash escapes. A pattern is read only as far as the text asks for
+/// it, and only the last `*` is tried again: the square of the text's length at worst, however long the pattern is.
 pub fn matches(pattern: &str, text: &str) -> bool {
-    if !is_pattern(pattern) {
-        return pattern == text;
-    }
-    let pattern = tokens(pattern);
-    let text: Vec<char> = text.chars().collect();
-    let (mut p, mut t) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while t < text.len() {
-        match pattern.get(p) {
-            Some(Token::Any) => {
-                star = Some((p, t));
-                p += 1;
+    let (mut pattern, mut text) = (pattern, text);
+    // What follows the last star, and the text from which it was tried.
+    let mut star: Option<(&str, &str)> = None;
+    loop {
+        let mut rest = text.chars();
+        match (next_token(pattern), rest.next()) {
+            (None, None) => return true,
+            (Some((Token::Any, after)), _) => {
+                star = Some((after, text));
+                pattern = after;
             }
-            Some(Token::One) => (p, t) = (p + 1, t + 1),
-            Some(Token::Is(c)) if *c == text[t] => (p, t) = (p + 1, t + 1),
-            _ => match &mut star {
-                Some((at, from)) => {
-                    *from += 1;
-                    (p, t) = (*at + 1, *from);
-                }
-                None => return false,
-            },
+            (Some((Token::One, after)), Some(_)) => (pattern, text) = (after, rest.as_str()),
+            (Some((Token::Is(wanted), after)), Some(c)) if wanted == c => {
+                (pattern, text) = (after, rest.as_str());
+            }
+            // The text is over, and more of it would be needed.
+            (Some(_), None) => return false,
+            (_, Some(_)) => {
+                let Some((after, from)) = &mut star else {
+                    return false;
+                };
+                let mut later = from.chars();
+                later.next();
+                *from = later.as_str();
+                (pattern, text) = (*after, *from);
+            }
         }
     }
-    pattern[p..].iter().all(|token| matches!(token, Token::Any))
+}
+
+/// The same pattern with one star for several in a row, which mean the same and cost more.
+pub(crate) fn shortened(pattern: &str) -> String {
+    let mut short = String::with_capacity(pattern.len());
+    let (mut rest, mut starred) = (pattern, false);
+    while let Some((token, after)) = next_token(rest) {
+        let star = matches!(token, Token::Any);
+        if !(star && starred) {
+            short.push_str(&rest[..rest.len() - after.len()]);
+        }
+        (rest, starred) = (after, star);
+    }
+    short
 }
 
 /// Whether a text means anything else than itself.
@@ -129,18 +147,16 @@ enum Token {
     Is(char),
 }
 
-fn tokens(pattern: &str) -> Vec<Token> {
+/// The first part of a pattern, and what follows it.
+fn next_token(pattern: &str) -> Option<(Token, &str)> {
     let mut chars = pattern.chars();
-    let mut tokens = Vec::with_capacity(pattern.len());
-    while let Some(c) = chars.next() {
-        tokens.push(match c {
-            '*' => Token::Any,
-            '?' => Token::One,
-            '\\' => Token::Is(chars.next().unwrap_or('\\')),
-            other => Token::Is(other),
-        });
-    }
-    tokens
+    let token = match chars.next()? {
+        '*' => Token::Any,
+        '?' => Token::One,
+        '\\' => Token::Is(chars.next().unwrap_or('\\')),
+        other => Token::Is(other),
+    };
+    Some((token, chars.as_str()))
 }
 
 /// Which page of a listing is asked for.
@@ -270,8 +286,36 @@ mod tests {
             ("a*b*c", "a-b-b", false),
             ("a\\*", "a*", true),
             ("a\\*", "ab", false),
+            ("\\", "\\", true),
+            ("a**?", "ab", true),
+            ("a**?", "a", false),
+            ("*é?", "xéé", true),
+            ("", "", true),
+            ("", "a", false),
+            ("*", "é", true),
+            ("a*a", "a", false),
         ] {
             assert_eq!(matches(pattern, text), expected, "{pattern} on {text}");
+        }
+    }
+
+    #[test]
+    fn several_stars_are_one() {
+        for (pattern, short) in [
+            ("a***b**", "a*b*"),
+            ("\\***", "\\**"),
+            ("\\\\**", "\\\\*"),
+            ("é?", "é?"),
+        ] {
+            assert_eq!(shortened(pattern), short);
+        }
+    }
+
+    #[test]
+    fn a_long_pattern_costs_no_more_than_a_short_text() {
+        let pattern = "*a".repeat(1_000_000);
+        for _ in 0..10_000 {
+            assert!(!matches(&pattern, "vpce-0aaaaaaaaaaaaaaaa"));
         }
     }
 

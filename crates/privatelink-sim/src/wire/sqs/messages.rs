@@ -1,6 +1,6 @@
 //! SQS on the wire: the actions on messages.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -9,12 +9,12 @@ use serde_json::{Map, Value, json};
 use super::{Request, md5, queue_name, read};
 use crate::AwsError;
 use crate::waiting::Look;
+use crate::world::messaging::attributes::{
+    self, AttributeValue, MessageAttribute, MessageAttributes,
+};
 use crate::world::messaging::queue::Received;
-use crate::world::messaging::queues::ReceiveRequest;
+use crate::world::messaging::queues::{QueuedMessage, ReceiveRequest};
 use crate::world::{Caller, World};
-
-/// The most entries in one batch.
-const MAX_BATCH: usize = 10;
 
 pub(super) fn send(
     world: &mut World,
@@ -27,11 +27,68 @@ pub(super) fn send(
         queue_url: String,
         message_body: String,
         delay_seconds: Option<u64>,
+        #[serde(default)]
+        message_attributes: Written,
     }
     let send: Send = read(request)?;
     let at = queue_name(&send.queue_url)?;
-    let id = world.send_message(me, &at, &send.message_body, send.delay_seconds)?;
-    Ok(json!({"MessageId": id, "MD5OfMessageBody": md5(&send.message_body)}))
+    let message = queued(
+        send.message_body,
+        send.delay_seconds,
+        send.message_attributes,
+    )?;
+    let id = world.send_message(me, &at, &message)?;
+    Ok(answer(&id, &message))
+}
+
+/// Attributes as SQS writes them, by name.
+pub(super) type Written = BTreeMap<String, WrittenAttribute>;
+
+/// One attribute as SQS writes it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub(super) struct WrittenAttribute {
+    data_type: String,
+    string_value: Option<String>,
+    /// In base64.
+    binary_value: Option<String>,
+}
+
+/// A message as the world takes it.
+pub(super) fn queued(
+    body: String,
+    delay: Option<u64>,
+    attributes: Written,
+) -> Result<QueuedMessage, AwsError> {
+    let mut read = MessageAttributes::new();
+    for (name, written) in attributes {
+        let value = match (written.string_value, written.binary_value) {
+            (None, Some(bytes)) => AttributeValue::Binary(bytes),
+            (Some(text), None) => AttributeValue::Text(text),
+            _ => {
+                return Err(AwsError::new(
+                    "InvalidParameterValue",
+                    format!("The message attribute '{name}' must contain one value."),
+                ));
+            }
+        };
+        let data_type = written.data_type;
+        read.insert(name, MessageAttribute { data_type, value });
+    }
+    Ok(QueuedMessage {
+        body,
+        attributes: read,
+        delay,
+    })
+}
+
+/// What the sender hears: the id, and what SQS understood of the message.
+pub(super) fn answer(id: &str, message: &QueuedMessage) -> Value {
+    let mut answer = json!({"MessageId": id, "MD5OfMessageBody": md5(&message.body)});
+    if !message.attributes.is_empty() {
+        answer["MD5OfMessageAttributes"] = attributes::md5(&message.attributes).into();
+    }
+    answer
 }
 
 #[derive(Debug, Deserialize)]
@@ -45,9 +102,9 @@ struct Receive {
     attribute_names: Vec<String>,
     #[serde(default)]
     message_system_attribute_names: Vec<String>,
-    /// Names of the sender's own attributes, of which the simulator's messages have none.
-    #[serde(default, rename = "MessageAttributeNames")]
-    _message_attribute_names: Vec<String>,
+    /// Names of the sender's own attributes; `All`, or the beginning of names with `.*` after it.
+    #[serde(default)]
+    message_attribute_names: Vec<String>,
 }
 
 pub(super) fn receive(
@@ -62,6 +119,13 @@ pub(super) fn receive(
         visibility_timeout: receive.visibility_timeout,
         wait_time: receive.wait_time_seconds,
     };
+    let names: BTreeSet<&str> = receive
+        .attribute_names
+        .iter()
+        .chain(&receive.message_system_attribute_names)
+        .map(String::as_str)
+        .collect();
+    check_names(&names)?;
     let found = world.receive_messages(me, &at, &wanted)?;
     if found.is_empty() {
         let set = world.queue(me, &at, "ReceiveMessage")?.settings.wait_time;
@@ -71,17 +135,45 @@ pub(super) fn receive(
             due: world.next_due(me, &at),
         });
     }
-    let names: BTreeSet<&str> = receive
-        .attribute_names
-        .iter()
-        .chain(&receive.message_system_attribute_names)
-        .map(String::as_str)
-        .collect();
-    let messages: Vec<Value> = found.iter().map(|row| message(row, &names)).collect();
+    let own = &receive.message_attribute_names;
+    let messages: Vec<Value> = found.iter().map(|row| message(row, &names, own)).collect();
     Ok(Look::Found(json!({"Messages": messages})))
 }
 
-fn message(received: &Received, names: &BTreeSet<&str>) -> Value {
+/// The names of what SQS itself says about a message; those of FIFO queues and of tracing have no value here.
+const SYSTEM_NAMES: [&str; 10] = [
+    "AWSTraceHeader",
+    "All",
+    "ApproximateFirstReceiveTimestamp",
+    "ApproximateReceiveCount",
+    "DeadLetterQueueSourceArn",
+    "MessageDeduplicationId",
+    "MessageGroupId",
+    "SenderId",
+    "SentTimestamp",
+    "SequenceNumber",
+];
+
+fn check_names(names: &BTreeSet<&str>) -> Result<(), AwsError> {
+    let known = |name: &&&str| SYSTEM_NAMES.contains(*name);
+    match names.iter().find(|name| !known(name)) {
+        Some(name) => Err(AwsError::new(
+            "InvalidAttributeName",
+            format!("Unknown Attribute {name}."),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Whether a receiver asked for this attribute of the sender's.
+fn asked(wanted: &[String], name: &str) -> bool {
+    wanted.iter().any(|wanted| {
+        let start = wanted.strip_suffix(".*");
+        wanted == "All" || wanted == name || start.is_some_and(|start| name.starts_with(start))
+    })
+}
+
+fn message(received: &Received, names: &BTreeSet<&str>, wanted: &[String]) -> Value {
     let Received {
         message,
         receipt_handle,
@@ -110,7 +202,26 @@ fn message(received: &Received, names: &BTreeSet<&str>) -> Value {
     if !attributes.is_empty() {
         row["Attributes"] = attributes.into();
     }
+    let mut own = message.attributes.clone();
+    own.retain(|name, _| asked(wanted, name));
+    if !own.is_empty() {
+        row["MD5OfMessageAttributes"] = attributes::md5(&own).into();
+        let shown: Map<String, Value> = own.into_iter().map(written).collect();
+        row["MessageAttributes"] = shown.into();
+    }
     row
+}
+
+fn written((name, attribute): (String, MessageAttribute)) -> (String, Value) {
+    let shown = match attribute.value {
+        AttributeValue::Text(text) => {
+            json!({"DataType": attribute.data_type, "StringValue": text})
+        }
+        AttributeValue::Binary(bytes) => {
+            json!({"DataType": attribute.data_type, "BinaryValue": bytes})
+        }
+    };
+    (name, shown)
 }
 
 pub(super) fn delete(
@@ -127,77 +238,6 @@ pub(super) fn delete(
     let delete: Delete = read(request)?;
     world.delete_message(me, &queue_name(&delete.queue_url)?, &delete.receipt_handle)?;
     Ok(json!({}))
-}
-
-pub(super) fn delete_batch(
-    world: &mut World,
-    me: &Caller,
-    request: &Request<'_>,
-) -> Result<Value, AwsError> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-    struct DeleteBatch {
-        queue_url: String,
-        entries: Vec<Entry>,
-    }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-    struct Entry {
-        id: String,
-        receipt_handle: String,
-    }
-    let batch: DeleteBatch = read(request)?;
-    let at = queue_name(&batch.queue_url)?;
-    world.queue(me, &at, "DeleteMessage")?;
-    let ids: Vec<&str> = batch
-        .entries
-        .iter()
-        .map(|entry| entry.id.as_str())
-        .collect();
-    check_batch(&ids)?;
-    let (mut successful, mut failed) = (Vec::new(), Vec::new());
-    for entry in &batch.entries {
-        match world.delete_message(me, &at, &entry.receipt_handle) {
-            Ok(()) => successful.push(json!({"Id": entry.id})),
-            Err(error) => failed.push(json!({
-                "Id": entry.id,
-                "Code": error.code,
-                "Message": error.message,
-                "SenderFault": error.status < 500,
-            })),
-        }
-    }
-    Ok(json!({"Successful": successful, "Failed": failed}))
-}
-
-fn check_batch(ids: &[&str]) -> Result<(), AwsError> {
-    let refuse = |code: &str, message: &str| Err(AwsError::new(code, message));
-    if ids.is_empty() {
-        return refuse(
-            "EmptyBatchRequest",
-            "There should be at least one entry in the request.",
-        );
-    }
-    if ids.len() > MAX_BATCH {
-        return refuse(
-            "TooManyEntriesInBatchRequest",
-            "Maximum number of entries per request are 10.",
-        );
-    }
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
-    if ids
-        .iter()
-        .any(|id| id.is_empty() || id.len() > 80 || !id.chars().all(plain))
-    {
-        return refuse(
-            "InvalidBatchEntryId",
-            "A batch entry id can only contain alphanumeric characters, hyphens and underscores. It can be at most 80 letters long.",
-        );
-    }
-    if ids.iter().collect::<BTreeSet<_>>().len() < ids.len() {
-        return refuse("BatchEntryIdsNotDistinct", "Two entries have the same id.");
-    }
-    Ok(())
 }
 
 pub(super) fn change_visibility(

@@ -1,6 +1,8 @@
 //! SQS on the wire: AWS JSON 1.0. The action is in a header, requests and answers are JSON objects.
 
+mod batches;
 mod messages;
+pub(crate) mod query;
 mod queues;
 
 use std::collections::BTreeMap;
@@ -23,16 +25,25 @@ type Action = fn(&mut World, &Caller, &Request<'_>) -> Result<Value, AwsError>;
 /// Every action that is simulated, but `ReceiveMessage`, which may wait.
 const ACTIONS: &[(&str, Action)] = &[
     ("ChangeMessageVisibility", messages::change_visibility),
+    ("ChangeMessageVisibilityBatch", batches::change_visibility),
     ("CreateQueue", queues::create),
     ("DeleteMessage", messages::delete),
-    ("DeleteMessageBatch", messages::delete_batch),
+    ("DeleteMessageBatch", batches::delete),
     ("DeleteQueue", queues::delete),
     ("GetQueueAttributes", queues::attributes),
     ("GetQueueUrl", queues::url),
+    (
+        "ListDeadLetterSourceQueues",
+        queues::list_dead_letter_sources,
+    ),
+    ("ListQueueTags", queues::tags),
     ("ListQueues", queues::list),
     ("PurgeQueue", queues::purge),
     ("SendMessage", messages::send),
+    ("SendMessageBatch", batches::send),
     ("SetQueueAttributes", queues::set_attributes),
+    ("TagQueue", queues::tag),
+    ("UntagQueue", queues::untag),
 ];
 
 /// The names of all of them.
@@ -93,6 +104,10 @@ const MODELLED: &[(&str, &str)] = &[
         "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
     ),
     (
+        "BatchRequestTooLong",
+        "AWS.SimpleQueueService.BatchRequestTooLong",
+    ),
+    (
         "EmptyBatchRequest",
         "AWS.SimpleQueueService.EmptyBatchRequest",
     ),
@@ -107,6 +122,7 @@ const MODELLED: &[(&str, &str)] = &[
         "MessageNotInflight",
         "AWS.SimpleQueueService.MessageNotInflight",
     ),
+    ("OverLimit", "OverLimit"),
     (
         "PurgeQueueInProgress",
         "AWS.SimpleQueueService.PurgeQueueInProgress",

@@ -30,9 +30,15 @@ pub(super) fn create(
         queue_name: String,
         #[serde(default)]
         attributes: Attributes,
+        /// Written with a small letter in the model, unlike everything else.
+        #[serde(default, rename = "tags")]
+        tags: Attributes,
     }
     let create: Create = read(request)?;
     let made = world.create_queue(me, &create.queue_name, &create.attributes)?;
+    if !create.tags.is_empty() {
+        world.change_queue_tags(me, &made, "CreateQueue", |tags| tags.extend(create.tags))?;
+    }
     Ok(json!({"QueueUrl": queue_url(request.base, &made)}))
 }
 
@@ -72,7 +78,47 @@ pub(super) fn list(
         next_token: Option<String>,
     }
     let list: List = read(request)?;
-    let max = list.max_results.unwrap_or(MAX_LISTED);
+    let rows = world.queues(me, &list.queue_name_prefix);
+    let (urls, next) = page(world, request, rows, list.max_results, list.next_token)?;
+    let mut answer = json!({"QueueUrls": urls});
+    if let Some(next) = next {
+        answer["NextToken"] = next.into();
+    }
+    Ok(answer)
+}
+
+pub(super) fn list_dead_letter_sources(
+    world: &mut World,
+    me: &Caller,
+    request: &Request<'_>,
+) -> Result<Value, AwsError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase", deny_unknown_fields)]
+    struct List {
+        queue_url: String,
+        max_results: Option<usize>,
+        next_token: Option<String>,
+    }
+    let list: List = read(request)?;
+    let rows = world.dead_letter_sources(me, &queue_name(&list.queue_url)?)?;
+    let (urls, next) = page(world, request, rows, list.max_results, list.next_token)?;
+    // AWS writes this one with a small letter, unlike that of ListQueues.
+    let mut answer = json!({"queueUrls": urls});
+    if let Some(next) = next {
+        answer["NextToken"] = next.into();
+    }
+    Ok(answer)
+}
+
+/// One page of queues, by name. A token is the name of the last queue that was given out.
+fn page(
+    world: &World,
+    request: &Request<'_>,
+    mut rows: Vec<&Queue>,
+    asked: Option<usize>,
+    after: Option<String>,
+) -> Result<(Vec<String>, Option<String>), AwsError> {
+    let max = asked.unwrap_or(MAX_LISTED);
     if !(1..=MAX_LISTED).contains(&max) {
         return Err(AwsError::new(
             "InvalidParameterValue",
@@ -82,21 +128,62 @@ pub(super) fn list(
     let max = max
         .min(world.behavior.page_size_limit.unwrap_or(max))
         .max(1);
-    // A token is the name of the last queue that was given out.
-    let after = list.next_token.unwrap_or_default();
-    let mut rest = world.queues(me, &list.queue_name_prefix);
-    rest.retain(|queue| queue.name > after);
-    let more = rest.len() > max && list.max_results.is_some();
-    rest.truncate(max);
-    let urls: Vec<String> = rest
-        .iter()
-        .map(|q| queue_url(request.base, &name(q)))
-        .collect();
-    let mut answer = json!({"QueueUrls": urls});
-    if more && let Some(last) = rest.last() {
-        answer["NextToken"] = last.name.clone().into();
+    let after = after.unwrap_or_default();
+    rows.retain(|queue| queue.name > after);
+    let more = rows.len() > max && asked.is_some();
+    rows.truncate(max);
+    let next = rows.last().filter(|_| more).map(|queue| queue.name.clone());
+    let urls = rows.iter().map(|q| queue_url(request.base, &name(q)));
+    Ok((urls.collect(), next))
+}
+
+pub(super) fn tags(
+    world: &mut World,
+    me: &Caller,
+    request: &Request<'_>,
+) -> Result<Value, AwsError> {
+    let of: OneQueue = read(request)?;
+    let queue = world.queue(me, &queue_name(&of.queue_url)?, "ListQueueTags")?;
+    if queue.tags.is_empty() {
+        return Ok(json!({}));
     }
-    Ok(answer)
+    Ok(json!({"Tags": queue.tags}))
+}
+
+pub(super) fn tag(
+    world: &mut World,
+    me: &Caller,
+    request: &Request<'_>,
+) -> Result<Value, AwsError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase", deny_unknown_fields)]
+    struct Tag {
+        queue_url: String,
+        tags: Attributes,
+    }
+    let tag: Tag = read(request)?;
+    let at = queue_name(&tag.queue_url)?;
+    world.change_queue_tags(me, &at, "TagQueue", |tags| tags.extend(tag.tags))?;
+    Ok(json!({}))
+}
+
+pub(super) fn untag(
+    world: &mut World,
+    me: &Caller,
+    request: &Request<'_>,
+) -> Result<Value, AwsError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase", deny_unknown_fields)]
+    struct Untag {
+        queue_url: String,
+        tag_keys: Vec<String>,
+    }
+    let untag: Untag = read(request)?;
+    let at = queue_name(&untag.queue_url)?;
+    world.change_queue_tags(me, &at, "UntagQueue", |tags| {
+        tags.retain(|key, _| !untag.tag_keys.contains(key));
+    })?;
+    Ok(json!({}))
 }
 
 pub(super) fn attributes(

@@ -3,11 +3,16 @@
 //! A notification is published to its topic when the topic's policy lets PrivateLink in, and the topic hands it to every
 //! queue whose policy lets the topic in. What a policy refuses is lost, as in AWS: nobody is told.
 
+pub mod attributes;
+pub mod deliveries;
+mod filter;
 pub mod notices;
 pub mod policy;
 pub mod publish;
 pub mod queue;
 pub mod queues;
+pub mod retries;
+mod rsa_sha1;
 pub mod signature;
 pub mod subscriptions;
 pub mod topics;
@@ -21,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::IdSource;
 use super::notifications::ConnectionEvent;
 use super::{Caller, World, regions};
+use deliveries::Deliveries;
 use queue::Queue;
 use subscriptions::Subscription;
 use topics::Topic;
@@ -33,6 +39,15 @@ pub struct Messaging {
     pub(crate) deleted_queues: BTreeMap<String, DateTime<Utc>>,
     pub(crate) topics: BTreeMap<String, Topic>,
     pub(crate) subscriptions: BTreeMap<String, Subscription>,
+    /// HTTP(S) subscriptions that are over and can be brought back with the token they were sent.
+    #[serde(default)]
+    pub(crate) ended: Vec<Subscription>,
+    /// What is to be posted to HTTP(S) endpoints.
+    #[serde(default)]
+    pub(crate) deliveries: Deliveries,
+    /// Certificates, in PEM, that HTTPS endpoints may be vouched for by besides the machine's own.
+    #[serde(default)]
+    pub(crate) trusted_roots: Vec<String>,
     /// Connection notifications that wait until another one of their topic was published, because a fault says so.
     #[serde(default)]
     pub(crate) held: BTreeMap<String, Vec<ConnectionEvent>>,
@@ -73,6 +88,8 @@ pub(crate) fn uuid(ids: &mut IdSource) -> String {
     )
 }
 
+#[cfg(test)]
+mod delivery_tests;
 #[cfg(test)]
 mod queue_tests;
 #[cfg(test)]

@@ -4,7 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::json;
 
 use super::policy::{self, Asker, Context};
-use super::publish::Publication;
+use super::publish::{NewMessage, Publication};
 use super::uuid;
 use crate::NotificationBody;
 use crate::world::notifications::ConnectionEvent;
@@ -79,8 +79,7 @@ impl World {
         let publication = Publication {
             topic_arn: event.topic_arn.clone(),
             message_id: uuid(&mut self.ids),
-            subject: None,
-            message: body(self.behavior.notification_body, event),
+            content: NewMessage::text(&body(self.behavior.notification_body, event)),
             published_at: event.time,
         };
         for _ in 0..copies {

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use privatelink::{AccountId, Region};
 use serde::{Deserialize, Serialize};
 
+use super::attributes::MessageAttributes;
 use crate::AwsError;
 use crate::world::later;
 
@@ -64,6 +65,9 @@ pub struct Message {
     pub id: String,
     /// The text.
     pub body: String,
+    /// What the sender says besides.
+    #[serde(default)]
+    pub attributes: MessageAttributes,
     /// The account that sent it, or the service.
     pub sender: String,
     /// When it was sent.
@@ -115,6 +119,9 @@ pub struct Queue {
     pub created_at: DateTime<Utc>,
     /// When it was last set.
     pub modified_at: DateTime<Utc>,
+    /// The tags.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
     pub(crate) purged_at: Option<DateTime<Utc>>,
     next: u64,
     messages: BTreeMap<u64, Message>,
@@ -137,6 +144,7 @@ impl Queue {
             settings,
             created_at: now,
             modified_at: now,
+            tags: BTreeMap::new(),
             purged_at: None,
             next: 0,
             messages: BTreeMap::new(),
@@ -248,6 +256,12 @@ impl Queue {
             }
         }
         counts
+    }
+
+    /// Whether so many messages are received and not deleted.
+    pub(crate) fn full(&self, now: DateTime<Utc>, limit: usize) -> bool {
+        // Most queues hold fewer messages than may be in flight, and need not be counted.
+        self.messages.len() >= limit && self.counts(now).in_flight >= limit
     }
 
     /// When the next message that is hidden now becomes visible.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::queues::{QueueName, ReceiveRequest};
+use super::queues::{QueueName, QueuedMessage, ReceiveRequest};
 use crate::world::testing::{CONSUMER, PROVIDER, after, caller, world};
 use crate::world::{Caller, World};
 
@@ -11,6 +11,13 @@ fn attributes(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         .iter()
         .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
     owned.collect()
+}
+
+fn text(body: &str) -> QueuedMessage {
+    QueuedMessage {
+        body: body.to_owned(),
+        ..QueuedMessage::default()
+    }
 }
 
 fn queue(set: &[(&str, &str)]) -> (World, Caller, QueueName) {
@@ -44,7 +51,7 @@ fn a_queue_made_twice_is_one_unless_the_attributes_differ() {
 #[test]
 fn a_received_message_is_hidden_until_its_visibility_timeout_is_over() {
     let (mut world, me, at) = queue(&[]);
-    world.send_message(&me, &at, "hello", None).unwrap();
+    world.send_message(&me, &at, &text("hello")).unwrap();
     let first = receive(&mut world, &me, &at);
     assert_eq!((first[0].0.as_str(), first[0].1), ("hello", 1));
     assert!(receive(&mut world, &after(&me, 29_999), &at).is_empty());
@@ -56,7 +63,7 @@ fn a_received_message_is_hidden_until_its_visibility_timeout_is_over() {
 #[test]
 fn a_message_is_deleted_by_its_last_handle_only() {
     let (mut world, me, at) = queue(&[]);
-    world.send_message(&me, &at, "hello", None).unwrap();
+    world.send_message(&me, &at, &text("hello")).unwrap();
     let first = receive(&mut world, &me, &at).remove(0).2;
     let later = after(&me, 30_000);
     let second = receive(&mut world, &later, &at).remove(0).2;
@@ -79,7 +86,7 @@ fn a_message_is_deleted_by_its_last_handle_only() {
 #[test]
 fn visibility_can_be_prolonged_and_ended() {
     let (mut world, me, at) = queue(&[]);
-    world.send_message(&me, &at, "hello", None).unwrap();
+    world.send_message(&me, &at, &text("hello")).unwrap();
     let handle = receive(&mut world, &me, &at).remove(0).2;
     world
         .change_message_visibility(&me, &at, &handle, 100)
@@ -102,7 +109,7 @@ fn a_message_that_nobody_deletes_ends_in_the_dead_letter_queue() {
     let policy = r#"{"deadLetterTargetArn":"arn:aws:sqs:eu-west-1:111111111111:dead","maxReceiveCount":"2"}"#;
     let set = attributes(&[("RedrivePolicy", policy)]);
     world.set_queue_attributes(&me, &at, &set).unwrap();
-    let id = world.send_message(&me, &at, "poison", None).unwrap();
+    let id = world.send_message(&me, &at, &text("poison")).unwrap();
     for round in 0..2 {
         assert_eq!(
             receive(&mut world, &after(&me, round * 10_000), &at).len(),
@@ -136,8 +143,8 @@ fn a_dead_letter_queue_must_be_there_when_it_is_named() {
 #[test]
 fn a_zero_visibility_timeout_gives_a_message_once_per_receive() {
     let (mut world, me, at) = queue(&[("VisibilityTimeout", "0")]);
-    world.send_message(&me, &at, "a", None).unwrap();
-    world.send_message(&me, &at, "b", None).unwrap();
+    world.send_message(&me, &at, &text("a")).unwrap();
+    world.send_message(&me, &at, &text("b")).unwrap();
     assert_eq!(receive(&mut world, &me, &at).len(), 2);
     assert_eq!(receive(&mut world, &me, &at).len(), 2);
 }
@@ -145,7 +152,11 @@ fn a_zero_visibility_timeout_gives_a_message_once_per_receive() {
 #[test]
 fn delayed_and_old_messages_are_not_received() {
     let (mut world, me, at) = queue(&[("MessageRetentionPeriod", "60")]);
-    world.send_message(&me, &at, "later", Some(5)).unwrap();
+    let late = QueuedMessage {
+        delay: Some(5),
+        ..text("later")
+    };
+    world.send_message(&me, &at, &late).unwrap();
     let counts = world.queue(&me, &at, "x").unwrap().counts(me.now);
     assert_eq!((counts.delayed, counts.visible), (1, 0));
     assert!(receive(&mut world, &after(&me, 4_999), &at).is_empty());
@@ -156,13 +167,13 @@ fn delayed_and_old_messages_are_not_received() {
 #[test]
 fn a_queue_is_purged_once_a_minute_and_its_name_rests_after_deletion() {
     let (mut world, me, at) = queue(&[]);
-    world.send_message(&me, &at, "a", None).unwrap();
+    world.send_message(&me, &at, &text("a")).unwrap();
     world.purge_queue(&me, &at).unwrap();
     assert!(receive(&mut world, &me, &at).is_empty());
     let error = world.purge_queue(&after(&me, 59_999), &at).unwrap_err();
     assert_eq!(error.code, "PurgeQueueInProgress");
     world.delete_queue(&me, &at).unwrap();
-    let error = world.send_message(&me, &at, "a", None).unwrap_err();
+    let error = world.send_message(&me, &at, &text("a")).unwrap_err();
     assert_eq!(error.code, "QueueDoesNotExist");
     let none = BTreeMap::new();
     let error = world.create_queue(&me, "events", &none).unwrap_err();
@@ -176,14 +187,14 @@ fn a_queue_is_purged_once_a_minute_and_its_name_rests_after_deletion() {
 fn a_stranger_needs_the_queues_policy() {
     let (mut world, me, at) = queue(&[]);
     let stranger = caller(CONSUMER);
-    let error = world.send_message(&stranger, &at, "a", None).unwrap_err();
+    let error = world.send_message(&stranger, &at, &text("a")).unwrap_err();
     assert_eq!((error.code.as_str(), error.status), ("AccessDenied", 403));
     let policy = format!(
         r#"{{"Statement":[{{"Effect":"Allow","Principal":{{"AWS":"{CONSUMER}"}},"Action":"sqs:SendMessage","Resource":"*"}}]}}"#
     );
     let set = attributes(&[("Policy", &policy)]);
     world.set_queue_attributes(&me, &at, &set).unwrap();
-    world.send_message(&stranger, &at, "a", None).unwrap();
+    world.send_message(&stranger, &at, &text("a")).unwrap();
     let error = world
         .receive_messages(&stranger, &at, &ReceiveRequest::default())
         .unwrap_err();
@@ -208,4 +219,35 @@ fn attributes_outside_their_limits_are_refused() {
         let error = world.set_queue_attributes(&me, &at, &set).unwrap_err();
         assert_eq!(error.code, code, "{name}");
     }
+}
+
+#[test]
+fn a_queue_with_too_many_messages_in_flight_gives_no_more() {
+    let (mut world, me, at) = queue(&[]);
+    world.behavior.in_flight_limit = 2;
+    for body in ["a", "b", "c"] {
+        world.send_message(&me, &at, &text(body)).unwrap();
+    }
+    let one = ReceiveRequest::default();
+    let handle = world.receive_messages(&me, &at, &one).unwrap();
+    world.receive_messages(&me, &at, &one).unwrap();
+    let error = world.receive_messages(&me, &at, &one).unwrap_err();
+    assert_eq!((error.code.as_str(), error.status), ("OverLimit", 403));
+    let handle = &handle[0].receipt_handle;
+    world.delete_message(&me, &at, handle).unwrap();
+    let next = world.receive_messages(&me, &at, &one).unwrap();
+    assert_eq!(next[0].message.body, "c");
+}
+
+#[test]
+fn the_queues_that_bury_their_dead_in_a_queue_are_listed() {
+    let (mut world, me, graves) = queue(&[]);
+    assert!(world.dead_letter_sources(&me, &graves).unwrap().is_empty());
+    let policy = r#"{"deadLetterTargetArn": "arn:aws:sqs:eu-west-1:111111111111:events", "maxReceiveCount": 3}"#;
+    let set = attributes(&[("RedrivePolicy", policy)]);
+    world.create_queue(&me, "source", &set).unwrap();
+    world.create_queue(&me, "other", &attributes(&[])).unwrap();
+    let sources = world.dead_letter_sources(&me, &graves).unwrap();
+    assert_eq!(sources.len(), 1);
+    assert_eq!(sources[0].name, "source");
 }

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use privatelink::AccountId;
 use serde_json::Value;
 
+use super::attributes::{self, MessageAttributes};
 use super::policy::{self, Asker, Context};
 use super::queue::{Message, Queue, QueueSettings, Received, Redrive};
 use super::{arn, own_arn, uuid};
@@ -22,6 +23,23 @@ pub struct QueueName {
     pub account: AccountId,
     /// Its name.
     pub name: String,
+}
+
+/// The most tags of a queue.
+const MAX_TAGS: usize = 50;
+
+/// The most attributes of a message.
+const MAX_ATTRIBUTES: usize = 10;
+
+/// What somebody sends to a queue.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct QueuedMessage {
+    /// The text.
+    pub body: String,
+    /// What is said besides.
+    pub attributes: MessageAttributes,
+    /// Seconds that it stays hidden; as the queue is set when it is missing.
+    pub delay: Option<u64>,
 }
 
 /// How a receive is meant; what it leaves open is as the queue is set.
@@ -129,6 +147,46 @@ impl World {
         self.messaging.queues.get_mut(&arn).ok_or_else(gone)
     }
 
+    /// The caller's queues whose dead-letter queue this is, by name.
+    pub fn dead_letter_sources(
+        &self,
+        me: &Caller,
+        at: &QueueName,
+    ) -> Result<Vec<&Queue>, AwsError> {
+        let target = &self.queue(me, at, "ListDeadLetterSourceQueues")?.arn;
+        let buries = |queue: &&Queue| {
+            let redrive = queue.settings.redrive.as_ref();
+            redrive.is_some_and(|redrive| redrive.dead_letter_target_arn == *target)
+        };
+        Ok(self.queues(me, "").into_iter().filter(buries).collect())
+    }
+
+    /// The tags of a queue, to be read or changed. At most 50.
+    pub fn change_queue_tags(
+        &mut self,
+        me: &Caller,
+        at: &QueueName,
+        action: &str,
+        change: impl FnOnce(&mut BTreeMap<String, String>),
+    ) -> Result<(), AwsError> {
+        let queue = self.queue_mut(me, at, action)?;
+        let mut tags = queue.tags.clone();
+        change(&mut tags);
+        let wrong = |(key, value): (&String, &String)| {
+            key.is_empty()
+                || key.chars().count() > 128
+                || value.chars().count() > 256
+                || key.starts_with("aws:")
+        };
+        if tags.len() > MAX_TAGS || tags.iter().any(wrong) {
+            return Err(invalid(
+                "A queue has at most 50 tags, with keys of 1 to 128 characters and values of at most 256.",
+            ));
+        }
+        queue.tags = tags;
+        Ok(())
+    }
+
     /// Changes attributes.
     pub fn set_queue_attributes(
         &mut self,
@@ -175,19 +233,31 @@ impl World {
         &mut self,
         me: &Caller,
         at: &QueueName,
-        body: &str,
-        delay: Option<u64>,
+        new: &QueuedMessage,
     ) -> Result<String, AwsError> {
         let id = uuid(&mut self.ids);
         let queue = self.queue_mut(me, at, "SendMessage")?;
-        check_body(body, queue.settings.maximum_message_size)?;
+        let QueuedMessage {
+            body,
+            attributes,
+            delay,
+        } = new;
+        let extra = attributes::size(attributes);
+        check_body(body, extra, queue.settings.maximum_message_size)?;
+        attributes::check(attributes).map_err(|why| invalid(&why))?;
+        if attributes.len() > MAX_ATTRIBUTES {
+            return Err(invalid(
+                "Number of message attributes exceeds the allowed maximum [10].",
+            ));
+        }
         let delay = match delay {
-            Some(seconds) => within("DelaySeconds", seconds, 0, 900)?,
+            Some(seconds) => within("DelaySeconds", *seconds, 0, 900)?,
             None => queue.settings.delay,
         };
         queue.put(Message {
             id: id.clone(),
-            body: body.to_owned(),
+            body: body.clone(),
+            attributes: attributes.clone(),
             sender: me.account.to_string(),
             sent_at: me.now,
             visible_at: later(me.now, delay * 1_000),
@@ -205,6 +275,7 @@ impl World {
         at: &QueueName,
         request: &ReceiveRequest,
     ) -> Result<Vec<Received>, AwsError> {
+        let limit = self.behavior.in_flight_limit;
         let queue = self.queue_mut(me, at, "ReceiveMessage")?;
         let max = match request.max {
             Some(max @ 1..=10) => max,
@@ -220,6 +291,13 @@ impl World {
             .unwrap_or(queue.settings.visibility_timeout);
         within("VisibilityTimeout", visibility, 0, 43_200)?;
         within("WaitTimeSeconds", request.wait_time.unwrap_or(0), 0, 20)?;
+        if queue.full(me.now, limit) {
+            return Err(AwsError::with_status(
+                403,
+                "OverLimit",
+                format!("Too many messages are in flight: {limit} at most."),
+            ));
+        }
         let source = queue.arn.clone();
         let redrive = queue.settings.redrive.clone();
         let target = redrive.map(|redrive| redrive.dead_letter_target_arn);
@@ -343,14 +421,14 @@ impl World {
     }
 }
 
-fn check_body(body: &str, longest: usize) -> Result<(), AwsError> {
+fn check_body(body: &str, extra: usize, longest: usize) -> Result<(), AwsError> {
     if body.is_empty() {
         return Err(AwsError::new(
             "MissingParameter",
             "The request must contain the parameter MessageBody.",
         ));
     }
-    if body.len() > longest {
+    if body.len() + extra > longest {
         return Err(invalid(&format!(
             "One or more parameters are invalid. Reason: Message must be shorter than {longest} bytes."
         )));

@@ -1,8 +1,7 @@
 //! Real signatures under SNS envelopes, by a certificate authority that each process makes for itself.
 //!
 //! The key is made when the first envelope is signed, at random: envelopes are the one thing that differs between two runs
-//! with the same seed. Only version 2 (SHA-256 with RSA) is signed. Version 1 is SHA-1 with RSA, which the cryptography of
-//! this workspace verifies and, rightly, does not sign.
+//! with the same seed. Version 1 is SHA-1 with RSA, SNS's default; version 2 is SHA-256 with RSA. One key signs both.
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;
@@ -17,6 +16,8 @@ use rcgen::{
     RsaKeySize,
 };
 use serde_json::{Map, Value};
+
+use super::rsa_sha1::LegacyKey;
 
 /// What is signed of a notification, in this order; `Subject` only when there is one.
 const NOTIFICATION: [&str; 6] = [
@@ -43,6 +44,8 @@ const CONFIRMATION: [&str; 7] = [
 #[derive(Debug)]
 pub(crate) struct Authority {
     key: RsaKeyPair,
+    /// The same key, for version 1.
+    legacy: LegacyKey,
     /// The certificate of the key, in PEM.
     pub(crate) certificate: String,
     /// The certificate of the authority that signed it, in PEM.
@@ -82,30 +85,46 @@ fn make() -> Result<Authority, Box<dyn std::error::Error>> {
     file.push_str(".pem");
     Ok(Authority {
         key: RsaKeyPair::from_pkcs8(&pair.serialize_der())?,
+        legacy: LegacyKey::from_pkcs8(&pair.serialize_der())
+            .ok_or("the key is not an RSA key with its primes")?,
         certificate: certificate.pem(),
         root: root.as_ref().pem(),
         file,
     })
 }
 
-/// Adds the signature to an envelope, and where its certificate is.
-pub(super) fn sign(envelope: &mut Map<String, Value>, sns_host: &str) {
+/// Adds the version and the signature to an envelope, and where its certificate is. The links that are added afterwards are
+/// not part of what is signed.
+pub(super) fn sign(envelope: &mut Map<String, Value>, version: &str, sns_host: &str) {
+    envelope.insert("SignatureVersion".into(), version.into());
     let Some(authority) = authority() else { return };
-    let mut signature = vec![0; authority.key.public_modulus_len()];
     let text = signed_text(envelope);
-    let signed = authority.key.sign(
-        &RSA_PKCS1_SHA256,
-        &SystemRandom::new(),
-        text.as_bytes(),
-        &mut signature,
-    );
-    if signed.is_err() {
+    let signed = match version {
+        "2" => authority.sign_sha256(text.as_bytes()),
+        _ => Some(authority.legacy.sign(text.as_bytes())),
+    };
+    let Some(signature) = signed else {
         tracing::error!("an SNS envelope could not be signed");
         return;
-    }
+    };
     envelope.insert("Signature".into(), STANDARD.encode(signature).into());
     let url = format!("{sns_host}/{}", authority.file);
     envelope.insert("SigningCertURL".into(), url.into());
+}
+
+impl Authority {
+    fn sign_sha256(&self, text: &[u8]) -> Option<Vec<u8>> {
+        let mut signature = vec![0; self.key.public_modulus_len()];
+        self.key
+            .sign(
+                &RSA_PKCS1_SHA256,
+                &SystemRandom::new(),
+                text,
+                &mut signature,
+            )
+            .ok()?;
+        Some(signature)
+    }
 }
 
 /// Each signed name and its value on lines of their own, the last one ended too.
@@ -128,30 +147,41 @@ fn signed_text(envelope: &Map<String, Value>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
+    use aws_lc_rs::signature::{
+        KeyPair as _, RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_2048_8192_SHA256,
+        UnparsedPublicKey,
+    };
     use serde_json::json;
 
     use super::*;
 
-    fn verifies(text: &str, signature: &str) -> bool {
+    fn verifies(version: &str, text: &str, signature: &str) -> bool {
         let key = authority().unwrap().key.public_key();
-        let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, key.as_ref());
+        let algorithm = match version {
+            "1" => &RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,
+            _ => &RSA_PKCS1_2048_8192_SHA256,
+        };
+        let key = UnparsedPublicKey::new(algorithm, key.as_ref());
         let signature = STANDARD.decode(signature).unwrap();
         key.verify(text.as_bytes(), &signature).is_ok()
     }
 
     #[test]
-    fn the_signature_is_over_the_documented_lines() {
+    fn the_signatures_of_both_versions_are_over_the_documented_lines() {
+        let lines = "Message\nhi\nyou\nMessageId\nm\nSubject\ns\nTimestamp\nnow\nTopicArn\nt\nType\nNotification\n";
         let mut envelope = json!({
             "Type": "Notification", "MessageId": "m", "TopicArn": "t", "Subject": "s", "Message": "hi\nyou",
-            "Timestamp": "now", "SignatureVersion": "2",
+            "Timestamp": "now",
         });
         let envelope = envelope.as_object_mut().unwrap();
-        sign(envelope, "https://sns.eu-west-1.amazonaws.com");
-        let signature = envelope["Signature"].as_str().unwrap();
-        let lines = "Message\nhi\nyou\nMessageId\nm\nSubject\ns\nTimestamp\nnow\nTopicArn\nt\nType\nNotification\n";
-        assert!(verifies(lines, signature));
-        assert!(!verifies(&lines.replace("hi", "ho"), signature));
+        for (version, other) in [("1", "2"), ("2", "1")] {
+            sign(envelope, version, "https://sns.eu-west-1.amazonaws.com");
+            assert_eq!(envelope["SignatureVersion"], version);
+            let signature = envelope["Signature"].as_str().unwrap();
+            assert!(verifies(version, lines, signature));
+            assert!(!verifies(other, lines, signature));
+            assert!(!verifies(version, &lines.replace("hi", "ho"), signature));
+        }
         let url = envelope["SigningCertURL"].as_str().unwrap();
         let file = url
             .strip_prefix("https://sns.eu-west-1.amazonaws.com/")
@@ -166,9 +196,13 @@ mod tests {
             "Token": "k", "SubscribeURL": "u", "Timestamp": "now",
         });
         let envelope = envelope.as_object_mut().unwrap();
-        sign(envelope, "https://sns.eu-west-1.amazonaws.com");
+        sign(envelope, "2", "https://sns.eu-west-1.amazonaws.com");
         let lines = "Message\nx\nMessageId\nm\nSubscribeURL\nu\nTimestamp\nnow\nToken\nk\nTopicArn\nt\n\
                      Type\nSubscriptionConfirmation\n";
-        assert!(verifies(lines, envelope["Signature"].as_str().unwrap()));
+        assert!(verifies(
+            "2",
+            lines,
+            envelope["Signature"].as_str().unwrap()
+        ));
     }
 }

@@ -6,6 +6,7 @@ use privatelink::ServiceId;
 use serde_json::Value;
 
 use super::notices::Fate;
+use super::publish::NewMessage;
 use super::queues::{QueueName, ReceiveRequest};
 use crate::NotificationBody;
 use crate::world::notifications::NewNotification;
@@ -38,7 +39,7 @@ fn topic_policy(service: &ServiceId) -> String {
 
 /// A topic, a queue that lets it in, and the subscription between them.
 fn subscribed(world: &mut World, me: &Caller) -> QueueName {
-    let topic = world.create_topic(me, "connections", &BTreeMap::new());
+    let topic = world.create_topic(me, "connections", &BTreeMap::new(), &BTreeMap::new());
     assert_eq!(topic.unwrap(), TOPIC);
     let at = world
         .create_queue(me, "events", &queue_policy(TOPIC))
@@ -61,7 +62,16 @@ fn bodies(world: &mut World, me: &Caller, at: &QueueName) -> Vec<String> {
 fn a_published_message_comes_in_its_envelope_or_raw() {
     let (mut world, me) = (world(), caller(PROVIDER));
     let at = subscribed(&mut world, &me);
-    let id = world.publish(&me, TOPIC, Some("news"), "hello").unwrap();
+    let id = world
+        .publish(
+            &me,
+            TOPIC,
+            &NewMessage {
+                subject: Some("news".into()),
+                ..NewMessage::text("hello")
+            },
+        )
+        .unwrap();
     let envelope: Value = serde_json::from_str(&bodies(&mut world, &me, &at)[0]).unwrap();
     for (name, value) in [
         ("Type", "Notification"),
@@ -79,10 +89,14 @@ fn a_published_message_comes_in_its_envelope_or_raw() {
     world
         .set_subscription_attribute(&me, &arn, "RawMessageDelivery", "true")
         .unwrap();
-    world.publish(&me, TOPIC, None, "bare").unwrap();
+    world
+        .publish(&me, TOPIC, &NewMessage::text("bare"))
+        .unwrap();
     assert_eq!(bodies(&mut world, &me, &at), ["bare"]);
     world.unsubscribe(&me, &arn).unwrap();
-    world.publish(&me, TOPIC, None, "gone").unwrap();
+    world
+        .publish(&me, TOPIC, &NewMessage::text("gone"))
+        .unwrap();
     assert!(bodies(&mut world, &me, &at).is_empty());
 }
 
@@ -95,7 +109,9 @@ fn a_queue_that_does_not_let_the_topic_in_hears_nothing() {
         queue_policy("arn:aws:sns:eu-west-1:111111111111:other"),
     ] {
         world.set_queue_attributes(&me, &at, &policy).unwrap();
-        world.publish(&me, TOPIC, None, "hello").unwrap();
+        world
+            .publish(&me, TOPIC, &NewMessage::text("hello"))
+            .unwrap();
         assert!(bodies(&mut world, &me, &at).is_empty());
     }
 }
@@ -104,7 +120,7 @@ fn a_queue_that_does_not_let_the_topic_in_hears_nothing() {
 fn a_queue_of_another_account_confirms_with_the_token_it_is_sent() {
     let (mut world, me, other) = (world(), caller(PROVIDER), caller(CONSUMER));
     world
-        .create_topic(&me, "connections", &BTreeMap::new())
+        .create_topic(&me, "connections", &BTreeMap::new(), &BTreeMap::new())
         .unwrap();
     let at = world
         .create_queue(&other, "events", &queue_policy(TOPIC))
@@ -112,16 +128,22 @@ fn a_queue_of_another_account_confirms_with_the_token_it_is_sent() {
     let queue = QUEUE.replace(PROVIDER, CONSUMER);
     let made = world.subscribe(&me, TOPIC, ("sqs", &queue), &BTreeMap::new());
     assert!(!made.unwrap().confirmed());
-    world.publish(&me, TOPIC, None, "too early").unwrap();
+    world
+        .publish(&me, TOPIC, &NewMessage::text("too early"))
+        .unwrap();
     let asked = bodies(&mut world, &other, &at);
     assert_eq!(asked.len(), 1);
     let asked: Value = serde_json::from_str(&asked[0]).unwrap();
     assert_eq!(asked["Type"], "SubscriptionConfirmation");
-    let wrong = world.confirm_subscription(&other, TOPIC, "wrong");
+    let wrong = world.confirm_subscription(&other, TOPIC, "wrong", false);
     assert_eq!(wrong.unwrap_err().code, "InvalidParameter");
     let token = asked["Token"].as_str().unwrap();
-    world.confirm_subscription(&other, TOPIC, token).unwrap();
-    world.publish(&me, TOPIC, None, "hello").unwrap();
+    world
+        .confirm_subscription(&other, TOPIC, token, false)
+        .unwrap();
+    world
+        .publish(&me, TOPIC, &NewMessage::text("hello"))
+        .unwrap();
     assert_eq!(bodies(&mut world, &other, &at).len(), 1);
 }
 
@@ -129,13 +151,17 @@ fn a_queue_of_another_account_confirms_with_the_token_it_is_sent() {
 fn only_the_owner_and_whom_the_policy_names_may_publish() {
     let (mut world, me, other) = (world(), caller(PROVIDER), caller(CONSUMER));
     subscribed(&mut world, &me);
-    let error = world.publish(&other, TOPIC, None, "hello").unwrap_err();
+    let error = world
+        .publish(&other, TOPIC, &NewMessage::text("hello"))
+        .unwrap_err();
     assert_eq!(
         (error.code.as_str(), error.status),
         ("AuthorizationError", 403)
     );
     let none = TOPIC.replace("connections", "none");
-    let error = world.publish(&me, &none, None, "hello").unwrap_err();
+    let error = world
+        .publish(&me, &none, &NewMessage::text("hello"))
+        .unwrap_err();
     assert_eq!((error.code.as_str(), error.status), ("NotFound", 404));
 }
 
@@ -143,14 +169,23 @@ fn only_the_owner_and_whom_the_policy_names_may_publish() {
 fn a_topic_made_twice_is_one_unless_the_attributes_differ() {
     let (mut world, me) = (world(), caller(PROVIDER));
     let two = one("SignatureVersion", "2");
-    let first = world.create_topic(&me, "t", &two).unwrap();
-    assert_eq!(world.create_topic(&me, "t", &two).unwrap(), first);
+    let first = world
+        .create_topic(&me, "t", &two, &BTreeMap::new())
+        .unwrap();
     assert_eq!(
-        world.create_topic(&me, "t", &BTreeMap::new()).unwrap(),
+        world
+            .create_topic(&me, "t", &two, &BTreeMap::new())
+            .unwrap(),
+        first
+    );
+    assert_eq!(
+        world
+            .create_topic(&me, "t", &BTreeMap::new(), &BTreeMap::new())
+            .unwrap(),
         first
     );
     let error = world
-        .create_topic(&me, "t", &one("DisplayName", "T"))
+        .create_topic(&me, "t", &one("DisplayName", "T"), &BTreeMap::new())
         .unwrap_err();
     assert_eq!(error.code, "InvalidParameter");
     assert_eq!(world.topics(&me).len(), 1);

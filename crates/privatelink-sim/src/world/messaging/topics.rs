@@ -9,11 +9,15 @@ use serde_json::json;
 
 use super::own_arn;
 use super::policy::{self, Asker, Context};
+use super::retries::{self, DeliveryPolicy};
 use crate::AwsError;
 use crate::world::{Caller, World};
 
+/// The most tags of a topic.
+const MAX_TAGS: usize = 50;
+
 /// A topic.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Topic {
     /// Its ARN.
     pub arn: String,
@@ -27,6 +31,15 @@ pub struct Topic {
     pub display_name: String,
     /// `1` or `2`, as it was set; AWS signs with version 1 unless told otherwise.
     pub signature_version: String,
+    /// When failed HTTP(S) deliveries are tried again.
+    #[serde(default)]
+    pub delivery_policy: Option<DeliveryPolicy>,
+    /// The same as it was written.
+    #[serde(default)]
+    pub(crate) delivery_policy_text: Option<String>,
+    /// The tags.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// How many of its subscriptions were removed.
@@ -40,7 +53,9 @@ impl World {
         me: &Caller,
         name: &str,
         attributes: &BTreeMap<String, String>,
+        tags: &BTreeMap<String, String>,
     ) -> Result<String, AwsError> {
+        check_tags(tags)?;
         if name.strip_suffix(".fifo").is_some() {
             return Err(AwsError::not_modelled("A FIFO topic"));
         }
@@ -57,6 +72,9 @@ impl World {
             region: me.region.clone(),
             display_name: String::new(),
             signature_version: "1".to_owned(),
+            delivery_policy: None,
+            delivery_policy_text: None,
+            tags: tags.clone(),
             created_at: me.now,
             unsubscribed: 0,
         });
@@ -64,10 +82,12 @@ impl World {
         for (attribute, value) in attributes {
             set(&mut topic, me, attribute, value)?;
         }
-        let same = topic.policy == before.policy
-            && topic.display_name == before.display_name
-            && topic.signature_version == before.signature_version;
-        if found.is_some() && !same {
+        if found.is_some() && !tags.is_empty() && *tags != before.tags {
+            return Err(invalid(
+                "Tags Reason: Topic already exists with different tags",
+            ));
+        }
+        if found.is_some() && topic != before {
             return Err(invalid(
                 "Attributes Reason: Topic already exists with different attributes",
             ));
@@ -129,7 +149,8 @@ impl World {
         let (confirmed, pending): (Vec<_>, Vec<_>) = subscriptions
             .filter(|subscription| subscription.topic_arn == arn)
             .partition(|subscription| subscription.confirmed());
-        Ok(BTreeMap::from([
+        let policy = topic.delivery_policy.as_ref();
+        let mut all = BTreeMap::from([
             ("TopicArn", topic.arn.clone()),
             ("Owner", topic.owner.to_string()),
             ("Policy", topic.policy.clone()),
@@ -138,7 +159,39 @@ impl World {
             ("SubscriptionsConfirmed", confirmed.len().to_string()),
             ("SubscriptionsPending", pending.len().to_string()),
             ("SubscriptionsDeleted", topic.unsubscribed.to_string()),
-        ]))
+            ("EffectiveDeliveryPolicy", retries::show_topic(policy)),
+        ]);
+        if let Some(text) = &topic.delivery_policy_text {
+            all.insert("DeliveryPolicy", text.clone());
+        }
+        Ok(all)
+    }
+
+    /// The tags of a topic of the caller's; `ResourceNotFound`.
+    pub fn topic_tags(
+        &mut self,
+        me: &Caller,
+        arn: &str,
+    ) -> Result<&mut BTreeMap<String, String>, AwsError> {
+        let found = self.messaging.topics.get_mut(arn);
+        let own = found.filter(|topic| topic.owner == me.account && topic.region == me.region);
+        let none = || AwsError::with_status(404, "ResourceNotFound", "Resource does not exist");
+        own.map(|topic| &mut topic.tags).ok_or_else(none)
+    }
+
+    /// Adds tags to a topic, or gives those it has other values; `TagLimitExceeded`.
+    pub fn tag_topic(
+        &mut self,
+        me: &Caller,
+        arn: &str,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<(), AwsError> {
+        let of = self.topic_tags(me, arn)?;
+        let mut all = of.clone();
+        all.extend(tags.clone());
+        check_tags(&all)?;
+        *of = all;
+        Ok(())
     }
 
     /// The ARNs of the caller's topics in this Region.
@@ -174,6 +227,14 @@ fn set(topic: &mut Topic, me: &Caller, attribute: &str, value: &str) -> Result<(
             policy::check(value)?;
             value.clone_into(&mut topic.policy);
         }
+        "DeliveryPolicy" if value.is_empty() => {
+            topic.delivery_policy = None;
+            topic.delivery_policy_text = None;
+        }
+        "DeliveryPolicy" => {
+            topic.delivery_policy = Some(retries::of_topic(value)?);
+            topic.delivery_policy_text = Some(value.to_owned());
+        }
         "DisplayName" => value.clone_into(&mut topic.display_name),
         "SignatureVersion" if matches!(value, "1" | "2") => {
             value.clone_into(&mut topic.signature_version);
@@ -184,6 +245,25 @@ fn set(topic: &mut Topic, me: &Caller, attribute: &str, value: &str) -> Result<(
                 "AttributeName Reason: {other} is unknown or not modelled by the simulator"
             )));
         }
+    }
+    Ok(())
+}
+
+fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), AwsError> {
+    if tags.len() > MAX_TAGS {
+        return Err(AwsError::new(
+            "TagLimitExceeded",
+            "Could not complete request: tag quota of per resource exceeded",
+        ));
+    }
+    let wrong = |(key, value): (&String, &String)| {
+        key.is_empty()
+            || key.chars().count() > 128
+            || value.chars().count() > 256
+            || key.starts_with("aws:")
+    };
+    if tags.iter().any(wrong) {
+        return Err(invalid("Tags Reason: a key or a value is not allowed"));
     }
     Ok(())
 }
