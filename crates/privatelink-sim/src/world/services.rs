@@ -377,7 +377,7 @@ impl World {
         ])?;
         let limit = self.behavior.page_size_limit;
         let seen_at = caller.seen_at;
-        self.settle_private_dns(caller.now);
+        self.sweep(caller.now);
         let services = &self.place(caller).services;
         let mut asked = BTreeSet::new();
         for id in ids {

@@ -117,7 +117,6 @@ fn a_deleted_service_lingers_keeps_its_load_balancer_busy_and_vanishes() {
     assert_eq!(state(&mut world, &deleted), Some(ServiceState::Deleted));
     assert!(world.delete_load_balancer(&deleted, lb.as_str()).is_ok());
     let gone = after(&deleted, world.behavior.service_linger_ms);
-    world.sweep(gone.now);
     assert_eq!(state(&mut world, &gone), None);
     let error = world
         .describe_services(&gone, &ids, &Filters::default(), &Paging::default())
