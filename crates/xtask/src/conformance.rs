@@ -2,7 +2,7 @@
 //!
 //! Every `tests/conformance/*.py` is one check and one process. It finds the program in `PORTCULLIS_BIN` and an empty database of its
 //! own in `DATABASE_URL`, starts what it needs on free ports, and fails by its exit status. Names that begin with an underscore are
-//! what the scripts share. `requirements.txt` beside them pins the packages.
+//! what the scripts share. `requirements.txt` beside them pins the packages, `requirements-moto.txt` moto's server.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,9 @@ use crate::database::Scratch;
 use crate::python::{python_venv, requirements};
 use crate::step::{self, Steps};
 use crate::{Result, place};
+
+/// The script that compares the simulator with moto, which has an environment of its own.
+const MOTO: &str = "moto";
 
 /// Builds the program and runs the scripts whose name contains `filter`.
 pub(crate) fn run(filter: Option<&str>) -> Result {
@@ -25,8 +28,18 @@ pub(crate) fn run(filter: Option<&str>) -> Result {
     if scripts.is_empty() {
         return Err("tests/conformance has no such script".into());
     }
-    let wanted = requirements(&dir.join("requirements.txt"))?;
-    let python = python_venv(&wanted.iter().map(String::as_str).collect::<Vec<_>>())?;
+    let venv = |file: &str| -> Result<PathBuf> {
+        let wanted = requirements(&dir.join(file))?;
+        python_venv(&wanted.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let python = venv("requirements.txt")?;
+    // Large, and nothing but a server to the one script that compares with it.
+    let compared = scripts
+        .iter()
+        .any(|path| name_of_script(path) == Some(MOTO));
+    let moto = compared
+        .then(|| venv("requirements-moto.txt"))
+        .transpose()?;
     let mut build = place::cargo();
     build
         .args(["build", "--locked", "--package", "portcullis"])
@@ -47,6 +60,9 @@ pub(crate) fn run(filter: Option<&str>) -> Result {
             .current_dir(place::root())
             .env("DATABASE_URL", cluster.url(name))
             .env("PORTCULLIS_BIN", &program);
+        if let Some(moto) = moto.as_ref().filter(|_| name == MOTO) {
+            command.env("MOTO_SERVER", moto.with_file_name("moto_server"));
+        }
         steps.command(name, &mut command)?;
     }
     steps.summary();
