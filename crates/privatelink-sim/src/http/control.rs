@@ -141,14 +141,18 @@ impl ClockMove {
         if step.is_some_and(|step| !clock.can_advance(step)) {
             return Err("advance_ms leads beyond the calendar".to_owned());
         }
-        if let Some(to) = self.set {
-            clock.set(to).map_err(|error| error.to_string())?;
-        }
-        if let Some(speed) = self.speed {
-            clock.set_speed(speed).map_err(|error| error.to_string())?;
-        }
+        let before = clock.state();
         if self.stop {
+            // First of all: a clock that is stopped and set stands at that time, not a moment later.
             clock.stop();
+        }
+        let moved = self
+            .set
+            .map_or(Ok(()), |to| clock.set(to))
+            .and_then(|()| self.speed.map_or(Ok(()), |speed| clock.set_speed(speed)));
+        if let Err(error) = moved {
+            clock.restore(before);
+            return Err(error.to_string());
         }
         if self.run {
             clock.run();
