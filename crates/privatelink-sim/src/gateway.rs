@@ -1,24 +1,24 @@
 //! The simulator in process as an implementation of the port: no HTTP, the same world, the same faults.
 
+mod port_types;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use port_types::{connection, endpoint_service, items, page, paging, strings};
 use privatelink::{
     AccountId, AccountRegionRef, AllowedPrincipal, AvailabilityZone, Connection, ConnectionFilter,
-    DnsEntry, EndpointService, EndpointServiceChange, GatewayError, Gateways, ItemFailure,
-    Listener, LoadBalancer, LoadBalancerArn, NewEndpointService, Page, PageToken, PrivateDnsName,
-    PrivateLink, Region, ServiceId, TargetGroup, TargetHealth, TargetState, VpcEndpointId,
+    EndpointService, EndpointServiceChange, GatewayError, Gateways, ItemFailure, Listener,
+    LoadBalancer, LoadBalancerArn, NewEndpointService, Page, PageToken, PrivateLink, Region,
+    ServiceId, TargetGroup, TargetHealth, TargetState, VpcEndpointId,
 };
 
 use crate::AwsError;
 use crate::api::Api;
-use crate::error::Unsuccessful;
 use crate::simulator::{Failure, Simulator};
-use crate::world::connections::ConnectionRow;
 use crate::world::regions::Zone;
-use crate::world::remote_access::RemoteState;
-use crate::world::select::{Filter, Filters, Listed, Paging};
-use crate::world::services::{NewService, Service, ServiceChange};
+use crate::world::select::{Filter, Filters, Paging};
+use crate::world::services::{NewService, ServiceChange};
 use crate::world::{Caller, World};
 
 /// One account in one Region of a simulator, as the port sees it.
@@ -407,93 +407,6 @@ impl PrivateLink for SimGateway {
             Ok(me.account.clone())
         })
         .await
-    }
-}
-
-fn strings<T: ToString>(ids: &[T]) -> Vec<String> {
-    ids.iter().map(ToString::to_string).collect()
-}
-
-fn paging(from: Option<&PageToken>) -> Paging {
-    Paging::from(from.map(|token| token.0.as_str()))
-}
-
-fn page<T>(listed: Listed<T>) -> Page<T> {
-    Page {
-        items: listed.items,
-        unreadable: 0,
-        next: listed.next.map(PageToken),
-    }
-}
-
-fn items(failures: Vec<Unsuccessful>) -> Vec<ItemFailure> {
-    failures
-        .into_iter()
-        .map(|failure| ItemFailure {
-            resource_id: Some(failure.resource_id),
-            code: failure.error.code,
-            message: failure.error.message,
-        })
-        .collect()
-}
-
-fn endpoint_service(world: &World, me: &Caller, service: &Service) -> EndpointService {
-    let names = world.zones(&me.account, &me.region);
-    EndpointService {
-        service_id: service.id.clone(),
-        service_name: service.name(),
-        state: service
-            .state_at(me.now)
-            .unwrap_or(privatelink::ServiceState::Deleted),
-        acceptance_required: service.acceptance_required,
-        network_load_balancer_arns: service
-            .load_balancers
-            .iter()
-            .filter(|arn| arn.is_network())
-            .cloned()
-            .collect(),
-        availability_zones: names
-            .into_iter()
-            .filter(|zone| service.zones.contains(&zone.id))
-            .map(|zone| zone.name)
-            .collect(),
-        availability_zone_ids: service.zones.iter().cloned().collect(),
-        supported_ip_address_types: service.ip_address_types.clone(),
-        supported_regions: service
-            .supported_regions
-            .iter()
-            .filter(|(_, state)| **state == RemoteState::Available)
-            .map(|(region, _)| region.to_string())
-            .collect(),
-        base_endpoint_dns_names: vec![service.base_dns_name()],
-        private_dns_name: service.private_dns.as_ref().map(|dns| PrivateDnsName {
-            name: dns.name.clone(),
-            state: (!dns.hidden).then(|| dns.state.as_str().to_owned()),
-            txt_name: (!dns.hidden).then(|| dns.record_name.clone()),
-            txt_value: (!dns.hidden).then(|| dns.record_value.clone()),
-        }),
-        tags: service.tags.clone().into_iter().collect(),
-    }
-}
-
-fn connection(row: ConnectionRow) -> Connection {
-    Connection {
-        service_id: row.service_id,
-        endpoint_id: row.endpoint_id,
-        owner: row.connection.owner,
-        state: row.state,
-        created_at: Some(row.connection.created_at),
-        connection_id: Some(row.connection.id),
-        endpoint_region: Some(row.connection.endpoint_region),
-        ip_address_type: Some(row.connection.ip_address_type),
-        dns_entries: row
-            .dns_names
-            .into_iter()
-            .map(|dns_name| DnsEntry {
-                dns_name,
-                hosted_zone_id: Some(crate::wire::HOSTED_ZONE.to_owned()),
-            })
-            .collect(),
     }
 }
 

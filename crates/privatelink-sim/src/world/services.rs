@@ -1,5 +1,7 @@
 //! Endpoint services: made, changed, described and deleted by their owner.
 
+mod requests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
@@ -18,6 +20,7 @@ use super::select::{Filters, Listed, Paging, Tags};
 use super::service_load_balancers::{BackedBy, exactly_one};
 use super::{Caller, World};
 use crate::AwsError;
+pub use requests::{NewService, ServiceChange};
 
 /// An endpoint service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,74 +113,6 @@ impl Service {
     /// Whether it keeps a load balancer busy: until its deletion is finished.
     pub fn uses(&self, arn: &LoadBalancerArn, now: DateTime<Utc>) -> bool {
         self.load_balancers.contains(arn) && self.deletion.is_none_or(|d| now < d.done_at)
-    }
-}
-
-/// What `CreateVpcEndpointServiceConfiguration` is asked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct NewService {
-    /// Required unless said otherwise.
-    pub acceptance_required: bool,
-    /// Network Load Balancers of the caller's; exactly one of the two lists is given.
-    pub load_balancers: Vec<String>,
-    /// Gateway Load Balancers of the caller's.
-    pub gateway_load_balancers: Vec<String>,
-    /// `ipv4`, `ipv6`; empty means `ipv4`.
-    pub ip_address_types: Vec<String>,
-    /// The private DNS name.
-    pub private_dns_name: Option<String>,
-    /// Other Regions to open.
-    pub regions: Vec<String>,
-    /// Tags.
-    pub tags: Tags,
-}
-
-/// What `ModifyVpcEndpointServiceConfiguration` is asked for. Empty is legal: AWS then reads the zones again.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ServiceChange {
-    /// The acceptance flag. Connections that exist are not touched.
-    pub acceptance_required: Option<bool>,
-    /// Network Load Balancers to add.
-    pub add_load_balancers: Vec<String>,
-    /// Network Load Balancers to remove.
-    pub remove_load_balancers: Vec<String>,
-    /// Gateway Load Balancers to add.
-    pub add_gateway_load_balancers: Vec<String>,
-    /// Gateway Load Balancers to remove.
-    pub remove_gateway_load_balancers: Vec<String>,
-    /// IP address types to add.
-    pub add_ip_address_types: Vec<String>,
-    /// IP address types to remove.
-    pub remove_ip_address_types: Vec<String>,
-    /// A private DNS name, whose proof starts anew. None clears nothing.
-    pub private_dns_name: Option<String>,
-    /// Clears the private DNS name.
-    pub remove_private_dns_name: bool,
-    /// Other Regions to open.
-    pub add_regions: Vec<String>,
-    /// Other Regions to close.
-    pub remove_regions: Vec<String>,
-}
-
-impl ServiceChange {
-    /// What is added and removed of the service's type of load balancers; the other type is refused.
-    fn of_kind(&self, kind: BackedBy) -> Result<(&[String], &[String]), AwsError> {
-        let network = (&*self.add_load_balancers, &*self.remove_load_balancers);
-        let gateway = (
-            &*self.add_gateway_load_balancers,
-            &*self.remove_gateway_load_balancers,
-        );
-        let (own, other) = match kind {
-            BackedBy::Network => (network, gateway),
-            BackedBy::Gateway => (gateway, network),
-        };
-        if other.0.is_empty() && other.1.is_empty() {
-            return Ok(own);
-        }
-        Err(AwsError::new(
-            "InvalidParameter",
-            "A service has either Network Load Balancers or Gateway Load Balancers",
-        ))
     }
 }
 
