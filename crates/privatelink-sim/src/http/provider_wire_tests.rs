@@ -328,3 +328,33 @@ async fn a_consumer_in_another_region_connects_by_service_region() {
     let text = ok(&served, PROVIDER, form).await;
     assert_eq!(inside(&text, "vpcEndpointRegion"), "us-west-2");
 }
+
+#[tokio::test]
+async fn permissions_are_for_endpoints_only() {
+    let served = serve();
+    let (service, _) = served.service().await;
+    let grant = |kind: &str| {
+        format!(
+            "Action=ModifyVpcEndpointServicePermissions&ServiceId={service}&AddAllowedPrincipals.1=*&PermissionType={kind}"
+        )
+    };
+    let text = ok(&served, PROVIDER, &grant("vpc-endpoint")).await;
+    assert_eq!(inside(&text, "permissionType"), "vpc-endpoint");
+    let form = |kind: &str| {
+        format!(
+            "Action=DescribeVpcEndpointServicePermissions&ServiceId={service}&Filter.1.Name=permission-type&Filter.1.Value.1={kind}"
+        )
+    };
+    let text = ok(&served, PROVIDER, &form("vpc-endpoint")).await;
+    assert_eq!(inside(&text, "permissionType"), "vpc-endpoint");
+    let text = ok(&served, PROVIDER, &form("transit-gateway-attachment")).await;
+    assert!(!text.contains("<principal>"), "{text}");
+    let code = "UnsupportedOperation";
+    let text = served
+        .refused(PROVIDER, &grant("transit-gateway-attachment"), code)
+        .await;
+    assert!(text.contains("PermissionType"), "{text}");
+    served
+        .refused(PROVIDER, &grant("all"), "InvalidParameterValue")
+        .await;
+}

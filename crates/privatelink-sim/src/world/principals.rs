@@ -10,6 +10,9 @@ use super::select::{Filters, Listed, Paging, Tags};
 use super::{Caller, World, regions};
 use crate::AwsError;
 
+/// What every grant is for; AWS's other type is for transit gateway attachments.
+pub(crate) const PERMISSION_TYPE: &str = "vpc-endpoint";
+
 /// One grant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
@@ -155,7 +158,7 @@ impl World {
         filters: &Filters,
         paging: &Paging,
     ) -> Result<(ServiceId, Listed<Grant>), AwsError> {
-        filters.check(&["principal", "principal-type"])?;
+        filters.check(&["permission-type", "principal", "principal-type"])?;
         let limit = self.behavior.page_size_limit;
         let service = self.own_service(caller, service)?;
         let listing = format!("permissions {}", service.id);
@@ -163,6 +166,7 @@ impl World {
         let rows = service.grants.iter().filter(|(principal, grant)| {
             after.as_ref().is_none_or(|last| *principal > last)
                 && filters.allow(&grant.tags, |name| match name {
+                    "permission-type" => vec![PERMISSION_TYPE.to_owned()],
                     "principal" => vec![grant.principal.clone()],
                     "principal-type" => vec![grant.kind.clone()],
                     _ => Vec::new(),

@@ -4,11 +4,12 @@ use super::write_tags;
 use crate::AwsError;
 use crate::wire::params::Params;
 use crate::wire::xml::Xml;
-use crate::world::principals::Grant;
+use crate::world::principals::{Grant, PERMISSION_TYPE};
 use crate::world::{Caller, World};
 
 pub(super) fn modify(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<String, AwsError> {
     let id = p.required("ServiceId")?;
+    check_type(p)?;
     let (add, remove) = (
         p.list("AddAllowedPrincipals")?,
         p.list("RemoveAllowedPrincipals")?,
@@ -42,4 +43,16 @@ fn write(xml: &mut Xml, grant: &Grant, service: &str) {
     xml.leaf("principal", &grant.principal);
     xml.leaf("servicePermissionId", &grant.id);
     xml.leaf("serviceId", service);
+    xml.leaf("permissionType", PERMISSION_TYPE);
+}
+
+/// Transit gateway attachments are not modelled, so neither are permissions for them.
+fn check_type(p: &Params<'_>) -> Result<(), AwsError> {
+    match p.text("PermissionType").as_deref() {
+        None | Some(PERMISSION_TYPE) => Ok(()),
+        Some("transit-gateway-attachment") => Err(AwsError::not_modelled(
+            "The PermissionType transit-gateway-attachment",
+        )),
+        Some(other) => Err(AwsError::bad_value("PermissionType", other)),
+    }
 }
