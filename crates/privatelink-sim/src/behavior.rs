@@ -119,6 +119,8 @@ pub struct Behavior {
     pub home_region_listed: bool,
     /// Whether a connection notification may name a topic in another Region. Undocumented.
     pub notification_topic_in_other_region: bool,
+    /// Whether the topic of a connection notification must exist when it is named. Undocumented.
+    pub notification_topic_must_exist: bool,
     /// What the body of a connection notification looks like. AWS documents none: both are invented, and a reader that needs
     /// one of them is wrong.
     pub notification_body: NotificationBody,
@@ -171,6 +173,7 @@ impl Default for Behavior {
             endpoints_per_vpc: None,
             home_region_listed: true,
             notification_topic_in_other_region: false,
+            notification_topic_must_exist: true,
             notification_body: NotificationBody::Json,
             in_flight_limit: 120_000,
             check_signatures: SignatureCheck::Known,

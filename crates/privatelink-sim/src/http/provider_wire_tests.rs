@@ -23,6 +23,8 @@ fn pass(served: &Served) {
 async fn notifications_have_the_elements_of_aws() {
     let served = serve();
     let (service, _) = served.service().await;
+    let (status, text) = served.sns("Action=CreateTopic&Name=requests").await;
+    assert_eq!(status, 200, "{text}");
     let form = format!(
         "Action=CreateVpcEndpointConnectionNotification&ServiceId={service}&ClientToken=t\
          &ConnectionNotificationArn=arn:aws:sns:eu-west-1:{PROVIDER}:requests\

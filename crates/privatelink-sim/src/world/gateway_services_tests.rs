@@ -155,6 +155,7 @@ fn an_interface_service_refuses_the_other_type_and_notifications_need_one() {
             .contains("does not match available service types")
     );
     let (mut world, provider, _, service) = firewall(true);
+    world.behavior.notification_topic_must_exist = false;
     let new = crate::world::notifications::NewNotification {
         service_id: Some(service.to_string()),
         topic_arn: format!("arn:aws:sns:eu-west-1:{PROVIDER}:requests"),

@@ -295,6 +295,9 @@ impl World {
         if *region != caller.region.as_str() && !self.behavior.notification_topic_in_other_region {
             return Err(refuse("the topic is in another Region"));
         }
+        if self.behavior.notification_topic_must_exist && !self.messaging.topics.contains_key(arn) {
+            return Err(refuse("the topic does not exist"));
+        }
         Ok(())
     }
 

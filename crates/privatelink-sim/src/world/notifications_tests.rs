@@ -1,9 +1,22 @@
 //! Rules of connection notifications.
 
 use super::*;
-use crate::world::testing::{endpoint, shop};
+use crate::world::testing::{self, endpoint};
 
 const TOPIC: &str = "arn:aws:sns:eu-west-1:111111111111:requests";
+
+/// A shop whose provider and consumer have the topics that these tests name.
+fn shop(acceptance: bool) -> (World, Caller, Caller, ServiceId) {
+    let (mut world, provider, consumer, service) = testing::shop(acceptance);
+    topic(&mut world, &provider, "requests");
+    topic(&mut world, &consumer, "mine");
+    (world, provider, consumer, service)
+}
+
+fn topic(world: &mut World, me: &Caller, name: &str) {
+    let none = std::collections::BTreeMap::new();
+    world.create_topic(me, name, &none, &none).unwrap();
+}
 
 fn all_events() -> Vec<String> {
     ["Connect", "Accept", "Delete", "Reject"]
@@ -191,4 +204,23 @@ fn filters_choose_and_unknown_ids_fail() {
     assert_eq!(left.len(), 1);
     assert_eq!(left[0].error.code, "InvalidConnectionNotification");
     assert_eq!(listed(&mut world, &provider, &Filters::default()), 0);
+}
+
+#[test]
+fn a_topic_that_does_not_exist_is_refused_unless_a_switch_says_otherwise() {
+    let (mut world, provider, _, service) = shop(true);
+    let there = world
+        .create_notification(&provider, &wanted(&service), None)
+        .unwrap();
+    let mut new = wanted(&service);
+    new.topic_arn = TOPIC.replace("requests", "later");
+    let error = world
+        .create_notification(&provider, &new, None)
+        .unwrap_err();
+    assert_eq!(error.code, "InvalidParameter");
+    assert!(error.message.contains("does not exist"), "{error:?}");
+    let moved = world.modify_notification(&provider, &there.id, Some(&new.topic_arn), &[]);
+    assert_eq!(moved.unwrap_err().code, "InvalidParameter");
+    world.behavior.notification_topic_must_exist = false;
+    world.create_notification(&provider, &new, None).unwrap();
 }
