@@ -447,3 +447,26 @@ async fn interfaces_are_described_and_parts_of_a_network_are_deleted() {
     let text = served.good(CONSUMER, list).await;
     assert!(text.contains("<networkInterfaceSet></networkInterfaceSet>"));
 }
+
+#[tokio::test]
+async fn a_security_group_is_born_with_a_way_out_and_the_default_one_lets_itself_in() {
+    let served = serve();
+    let (vpc, _) = served.home().await;
+    let form = format!("Action=CreateSecurityGroup&GroupName=edge&GroupDescription=e&VpcId={vpc}");
+    let made = inside(&served.good(CONSUMER, &form).await, "groupId");
+    let shown = |id: &str| format!("Action=DescribeSecurityGroups&GroupId.1={id}");
+    let text = served.good(CONSUMER, &shown(&made)).await;
+    assert!(
+        text.contains(
+            "<ipPermissions></ipPermissions><ipPermissionsEgress><item><ipProtocol>-1</ipProtocol>\
+             <groups></groups><ipRanges><item><cidrIp>0.0.0.0/0</cidrIp></item></ipRanges>"
+        ),
+        "{text}"
+    );
+    let form = "Action=DescribeSecurityGroups&Filter.1.Name=group-name&Filter.1.Value.1=default";
+    let text = served.good(CONSUMER, form).await;
+    let default = inside(&text, "groupId");
+    assert!(text.contains(&format!(
+        "<groups><item><userId>{CONSUMER}</userId><groupId>{default}</groupId></item></groups>"
+    )));
+}

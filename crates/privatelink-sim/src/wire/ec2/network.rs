@@ -1,5 +1,7 @@
 //! VPCs, subnets and security groups on the wire.
 
+use privatelink::AccountId;
+
 use super::write_tags;
 use crate::AwsError;
 use crate::wire::params::Params;
@@ -274,7 +276,31 @@ fn write_group(xml: &mut Xml, me: &Caller, group: &SecurityGroup) {
     xml.leaf("groupDescription", &group.description);
     xml.leaf("vpcId", &group.vpc_id);
     xml.leaf("securityGroupArn", arn(me, "security-group", &group.id));
+    write_rules(xml, me, group);
     write_tags(xml, &group.tags);
+}
+
+/// The rules that AWS gives a group at birth; no action changes them. The default group of a VPC lets its own members in.
+fn write_rules(xml: &mut Xml, me: &Caller, group: &SecurityGroup) {
+    let own = (group.name == "default").then_some(&group.id);
+    xml.items("ipPermissions", own, |xml, id| {
+        write_rule(xml, Some((&me.account, id)), None);
+    });
+    xml.items("ipPermissionsEgress", ["0.0.0.0/0"], |xml, everywhere| {
+        write_rule(xml, None, Some(everywhere));
+    });
+}
+
+/// A rule for every protocol, which is why it has no ports.
+fn write_rule(xml: &mut Xml, from: Option<(&AccountId, &String)>, cidr: Option<&str>) {
+    xml.leaf("ipProtocol", "-1");
+    xml.items("groups", from, |xml, (account, id)| {
+        xml.leaf("userId", account);
+        xml.leaf("groupId", id);
+    });
+    xml.items("ipRanges", cidr, |xml, cidr| xml.leaf("cidrIp", cidr));
+    xml.node("ipv6Ranges", |_| {});
+    xml.node("prefixListIds", |_| {});
 }
 
 fn arn(me: &Caller, kind: &str, id: &str) -> String {
