@@ -82,6 +82,8 @@ mod fuzz_tests;
 #[cfg(test)]
 mod messaging_tests;
 #[cfg(test)]
+mod paging_tests;
+#[cfg(test)]
 mod provider_wire_tests;
 #[cfg(test)]
 mod signature_tests;

@@ -12,6 +12,8 @@ use super::unknown_action;
 use super::xml::Xml;
 use crate::AwsError;
 use crate::api::Api;
+use crate::world::messaging::topics::invalid;
+use crate::world::select::{Listed, Paging};
 use crate::world::{Caller, World};
 
 /// Rows on a page; SNS lets nobody choose.
@@ -101,19 +103,22 @@ fn write_map<K: Display, V: Display>(map: BTreeMap<K, V>) -> String {
     })
 }
 
-/// One page of rows that are in the order of their keys. A token is the key of the last row that was given out.
+/// One page of rows that are in the order of their keys. A token is good for the listing that gave it out.
 fn page<T>(
-    mut rows: Vec<T>,
+    listing: &str,
+    token: Option<&str>,
     limit: Option<usize>,
-    after: Option<&str>,
+    rows: Vec<T>,
     key: impl Fn(&T) -> &str,
-) -> (Vec<T>, Option<String>) {
-    let size = limit.unwrap_or(PAGE).clamp(1, PAGE);
-    if let Some(after) = after {
-        rows.retain(|row| key(row) > after);
-    }
-    let more = rows.len() > size;
-    rows.truncate(size);
-    let next = rows.last().filter(|_| more).map(|row| key(row).to_owned());
-    (rows, next)
+) -> Result<Listed<T>, AwsError> {
+    let paging = Paging {
+        max: Some(PAGE),
+        token: token.map(str::to_owned),
+    };
+    let after = paging.after(listing).map_err(|_| invalid("NextToken"))?;
+    let rest = rows
+        .into_iter()
+        .filter(|row| after.as_deref().is_none_or(|after| key(row) > after))
+        .map(|row| (key(&row).to_owned(), row));
+    Ok(paging.take(listing, limit, rest))
 }

@@ -49,7 +49,7 @@ pub(super) fn list(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<Str
     let token = p.text("NextToken");
     p.finish()?;
     let rows = world.own_subscriptions(me);
-    Ok(write_page(world, rows, token.as_deref()))
+    write_page(world, "ListSubscriptions", rows, token.as_deref())
 }
 
 pub(super) fn list_of_topic(
@@ -60,14 +60,20 @@ pub(super) fn list_of_topic(
     let (topic, token) = (p.required("TopicArn")?, p.text("NextToken"));
     p.finish()?;
     let rows = world.topic_subscriptions(me, &topic)?;
-    Ok(write_page(world, rows, token.as_deref()))
+    let listing = format!("ListSubscriptionsByTopic {topic}");
+    write_page(world, &listing, rows, token.as_deref())
 }
 
-fn write_page(world: &World, rows: Vec<Subscription>, token: Option<&str>) -> String {
+fn write_page(
+    world: &World,
+    listing: &str,
+    rows: Vec<Subscription>,
+    token: Option<&str>,
+) -> Result<String, AwsError> {
     let limit = world.behavior.page_size_limit;
-    let (page, next) = page(rows, limit, token, |row| row.arn.as_str());
-    Xml::fragment(|xml| {
-        xml.members("Subscriptions", page, |xml, row: Subscription| {
+    let page = page(listing, token, limit, rows, |row| row.arn.as_str())?;
+    Ok(Xml::fragment(|xml| {
+        xml.members("Subscriptions", page.items, |xml, row: Subscription| {
             let shown = if row.confirmed() {
                 row.arn.as_str()
             } else {
@@ -79,8 +85,8 @@ fn write_page(world: &World, rows: Vec<Subscription>, token: Option<&str>) -> St
             xml.leaf("Endpoint", &row.endpoint);
             xml.leaf("TopicArn", &row.topic_arn);
         });
-        xml.optional("NextToken", next);
-    })
+        xml.optional("NextToken", page.next);
+    }))
 }
 
 pub(super) fn attributes(

@@ -41,10 +41,11 @@ pub(super) fn list(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<Str
     let token = p.text("NextToken");
     p.finish()?;
     let limit = world.behavior.page_size_limit;
-    let (page, next) = page(world.topics(me), limit, token.as_deref(), String::as_str);
+    let rows = world.topics(me);
+    let page = page("ListTopics", token.as_deref(), limit, rows, String::as_str)?;
     Ok(Xml::fragment(|xml| {
-        xml.members("Topics", page, |xml, arn| xml.leaf("TopicArn", arn));
-        xml.optional("NextToken", next);
+        xml.members("Topics", page.items, |xml, arn| xml.leaf("TopicArn", arn));
+        xml.optional("NextToken", page.next);
     }))
 }
 

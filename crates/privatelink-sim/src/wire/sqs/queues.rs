@@ -8,6 +8,7 @@ use super::{Attributes, Request, queue_name, queue_url, read};
 use crate::AwsError;
 use crate::world::messaging::queue::Queue;
 use crate::world::messaging::queues::QueueName;
+use crate::world::select::Paging;
 use crate::world::{Caller, World};
 
 /// The most queues on a page, and on the only page when the caller does not ask for pages.
@@ -79,7 +80,12 @@ pub(super) fn list(
     }
     let list: List = read(request)?;
     let rows = world.queues(me, &list.queue_name_prefix);
-    let (urls, next) = page(world, request, rows, list.max_results, list.next_token)?;
+    let asked = Asked {
+        listing: &format!("ListQueues {}", list.queue_name_prefix),
+        max: list.max_results,
+        token: list.next_token,
+    };
+    let (urls, next) = page(world, request, rows, asked)?;
     let mut answer = json!({"QueueUrls": urls});
     if let Some(next) = next {
         answer["NextToken"] = next.into();
@@ -100,8 +106,14 @@ pub(super) fn list_dead_letter_sources(
         next_token: Option<String>,
     }
     let list: List = read(request)?;
-    let rows = world.dead_letter_sources(me, &queue_name(&list.queue_url)?)?;
-    let (urls, next) = page(world, request, rows, list.max_results, list.next_token)?;
+    let target = queue_name(&list.queue_url)?;
+    let rows = world.dead_letter_sources(me, &target)?;
+    let asked = Asked {
+        listing: &format!("ListDeadLetterSourceQueues {}", target.name),
+        max: list.max_results,
+        token: list.next_token,
+    };
+    let (urls, next) = page(world, request, rows, asked)?;
     // AWS writes this one with a small letter, unlike that of ListQueues.
     let mut answer = json!({"queueUrls": urls});
     if let Some(next) = next {
@@ -110,31 +122,47 @@ pub(super) fn list_dead_letter_sources(
     Ok(answer)
 }
 
-/// One page of queues, by name. A token is the name of the last queue that was given out.
+/// Which page of a listing of queues is asked for.
+struct Asked<'a> {
+    /// What a token is good for.
+    listing: &'a str,
+    max: Option<usize>,
+    token: Option<String>,
+}
+
+/// One page of queues, by name. Only who asks for a page hears that there is another.
 fn page(
     world: &World,
     request: &Request<'_>,
-    mut rows: Vec<&Queue>,
-    asked: Option<usize>,
-    after: Option<String>,
+    rows: Vec<&Queue>,
+    asked: Asked<'_>,
 ) -> Result<(Vec<String>, Option<String>), AwsError> {
-    let max = asked.unwrap_or(MAX_LISTED);
-    if !(1..=MAX_LISTED).contains(&max) {
-        return Err(AwsError::new(
+    let invalid = |value: &str, name: &str| {
+        let shown: String = value.chars().take(128).collect();
+        AwsError::new(
             "InvalidParameterValue",
-            format!("Value {max} for parameter MaxResults is invalid."),
-        ));
+            format!("Value {shown} for parameter {name} is invalid."),
+        )
+    };
+    let max = asked.max.unwrap_or(MAX_LISTED);
+    if !(1..=MAX_LISTED).contains(&max) {
+        return Err(invalid(&max.to_string(), "MaxResults"));
     }
-    let max = max
-        .min(world.behavior.page_size_limit.unwrap_or(max))
-        .max(1);
-    let after = after.unwrap_or_default();
-    rows.retain(|queue| queue.name > after);
-    let more = rows.len() > max && asked.is_some();
-    rows.truncate(max);
-    let next = rows.last().filter(|_| more).map(|queue| queue.name.clone());
-    let urls = rows.iter().map(|q| queue_url(request.base, &name(q)));
-    Ok((urls.collect(), next))
+    let paging = Paging {
+        max: Some(max),
+        token: asked.token,
+    };
+    let after = paging.after(asked.listing).map_err(|_| {
+        let token = paging.token.as_deref().unwrap_or_default();
+        invalid(token, "NextToken")
+    })?;
+    let rest = rows
+        .into_iter()
+        .filter(|queue| after.as_ref().is_none_or(|after| queue.name > *after))
+        .map(|queue| (queue.name.as_str(), queue));
+    let page = paging.take(asked.listing, world.behavior.page_size_limit, rest);
+    let urls = page.items.iter().map(|q| queue_url(request.base, &name(q)));
+    Ok((urls.collect(), page.next.filter(|_| asked.max.is_some())))
 }
 
 pub(super) fn tags(

@@ -288,6 +288,6 @@ fn default_policy(arn: &str, me: &Caller) -> String {
     .to_string()
 }
 
-pub(super) fn invalid(what: &str) -> AwsError {
+pub(crate) fn invalid(what: &str) -> AwsError {
     AwsError::new("InvalidParameter", format!("Invalid parameter: {what}"))
 }
