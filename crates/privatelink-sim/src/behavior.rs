@@ -130,6 +130,9 @@ pub struct Behavior {
     pub check_signatures: SignatureCheck,
     /// Whether a role that was never registered lets everybody assume it. AWS denies it; many set-ups need no roles of their own.
     pub assume_unknown_roles: bool,
+    /// Whether `AssumeRole` takes `Policy`, `PolicyArns`, `Tags` and `TransitiveTagKeys` although nothing enforces them; otherwise they are
+    /// refused as not modelled.
+    pub accept_session_policies: bool,
     /// The largest number of ids in one accept or reject. AWS documents none; above it the whole call fails.
     pub max_ids_per_decision: usize,
     /// Never more rows than this on a page, whatever `MaxResults` says; small values find code that reads one page.
@@ -178,6 +181,7 @@ impl Default for Behavior {
             in_flight_limit: 120_000,
             check_signatures: SignatureCheck::Known,
             assume_unknown_roles: true,
+            accept_session_policies: false,
             max_ids_per_decision: 1_000,
             page_size_limit: None,
         }

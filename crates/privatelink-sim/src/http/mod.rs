@@ -88,4 +88,6 @@ mod provider_wire_tests;
 #[cfg(test)]
 mod signature_tests;
 #[cfg(test)]
+mod sts_tests;
+#[cfg(test)]
 mod wire_tests;

@@ -42,21 +42,27 @@ fn caller_identity(_: &mut World, me: &Caller, p: &Params<'_>) -> Result<String,
     }))
 }
 
+/// What narrows or marks a session; the simulator enforces none of it.
+const SESSION: [&str; 4] = ["Policy", "PolicyArns", "Tags", "TransitiveTagKeys"];
+
 fn assume_role(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<String, AwsError> {
-    p.not_modelled(&["SerialNumber", "TokenCode", "ProvidedContexts"])?;
-    // They narrow what the session may do; the simulator lets every session do everything.
-    p.ignore(&[
-        "Policy",
-        "PolicyArns",
-        "Tags",
-        "TransitiveTagKeys",
-        "SourceIdentity",
-    ]);
+    p.not_modelled(&[
+        "SerialNumber",
+        "TokenCode",
+        "ProvidedContexts",
+        "MinimumSessionTokenSize",
+    ])?;
+    if world.behavior.accept_session_policies {
+        p.ignore(&SESSION);
+    } else {
+        p.not_modelled(&SESSION)?;
+    }
     let request = AssumeRole {
         role_arn: p.required("RoleArn")?,
         session_name: p.required("RoleSessionName")?,
         external_id: p.text("ExternalId"),
         duration_seconds: p.number("DurationSeconds")?.unwrap_or(3_600),
+        source_identity: p.text("SourceIdentity"),
     };
     p.finish()?;
     let role = world.assume_role(me, &request)?;
@@ -71,5 +77,6 @@ fn assume_role(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<String,
             xml.leaf("AssumedRoleId", &role.identity.user_id);
             xml.leaf("Arn", &role.identity.arn);
         });
+        xml.optional("SourceIdentity", role.identity.source_identity);
     }))
 }

@@ -16,6 +16,9 @@ pub struct Identity {
     pub role_arn: Option<String>,
     /// The unique id that STS shows.
     pub user_id: String,
+    /// Who is behind a session, as its first `AssumeRole` said; sessions that it opens inherit it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_identity: Option<String>,
 }
 
 impl Identity {
@@ -25,6 +28,7 @@ impl Identity {
             arn: format!("arn:{}:iam::{account}:root", regions::partition(region)),
             role_arn: None,
             user_id: account.to_string(),
+            source_identity: None,
         }
     }
 
@@ -34,6 +38,7 @@ impl Identity {
             arn: ANONYMOUS.to_owned(),
             role_arn: None,
             user_id: ANONYMOUS.to_owned(),
+            source_identity: None,
         }
     }
 
@@ -84,6 +89,8 @@ pub struct AssumeRole {
     pub external_id: Option<String>,
     /// How long the credentials last, in seconds: 900 to 43,200.
     pub duration_seconds: u64,
+    /// Who is behind the session, 2 to 64 characters.
+    pub source_identity: Option<String>,
 }
 
 /// What `AssumeRole` answers with.
@@ -166,6 +173,7 @@ impl World {
                 arn,
                 role_arn: None,
                 user_id,
+                source_identity: None,
             },
             expires_at: None,
             secret: Some(secret.to_owned()),
@@ -225,7 +233,22 @@ impl World {
                 "ExternalId must be 2 to 1224 letters, digits and characters of _+=,.@:/-",
             ));
         }
+        let source = request.source_identity.as_deref();
+        if source.is_some_and(|name| !(2..=64).contains(&name.len()) || !name.chars().all(word)) {
+            return Err(AwsError::new(
+                "ValidationError",
+                "SourceIdentity must be 2 to 64 letters, digits and characters of _+=,.@-",
+            ));
+        }
         self.check_external_id(&request.role_arn, request.external_id.as_deref())?;
+        let inherited = caller.identity.source_identity.as_deref();
+        if source.is_some() && inherited.is_some() && source != inherited {
+            return Err(AwsError::with_status(
+                403,
+                "AccessDenied",
+                "The source identity of a session cannot be changed by the sessions that it opens",
+            ));
+        }
         let user_id = self.ids.key("AROA", 17);
         let identity = Identity {
             arn: format!(
@@ -235,6 +258,7 @@ impl World {
             ),
             role_arn: Some(request.role_arn.clone()),
             user_id: format!("{user_id}:{}", request.session_name),
+            source_identity: inherited.or(source).map(str::to_owned),
         };
         let expires_at = later(caller.now, request.duration_seconds.saturating_mul(1_000));
         let answer = AssumedRole {
@@ -297,6 +321,7 @@ mod tests {
             session_name: "test".into(),
             external_id: external_id.map(str::to_owned),
             duration_seconds: 3_600,
+            source_identity: None,
         }
     }
 
@@ -360,6 +385,29 @@ mod tests {
             };
             let error = world.assume_role(&me, &request).unwrap_err();
             assert_eq!(error.code, "ValidationError", "{name} {seconds}");
+        }
+    }
+
+    #[test]
+    fn a_source_identity_follows_its_session_and_stays_what_it_is() {
+        let mut world = world();
+        let as_alice = AssumeRole {
+            source_identity: Some("alice".into()),
+            ..request(None)
+        };
+        let mut session = caller("111111111111");
+        let first = world.assume_role(&session, &as_alice).unwrap();
+        session.identity = first.identity;
+        let next = world.assume_role(&session, &request(None)).unwrap();
+        assert_eq!(next.identity.source_identity.as_deref(), Some("alice"));
+        assert!(world.assume_role(&session, &as_alice).is_ok());
+        for (name, code) in [("bob", "AccessDenied"), ("x", "ValidationError")] {
+            let other = AssumeRole {
+                source_identity: Some(name.into()),
+                ..request(None)
+            };
+            let error = world.assume_role(&session, &other).unwrap_err();
+            assert_eq!(error.code, code, "{name}");
         }
     }
 
