@@ -133,6 +133,8 @@ pub struct Behavior {
     /// Whether `AssumeRole` takes `Policy`, `PolicyArns`, `Tags` and `TransitiveTagKeys` although nothing enforces them; otherwise they are
     /// refused as not modelled.
     pub accept_session_policies: bool,
+    /// Milliseconds of the machine's clock that an HTTP(S) endpoint has for its answer to SNS. AWS: 15 seconds.
+    pub sns_reply_limit_ms: u64,
     /// The largest number of ids in one accept or reject. AWS documents none; above it the whole call fails.
     pub max_ids_per_decision: usize,
     /// Never more rows than this on a page, whatever `MaxResults` says; small values find code that reads one page.
@@ -182,6 +184,7 @@ impl Default for Behavior {
             check_signatures: SignatureCheck::Known,
             assume_unknown_roles: true,
             accept_session_policies: false,
+            sns_reply_limit_ms: 15_000,
             max_ids_per_decision: 1_000,
             page_size_limit: None,
         }

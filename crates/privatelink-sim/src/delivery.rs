@@ -14,9 +14,6 @@ use tokio::time::Instant;
 use crate::simulator::Simulator;
 use crate::world::messaging::deliveries::{Delivery, MessageType, Outcome};
 
-/// SNS waits no longer for an answer.
-const PATIENCE: Duration = Duration::from_secs(15);
-
 /// So many deliveries are on their way at once.
 const MAX_FLYING: usize = 32;
 
@@ -77,8 +74,9 @@ impl Simulator {
 
 /// One attempt, and the report of how it ended.
 async fn fly(taken: Taken, client: Result<reqwest::Client, String>, delivery: Delivery) {
+    let patience = taken.simulator.world().behavior.sns_reply_limit_ms;
     let outcome = match client {
-        Ok(client) => post(&client, &delivery).await,
+        Ok(client) => post(&client, &delivery, Duration::from_millis(patience)).await,
         Err(why) => Outcome::NoAnswer(why),
     };
     tracing::debug!(endpoint = %delivery.url, id = %delivery.message_id, ?outcome, "SNS posted a message");
@@ -90,10 +88,10 @@ async fn fly(taken: Taken, client: Result<reqwest::Client, String>, delivery: De
     }
 }
 
-async fn post(client: &reqwest::Client, delivery: &Delivery) -> Outcome {
+async fn post(client: &reqwest::Client, delivery: &Delivery, patience: Duration) -> Outcome {
     let mut request = client
         .post(&delivery.url)
-        .timeout(PATIENCE)
+        .timeout(patience)
         .header(CONTENT_TYPE, &delivery.content_type)
         .header(USER_AGENT, "Amazon Simple Notification Service Agent")
         .header("x-amz-sns-message-type", delivery.message_type.name())
@@ -108,7 +106,7 @@ async fn post(client: &reqwest::Client, delivery: &Delivery) -> Outcome {
     match request.body(delivery.body.clone()).send().await {
         Ok(response) => Outcome::Status(response.status().as_u16()),
         Err(error) if error.is_timeout() => {
-            Outcome::NoAnswer("The endpoint did not answer in 15 seconds".to_owned())
+            Outcome::NoAnswer(format!("The endpoint did not answer in {patience:?}"))
         }
         Err(error) => Outcome::NoAnswer(chain(&error)),
     }

@@ -70,6 +70,8 @@ mod control_tests;
 #[cfg(test)]
 mod delivery_tests;
 #[cfg(test)]
+mod delivery_tls_tests;
+#[cfg(test)]
 mod elb_tests;
 #[cfg(test)]
 mod endpoint_wire_tests;
