@@ -81,6 +81,11 @@ pub(crate) fn read(action: &str, form: &Node, url: Option<&str>) -> Result<Value
     {
         body.insert("tags".to_owned(), tags);
     }
+    // A form has no way to write an empty list.
+    if action.ends_with("Batch") {
+        body.entry("Entries")
+            .or_insert_with(|| Value::Array(Vec::new()));
+    }
     // The list operations and those on names are posted to the service itself, all others to a queue.
     let on_queue = !matches!(action, "CreateQueue" | "ListQueues" | "GetQueueUrl");
     if let Some(url) = url
@@ -273,6 +278,13 @@ mod tests {
             body,
             json!({"QueueUrl": "http://x/1/q", "Entries": [entry]})
         );
+    }
+
+    #[test]
+    fn a_batch_without_entries_is_an_empty_one() {
+        let form = form::parse(b"Action=SendMessageBatch&Version=2012-11-05").unwrap();
+        let body = read("SendMessageBatch", &form, Some("http://x/1/q")).unwrap();
+        assert_eq!(body, json!({"QueueUrl": "http://x/1/q", "Entries": []}));
     }
 
     #[test]
