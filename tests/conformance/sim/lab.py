@@ -75,7 +75,8 @@ class Lab:
         return self.clients[key]
 
     def _remember(self, account, region, http_response, model, **_):
-        if http_response.status_code < 300:
+        # Only an account can be anybody's key again: others have a secret.
+        if http_response.status_code < 300 and account.isdigit():
             self.owners[f"{model.service_model.service_name}.{model.name}"] = (account, region)
 
     def party(self, region=HOME):
@@ -130,7 +131,7 @@ class Lab:
         found = [(row["ResourceId"], row["Error"]["Code"]) for row in answer["Unsuccessful"]]
         self.that("the failed items", found, [(resource, code)])
 
-    def post(self, body, service="ec2", account="300000000000", region=HOME, headers=None):
+    def post(self, body, service="ec2", account="300000000000", region=HOME, headers=None, path="/"):
         """A request that no SDK would send; its status, headers and body."""
         date = datetime.date.today().strftime("%Y%m%d")
         scope = f"{account}/{date}/{region}/{SCOPES.get(service, service)}/aws4_request"
@@ -144,7 +145,7 @@ class Lab:
         where = urllib.parse.urlsplit(self.url)
         connection = http.client.HTTPConnection(where.hostname, where.port, timeout=15)
         try:
-            connection.request("POST", "/", data, made)
+            connection.request("POST", path, data, made)
             answer = connection.getresponse()
             return answer.status, dict(answer.getheaders()), answer.read().decode(errors="replace")
         finally:

@@ -4,7 +4,7 @@ import botocore
 
 from _program import Failed
 
-from .lab import connected
+from .lab import connected, dumps
 from .notifications import topic_and_queue
 
 # Rows that each listing has at least; more than the smallest page of any of them.
@@ -81,6 +81,7 @@ def scenes(lab):
         consumer.endpoint(service)
     topic, queue = topic_and_queue(provider, "paged")
     policy = provider.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    buried = dumps({"deadLetterTargetArn": policy, "maxReceiveCount": 1})
     vpc = provider.subnets()[0]["VpcId"]
     balancer = service["NetworkLoadBalancerArns"][0]
     for number in range(ROWS):
@@ -95,7 +96,7 @@ def scenes(lab):
         forward = {"Type": "forward", "TargetGroupArn": group["TargetGroups"][0]["TargetGroupArn"]}
         provider.elbv2.create_listener(LoadBalancerArn=balancer, Protocol="TCP", Port=1_000 + number, DefaultActions=[forward])
         provider.sns.create_topic(Name=f"paged-{number}")
-        provider.sqs.create_queue(QueueName=f"paged-{number}")
+        provider.sqs.create_queue(QueueName=f"paged-{number}", Attributes={"RedrivePolicy": buried})
         provider.sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=policy.replace(":paged", f":paged-{number}"))
     certificates = [{"CertificateArn": f"arn:aws:acm:{provider.region}:{provider.account}:certificate/{n}"} for n in range(ROWS)]
     secure = provider.elbv2.create_listener(
@@ -123,7 +124,9 @@ def scenes(lab):
         "elbv2.DescribeListeners": (mine, "Listeners", 1, 400, {"LoadBalancerArn": balancer}, elb),
         "elbv2.DescribeAccountLimits": (mine, "Limits", 1, 400, {}, elb),
         "elbv2.DescribeListenerCertificates": (mine, "Certificates", 1, 400, {"ListenerArn": secure}, elb),
-        "sns.ListTopics": (mine, "Topics", None, None, {}, None),
-        "sns.ListSubscriptionsByTopic": (mine, "Subscriptions", None, None, {"TopicArn": topic}, None),
-        "sqs.ListQueues": (mine, "QueueUrls", 1, 1_000, {}, None),
+        "sns.ListTopics": (mine, "Topics", None, None, {}, "InvalidParameter"),
+        "sns.ListSubscriptions": (mine, "Subscriptions", None, None, {}, "InvalidParameter"),
+        "sns.ListSubscriptionsByTopic": (mine, "Subscriptions", None, None, {"TopicArn": topic}, "InvalidParameter"),
+        "sqs.ListQueues": (mine, "QueueUrls", 1, 1_000, {}, "InvalidParameterValue"),
+        "sqs.ListDeadLetterSourceQueues": (mine, "queueUrls", 1, 1_000, {"QueueUrl": queue}, "InvalidParameterValue"),
     }

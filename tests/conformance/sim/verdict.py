@@ -9,6 +9,7 @@ import pathlib
 
 from _program import Failed, passed
 
+from . import source_codes
 from .codes import CODES, NOT_PRODUCED
 from .judge import below, members
 from .lab import SERVICES
@@ -134,7 +135,8 @@ def requests(lab, wrong):
 
 
 def codes(lab, wrong):
-    """Every code with its status, and none that nobody knows."""
+    """Every code with its status, and none that nobody knows, be it only in the simulator's sources."""
+    wrong += source_codes.unknown(CODES.keys() | NOT_PRODUCED.keys())
     for (service, code), statuses in lab.judge.codes.items():
         wanted = CODES.get(code)
         if wanted is None:
