@@ -11,14 +11,14 @@ import time
 from botocore.exceptions import ClientError
 
 from _program import Failed, passed, run, simulator
-from sim import connections, elb, elb_settings, endpoints, errors, every_action, faults, filters, gateway, notifications, paging
-from sim import permissions, places, private_dns, services, signatures, sns, sns_http, sns_messages, sqs, sqs_messages, sqs_query, sts, tags
-from sim import verdict
+from sim import connections, elb, elb_settings, endpoints, errors, every_action, faults, filters, gateway, kinds, networks
+from sim import notifications, paging, permissions, places, private_dns, services, signatures, sns, sns_http, sns_messages
+from sim import sqs, sqs_messages, sqs_query, sts, tags, verdict
 from sim.lab import Lab
 
 AREAS = [
-    services, connections, permissions, notifications, private_dns, endpoints, gateway, places, tags, elb, elb_settings, sns, sns_messages, sns_http, sqs,
-    sqs_messages, sqs_query, sts, signatures,
+    services, connections, permissions, notifications, private_dns, endpoints, kinds, gateway, networks, places, tags, elb, elb_settings, sns, sns_messages,
+    sns_http, sqs, sqs_messages, sqs_query, sts, signatures,
     paging, filters, errors, faults, every_action, verdict,
 ]  # fmt: skip
 

@@ -72,6 +72,8 @@ def refusals(lab):
     lab.refused("InvalidVpcEndpointType", create, 400, **(asked | {"VpcEndpointType": "Tube"}))
     lab.refused("InvalidPolicyDocument", create, 400, **(asked | {"PolicyDocument": "allow"}))
     lab.refused("MissingParameter", create, 400, VpcEndpointType="Interface", ServiceName=service["ServiceName"])
+    with lab.behavior(endpoints_per_vpc=0):
+        lab.refused("VpcEndpointLimitExceeded", create, 400, **asked)
     describe = consumer.ec2.describe_vpc_endpoints
     lab.refused("InvalidVpcEndpointId.NotFound", describe, 400, VpcEndpointIds=[GONE])
     lab.refused("InvalidVpcEndpointId.Malformed", describe, 400, VpcEndpointIds=["vpce-x"])

@@ -189,8 +189,8 @@ def scalar(shape, text, path, finding):
         except ValueError:
             finding(path, f"{text!r} is not a time")
     elif kind == "string" and getattr(shape, "enum", None) and text not in shape.enum:
-        # The model's `State` is Pascal case, AWS's wire is camel case.
-        if shape.name == "State" and text.lower() in {value.lower() for value in shape.enum}:
+        # The model's `State` is Pascal case, AWS's wire is camel case; AWS's samples of endpoints to VPC Lattice shout their type.
+        if shape.name in ("State", "IpAddressType") and text.lower() in {value.lower() for value in shape.enum}:
             return
         finding(path, f"{text!r} is none of {shape.enum}")
 

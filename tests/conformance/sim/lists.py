@@ -1,5 +1,6 @@
 """The Describes that filter: what there is to be found, and by which values."""
 
+from .kinds import register, to_lattice
 from .notifications import topic_and_queue
 
 
@@ -23,6 +24,11 @@ def listings(lab, provider, consumer, service, endpoint, tag):
     theirs.create_vpc_endpoint_connection_notification(
         VpcEndpointId=endpoint["VpcEndpointId"], ConnectionNotificationArn=own, ConnectionEvents=["Accept"]
     )
+    main = ec2.describe_route_tables(Filters=[{"Name": "association.main", "Values": ["true"]}])["RouteTables"][0]
+    interface = theirs.describe_network_interfaces(NetworkInterfaceIds=endpoint["NetworkInterfaceIds"])["NetworkInterfaces"][0]
+    to_lattice(consumer, "ServiceNetwork", register(lab, consumer.account, "0d")["network"])
+    rows = theirs.describe_vpc_endpoint_associations()["VpcEndpointAssociations"]
+    child = next(row for row in rows if "ResourceConfigurationGroupArn" in row)
     lists = ec2.describe_prefix_lists()["PrefixLists"][0]
     by_list = {"prefix-list-id": lists["PrefixListId"], "prefix-list-name": lists["PrefixListName"]}
     zone = ec2.describe_availability_zones()["AvailabilityZones"][0]
@@ -33,7 +39,7 @@ def listings(lab, provider, consumer, service, endpoint, tag):
             "supported-ip-address-types": "ipv4", **tagged,
         }, {}),
         "DescribeVpcEndpointServicePermissions": (ec2.describe_vpc_endpoint_service_permissions, "AllowedPrincipals", {
-            "principal": consumer.root(), "principal-type": "Account",
+            "permission-type": "vpc-endpoint", "principal": consumer.root(), "principal-type": "Account",
         }, {"ServiceId": id}),
         "DescribeVpcEndpointConnections": (ec2.describe_vpc_endpoint_connections, "VpcEndpointConnections", {
             "ip-address-type": "ipv4", "service-id": id, "vpc-endpoint-owner": consumer.account,
@@ -55,10 +61,21 @@ def listings(lab, provider, consumer, service, endpoint, tag):
             "vpc-id": endpoint["VpcId"], "vpc-endpoint-id": endpoint["VpcEndpointId"],
             "vpc-endpoint-state": "pendingAcceptance", "vpc-endpoint-type": "Interface", **tagged,
         }, {}),
-        "DescribeVpcEndpointAssociations": (theirs.describe_vpc_endpoint_associations, "VpcEndpointAssociations", dict.fromkeys([
-            "associated-resource-accessibility", "associated-resource-id", "association-id",
-            "resource-configuration-group-arn", "service-network-arn", "vpc-endpoint-id",
-        ]), {}),
+        "DescribeVpcEndpointAssociations": (theirs.describe_vpc_endpoint_associations, "VpcEndpointAssociations", {
+            "associated-resource-accessibility": "PENDING", "associated-resource-id": child["AssociatedResourceArn"].split("/")[1],
+            "association-id": child["Id"], "resource-configuration-group-arn": child["ResourceConfigurationGroupArn"],
+            "service-network-arn": child["ServiceNetworkArn"], "vpc-endpoint-id": child["VpcEndpointId"],
+        }, {}),
+        "DescribeNetworkInterfaces": (theirs.describe_network_interfaces, "NetworkInterfaces", {
+            "addresses.primary": "true", "addresses.private-ip-address": interface["PrivateIpAddress"],
+            "availability-zone": interface["AvailabilityZone"], "availability-zone-id": interface["AvailabilityZoneId"],
+            "description": interface["Description"], "group-id": interface["Groups"][0]["GroupId"],
+            "interface-type": "vpc_endpoint", "ipv6-addresses.ipv6-address": None, "mac-address": interface["MacAddress"],
+            "network-interface-id": interface["NetworkInterfaceId"], "owner-id": consumer.account,
+            "private-dns-name": interface["PrivateDnsName"], "private-ip-address": interface["PrivateIpAddress"],
+            "requester-managed": "true", "status": "in-use", "subnet-id": interface["SubnetId"], "vpc-id": interface["VpcId"],
+            **dict.fromkeys(tagged),
+        }, {}),
         "DescribePrefixLists": (ec2.describe_prefix_lists, "PrefixLists", by_list, {}),
         "DescribeManagedPrefixLists": (ec2.describe_managed_prefix_lists, "PrefixLists", by_list | {"owner-id": "AWS"}, {}),
         "DescribeVpcs": (ec2.describe_vpcs, "Vpcs", {
@@ -75,13 +92,17 @@ def listings(lab, provider, consumer, service, endpoint, tag):
             "description": "By filter", "group-id": group, "owner-id": provider.account, "group-name": "filtered", "vpc-id": vpc["VpcId"], **tagged,
         }, {}),
         "DescribeRouteTables": (ec2.describe_route_tables, "RouteTables", {
-            "association.main": "true", "owner-id": provider.account, "route-table-id": table, "vpc-id": one["VpcIds"][0], **tagged,
+            "association.main": "true", "association.route-table-association-id": main["Associations"][0]["RouteTableAssociationId"],
+            "association.route-table-id": main["RouteTableId"], "route.destination-cidr-block": vpc["CidrBlock"],
+            "route.destination-ipv6-cidr-block": None, "route.destination-prefix-list-id": None, "route.gateway-id": "local",
+            "route.origin": "CreateRouteTable", "route.state": "active", "owner-id": provider.account, "route-table-id": table, "vpc-id": one["VpcIds"][0], **tagged,
         }, {}),
         "DescribeRegions": (ec2.describe_regions, "Regions", {
             "endpoint": f"ec2.{provider.region}.amazonaws.com", "opt-in-status": "opt-in-not-required",
             "region-name": provider.region,
         }, {}),
         "DescribeAvailabilityZones": (ec2.describe_availability_zones, "AvailabilityZones", {
+            "group-name": provider.region, "message": None, "parent-zone-id": None, "parent-zone-name": None,
             "opt-in-status": "opt-in-not-required", "region-name": provider.region, "state": "available",
             "zone-id": zone["ZoneId"], "zone-name": zone["ZoneName"], "zone-type": "availability-zone",
         }, {}),

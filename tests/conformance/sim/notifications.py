@@ -78,6 +78,11 @@ def check(lab):
     lab.that("by endpoint", [row["ConnectionNotificationId"] for row in found], [own["ConnectionNotificationId"]])
     lab.refused("InvalidParameterCombination", create, 400, **(asked | {"ClientToken": "", "VpcEndpointId": endpoint["VpcEndpointId"]}))
     lab.refused("InvalidParameter", create, 400, **(asked | {"ClientToken": "two", "ConnectionNotificationArn": "topic"}))
+    none = topic[: topic.rindex(":")] + ":none"
+    lab.refused("InvalidParameter", create, 400, **(asked | {"ClientToken": "four", "ConnectionNotificationArn": none}))
+    with lab.behavior(notification_topic_must_exist=False):
+        early = create(**(asked | {"ClientToken": "five", "ConnectionNotificationArn": none}))["ConnectionNotification"]
+    provider.ec2.delete_vpc_endpoint_connection_notifications(ConnectionNotificationIds=[early["ConnectionNotificationId"]])
     far = provider.at(AWAY).sns.create_topic(Name="far")["TopicArn"]
     lab.refused("InvalidParameter", create, 400, **(asked | {"ClientToken": "three", "ConnectionNotificationArn": far}))
     lab.refused("MissingParameter", create, 400, ServiceId=service["ServiceId"], ConnectionEvents=EVENTS)
