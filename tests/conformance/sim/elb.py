@@ -84,6 +84,23 @@ def check(lab):
     lab.refused("LoadBalancerNotFound", elb.create_listener, 400, **(listen | {"LoadBalancerArn": gone}))
     missing = [{"Type": "forward", "TargetGroupArn": target_group[:-16] + "0123456789abcdef"}]
     lab.refused("TargetGroupNotFound", elb.create_listener, 400, **(listen | {"Port": 444, "DefaultActions": missing}))
+    lab.refused("TooManyActions", elb.create_listener, 400, **(listen | {"Port": 444, "DefaultActions": forward * 2}))
+    both = [{"Type": "forward", "TargetGroupArn": second, "ForwardConfig": weighted}]
+    lab.refused("InvalidLoadBalancerAction", elb.create_listener, 400, **(listen | {"Port": 444, "DefaultActions": both}))
+    own = mapped["LoadBalancers"][0]["LoadBalancerArn"]
+    lab.refused("TargetGroupAssociationLimit", elb.create_listener, 400, **(listen | {"LoadBalancerArn": own}))
+    certificates = [{"CertificateArn": f"arn:aws:acm:{me.region}:{me.account}:certificate/{n}"} for n in "12"]
+    tls = {"Protocol": "TLS", "Port": 444, "Certificates": certificates}
+    lab.refused("TooManyCertificates", elb.create_listener, 400, **(listen | tls))
+    for port in range(1000, 1050):
+        elb.create_listener(LoadBalancerArn=own, Protocol="TCP", Port=port, DefaultActions=elsewhere)
+    lab.refused("TooManyListeners", elb.create_listener, 400, **(listen | {"LoadBalancerArn": own, "DefaultActions": elsewhere}))
+    address = [{"SubnetId": subnets[0], "AllocationId": "eipalloc-none"}]
+    lab.refused("AllocationIdNotFound", elb.create_load_balancer, 400, Name="x", Type="network", SubnetMappings=address)
+    chained = elb.create_target_group(Name="chained", Protocol="TCP", Port=80, VpcId=vpc, TargetType="alb")["TargetGroups"][0]["TargetGroupArn"]
+    behind = [elb.create_load_balancer(Name=f"app-{n}", Type="application", Subnets=subnets[:2])["LoadBalancers"][0]["LoadBalancerArn"] for n in "12"]
+    two = [{"Id": arn, "Port": 80} for arn in behind]
+    lab.refused("TooManyTargets", elb.register_targets, 400, TargetGroupArn=chained, Targets=two)
     lab.that("two listeners", len(elb.describe_listeners(LoadBalancerArn=arn)["Listeners"]), 2)
     elb.describe_listeners(ListenerArns=[listener])
     lab.refused("ValidationError", elb.describe_listeners, 400)
