@@ -166,6 +166,24 @@ impl PrivateLink for Metered {
             .await
     }
 
+    async fn set_service_tags(
+        &self,
+        id: &ServiceId,
+        tags: &[(String, String)],
+    ) -> Result<(), GatewayError> {
+        let call = self.inner.set_service_tags(id, tags);
+        self.call("CreateTags", Bucket::Mutation, call).await
+    }
+
+    async fn remove_service_tags(
+        &self,
+        id: &ServiceId,
+        keys: &[String],
+    ) -> Result<(), GatewayError> {
+        let call = self.inner.remove_service_tags(id, keys);
+        self.call("DeleteTags", Bucket::Mutation, call).await
+    }
+
     async fn connections(
         &self,
         filter: &ConnectionFilter,

@@ -214,6 +214,22 @@ impl PrivateLink for AwsGateway {
         endpoint_services::principals(self, id, from).await
     }
 
+    async fn set_service_tags(
+        &self,
+        id: &ServiceId,
+        tags: &[(String, String)],
+    ) -> Result<(), GatewayError> {
+        endpoint_services::set_tags(self, id, tags).await
+    }
+
+    async fn remove_service_tags(
+        &self,
+        id: &ServiceId,
+        keys: &[String],
+    ) -> Result<(), GatewayError> {
+        endpoint_services::remove_tags(self, id, keys).await
+    }
+
     async fn connections(
         &self,
         filter: &ConnectionFilter,

@@ -46,6 +46,10 @@ pub(crate) async fn modify(
         .set_acceptance_required(change.acceptance_required)
         .set_add_network_load_balancer_arns(some(&change.add_network_load_balancer_arns))
         .set_remove_network_load_balancer_arns(some(&change.remove_network_load_balancer_arns))
+        .set_add_supported_ip_address_types(some(&change.add_supported_ip_address_types))
+        .set_remove_supported_ip_address_types(some(&change.remove_supported_ip_address_types))
+        .set_add_supported_regions(some(&change.add_supported_regions))
+        .set_remove_supported_regions(some(&change.remove_supported_regions))
         .send()
         .await
         .map_err(|error| from_sdk(&error))?;
@@ -164,6 +168,50 @@ pub(crate) async fn principals(
         next,
         convert::allowed_principal,
     ))
+}
+
+/// `CreateTags` on a service. AWS answers with nothing but HTTP 200.
+pub(crate) async fn set_tags(
+    gateway: &AwsGateway,
+    id: &ServiceId,
+    tags: &[(String, String)],
+) -> Result<(), GatewayError> {
+    if tags.is_empty() {
+        return Ok(());
+    }
+    let tags = tags
+        .iter()
+        .map(|(key, value)| Tag::builder().key(key).value(value).build());
+    gateway
+        .ec2
+        .create_tags()
+        .resources(id.as_str())
+        .set_tags(Some(tags.collect()))
+        .send()
+        .await
+        .map_err(|error| from_sdk(&error))?;
+    Ok(())
+}
+
+/// `DeleteTags` on a service, by key. Without keys no call: AWS would remove every tag.
+pub(crate) async fn remove_tags(
+    gateway: &AwsGateway,
+    id: &ServiceId,
+    keys: &[String],
+) -> Result<(), GatewayError> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let tags = keys.iter().map(|key| Tag::builder().key(key).build());
+    gateway
+        .ec2
+        .delete_tags()
+        .resources(id.as_str())
+        .set_tags(Some(tags.collect()))
+        .send()
+        .await
+        .map_err(|error| from_sdk(&error))?;
+    Ok(())
 }
 
 /// A list for a request. AWS knows no empty lists: they are not sent.

@@ -149,6 +149,10 @@ impl PrivateLink for SimGateway {
             acceptance_required: change.acceptance_required,
             add_load_balancers: strings(&change.add_network_load_balancer_arns),
             remove_load_balancers: strings(&change.remove_network_load_balancer_arns),
+            add_ip_address_types: change.add_supported_ip_address_types.clone(),
+            remove_ip_address_types: change.remove_supported_ip_address_types.clone(),
+            add_regions: change.add_supported_regions.clone(),
+            remove_regions: change.remove_supported_regions.clone(),
             ..ServiceChange::default()
         };
         let action = "ModifyVpcEndpointServiceConfiguration";
@@ -232,6 +236,38 @@ impl PrivateLink for SimGateway {
                 principal_type: Some(grant.kind),
                 service_permission_id: Some(grant.id),
             })))
+        })
+        .await
+    }
+
+    async fn set_service_tags(
+        &self,
+        id: &ServiceId,
+        tags: &[(String, String)],
+    ) -> Result<(), GatewayError> {
+        if tags.is_empty() {
+            return Ok(());
+        }
+        let ids = vec![id.to_string()];
+        let tags = tags.iter().cloned().collect();
+        self.call(Api::Ec2, "CreateTags", ids.clone(), |world, me| {
+            world.create_tags(me, &ids, &tags)
+        })
+        .await
+    }
+
+    async fn remove_service_tags(
+        &self,
+        id: &ServiceId,
+        keys: &[String],
+    ) -> Result<(), GatewayError> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let ids = vec![id.to_string()];
+        let tags: Vec<_> = keys.iter().map(|key| (key.clone(), None)).collect();
+        self.call(Api::Ec2, "DeleteTags", ids.clone(), |world, me| {
+            world.delete_tags(me, &ids, &tags)
         })
         .await
     }

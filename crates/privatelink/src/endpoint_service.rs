@@ -141,6 +141,14 @@ pub struct EndpointServiceChange {
     pub add_network_load_balancer_arns: Vec<LoadBalancerArn>,
     /// Load balancers to remove; refused while endpoints are attached.
     pub remove_network_load_balancer_arns: Vec<LoadBalancerArn>,
+    /// IP address types to add: `ipv4`, `ipv6`.
+    pub add_supported_ip_address_types: Vec<String>,
+    /// IP address types to remove; one must stay.
+    pub remove_supported_ip_address_types: Vec<String>,
+    /// Regions to open to consumers. Never the service's own, which AWS implies and refuses to be told.
+    pub add_supported_regions: Vec<String>,
+    /// Regions to close. Endpoints that exist there stay.
+    pub remove_supported_regions: Vec<String>,
 }
 
 /// A principal that may discover the service and create endpoints to it.

@@ -75,6 +75,21 @@ pub trait PrivateLink: Send + Sync {
         from: Option<&PageToken>,
     ) -> Result<Page<AllowedPrincipal>, GatewayError>;
 
+    /// Sets tags on an endpoint service (`CreateTags`); tags with other keys stay. Without any, no call.
+    async fn set_service_tags(
+        &self,
+        id: &ServiceId,
+        tags: &[(String, String)],
+    ) -> Result<(), GatewayError>;
+
+    /// Removes tags from an endpoint service by key, whatever their value (`DeleteTags`). Without any, no call: AWS would remove
+    /// them all.
+    async fn remove_service_tags(
+        &self,
+        id: &ServiceId,
+        keys: &[String],
+    ) -> Result<(), GatewayError>;
+
     /// Lists connections, up to 1,000 a page.
     async fn connections(
         &self,

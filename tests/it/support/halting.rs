@@ -1,7 +1,8 @@
-//! A gateway that holds the answer of every accept and reject back, with the work done, until the test lets it go: the moment in which
-//! everything can still happen.
+//! A gateway that holds the answer of a change in AWS back, with the work done, until the test lets it go: the moment in which everything
+//! can still happen.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use portcullis::worker::Place;
@@ -25,16 +26,36 @@ pub(crate) struct Halt {
 struct Halting {
     inner: Arc<dyn PrivateLink>,
     halt: Arc<Halt>,
+    /// Changes that are answered before one is held.
+    let_pass: AtomicUsize,
 }
 
-/// Puts a halt into a place's gateway.
+/// Holds the next accept or reject, or any other change, of a place.
 pub(crate) fn halt(place: &mut Place) -> Arc<Halt> {
+    halt_after(place, 0)
+}
+
+/// Holds the change that comes after this many.
+pub(crate) fn halt_after(place: &mut Place, let_pass: usize) -> Arc<Halt> {
     let halt = Arc::new(Halt::default());
     place.gateway = Arc::new(Halting {
         inner: place.gateway.clone(),
         halt: halt.clone(),
+        let_pass: AtomicUsize::new(let_pass),
     });
     halt
+}
+
+impl Halting {
+    async fn hold<T>(&self, answer: T) -> T {
+        let pass = |left: usize| left.checked_sub(1);
+        let (set, fetch) = (Ordering::Relaxed, Ordering::Relaxed);
+        if self.let_pass.fetch_update(set, fetch, pass).is_err() {
+            self.halt.done.notify_one();
+            self.halt.go_on.notified().await;
+        }
+        answer
+    }
 }
 
 type Answer<T> = Result<T, GatewayError>;
@@ -46,10 +67,8 @@ impl PrivateLink for Halting {
         id: &ServiceId,
         endpoints: &[VpcEndpointId],
     ) -> Answer<Vec<ItemFailure>> {
-        let answer = self.inner.accept_connections(id, endpoints).await;
-        self.halt.done.notify_one();
-        self.halt.go_on.notified().await;
-        answer
+        self.hold(self.inner.accept_connections(id, endpoints).await)
+            .await
     }
 
     async fn reject_connections(
@@ -57,10 +76,8 @@ impl PrivateLink for Halting {
         id: &ServiceId,
         endpoints: &[VpcEndpointId],
     ) -> Answer<Vec<ItemFailure>> {
-        let answer = self.inner.reject_connections(id, endpoints).await;
-        self.halt.done.notify_one();
-        self.halt.go_on.notified().await;
-        answer
+        self.hold(self.inner.reject_connections(id, endpoints).await)
+            .await
     }
 
     async fn create_endpoint_service(&self, new: &NewEndpointService) -> Answer<EndpointService> {
@@ -72,7 +89,8 @@ impl PrivateLink for Halting {
         id: &ServiceId,
         change: &EndpointServiceChange,
     ) -> Answer<()> {
-        self.inner.modify_endpoint_service(id, change).await
+        self.hold(self.inner.modify_endpoint_service(id, change).await)
+            .await
     }
 
     async fn delete_endpoint_service(&self, id: &ServiceId) -> Answer<Option<ItemFailure>> {
@@ -93,7 +111,17 @@ impl PrivateLink for Halting {
         add: &[String],
         remove: &[String],
     ) -> Answer<()> {
-        self.inner.modify_principals(id, add, remove).await
+        self.hold(self.inner.modify_principals(id, add, remove).await)
+            .await
+    }
+
+    async fn set_service_tags(&self, id: &ServiceId, tags: &[(String, String)]) -> Answer<()> {
+        self.hold(self.inner.set_service_tags(id, tags).await).await
+    }
+
+    async fn remove_service_tags(&self, id: &ServiceId, keys: &[String]) -> Answer<()> {
+        self.hold(self.inner.remove_service_tags(id, keys).await)
+            .await
     }
 
     async fn principals(

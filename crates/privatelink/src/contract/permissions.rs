@@ -2,7 +2,7 @@
 
 use crate::AllowedPrincipal;
 
-use super::steps::{During, a_service, all_principals, ensure, ensure_complete};
+use super::steps::{During, a_service, all_principals, ensure, ensure_complete, ensure_fails};
 use super::{CheckResult, ContractWorld};
 
 /// Principals come and go, and are listed as they were written.
@@ -31,6 +31,27 @@ pub(super) async fn principals_are_added_listed_and_removed(
         listed == [stays.clone()],
         "only {stays} should be left: {listed:?}"
     );
+    Ok(())
+}
+
+/// One bad principal spoils the call, and nothing of it is done.
+pub(super) async fn a_principal_that_aws_does_not_take_changes_nothing(
+    world: &dyn ContractWorld,
+) -> CheckResult {
+    let gateway = world.gateway();
+    let id = a_service(world).await?.service_id;
+    let good = AllowedPrincipal::account_root(&world.consumer());
+    for bad in [
+        "arn:aws:iam::999900001111:role/team/edge",
+        "arn:aws:sts::999900001111:assumed-role/edge/me",
+    ] {
+        let attempt = gateway
+            .modify_principals(&id, &[good.clone(), bad.to_owned()], &[])
+            .await;
+        ensure_fails(attempt, "invalid", "adding a bad principal")?;
+    }
+    let (rows, _) = all_principals(&*gateway, &id).await?;
+    ensure!(rows.is_empty(), "nothing should be allowed: {rows:?}");
     Ok(())
 }
 

@@ -217,6 +217,116 @@ pub(super) async fn changing_the_acceptance_flag_reads_back(
     Ok(())
 }
 
+/// Address types that AWS cannot serve are refused, and the service stays as it was: IPv6 over a load balancer without it, and none
+/// at all.
+pub(super) async fn an_impossible_address_type_is_invalid(
+    world: &dyn ContractWorld,
+) -> CheckResult {
+    let gateway = world.gateway();
+    let id = a_service(world).await?.service_id;
+    let ipv6 = EndpointServiceChange {
+        add_supported_ip_address_types: vec!["ipv6".to_owned()],
+        ..EndpointServiceChange::default()
+    };
+    let attempt = gateway.modify_endpoint_service(&id, &ipv6).await;
+    ensure_fails(attempt, "invalid", "adding ipv6 over an ipv4 load balancer")?;
+    let none = EndpointServiceChange {
+        remove_supported_ip_address_types: vec!["ipv4".to_owned()],
+        ..EndpointServiceChange::default()
+    };
+    let attempt = gateway.modify_endpoint_service(&id, &none).await;
+    ensure_fails(attempt, "invalid", "removing the last address type")?;
+    let read = gateway.endpoint_service(&id).await.during("reading")?;
+    ensure!(
+        read.supported_ip_address_types == ["ipv4"],
+        "ipv4 should be left: {:?}",
+        read.supported_ip_address_types
+    );
+    Ok(())
+}
+
+/// Other Regions open and close; the service's own is never among them, and AWS refuses to be told it.
+pub(super) async fn changing_the_regions_reads_back(world: &dyn ContractWorld) -> CheckResult {
+    let gateway = world.gateway();
+    let service = a_service(world).await?;
+    let id = service.service_id;
+    let home = service.service_name.split('.').nth(3).unwrap_or_default();
+    let other = if home == "us-east-1" {
+        "eu-west-1"
+    } else {
+        "us-east-1"
+    };
+    for (opens, wanted) in [(true, vec![other.to_owned()]), (false, Vec::new())] {
+        let (add, remove) = if opens {
+            (vec![other.to_owned()], Vec::new())
+        } else {
+            (Vec::new(), vec![other.to_owned()])
+        };
+        let change = EndpointServiceChange {
+            add_supported_regions: add,
+            remove_supported_regions: remove,
+            ..EndpointServiceChange::default()
+        };
+        gateway
+            .modify_endpoint_service(&id, &change)
+            .await
+            .during("changing the Regions")?;
+        world.settle().await?;
+        let read = gateway.endpoint_service(&id).await.during("reading")?;
+        ensure!(
+            read.supported_regions == wanted,
+            "the other Regions should be {wanted:?}: {:?}",
+            read.supported_regions
+        );
+    }
+    let change = EndpointServiceChange {
+        add_supported_regions: vec![home.to_owned()],
+        ..EndpointServiceChange::default()
+    };
+    let attempt = gateway.modify_endpoint_service(&id, &change).await;
+    ensure_fails(attempt, "invalid", "adding the service's own Region")?;
+    Ok(())
+}
+
+/// Tags are set and removed by key; those with other keys stay, and naming none changes nothing.
+pub(super) async fn tags_are_set_and_removed_by_key(world: &dyn ContractWorld) -> CheckResult {
+    let gateway = world.gateway();
+    let service = a_service(world).await?;
+    let id = service.service_id;
+    let tag = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    let first = [tag("team", "edge"), tag("stage", "test")];
+    gateway
+        .set_service_tags(&id, &first)
+        .await
+        .during("setting tags")?;
+    gateway
+        .set_service_tags(&id, &[tag("team", "core")])
+        .await
+        .during("setting a tag anew")?;
+    let keys = ["stage".to_owned(), "never-there".to_owned()];
+    gateway
+        .remove_service_tags(&id, &keys)
+        .await
+        .during("removing tags")?;
+    gateway
+        .remove_service_tags(&id, &[])
+        .await
+        .during("removing nothing")?;
+    gateway
+        .set_service_tags(&id, &[])
+        .await
+        .during("setting nothing")?;
+    let mut wanted = service.tags;
+    wanted.push(tag("team", "core"));
+    wanted.sort();
+    let mut read = gateway.endpoint_service(&id).await.during("reading")?.tags;
+    read.sort();
+    ensure!(read == wanted, "the tags should be {wanted:?}: {read:?}");
+    let attempt = gateway.set_service_tags(&nobodys_service()?, &wanted).await;
+    ensure_fails(attempt, "not_found", "tagging an unknown service")?;
+    Ok(())
+}
+
 /// Deleted services are gone, or listed for a while as going.
 pub(super) async fn a_service_without_connections_can_be_deleted(
     world: &dyn ContractWorld,
