@@ -43,6 +43,8 @@ pub const fn status(code: Code) -> StatusCode {
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Code::AccountRegionExists
         | Code::ServiceExists
+        | Code::ServiceChanged
+        | Code::ServiceNotObserved
         | Code::ConnectionAlreadyDecided
         | Code::ConnectionNotRevocable
         | Code::ConnectionClosed

@@ -53,6 +53,8 @@ problems! {
     AccountRegionConflict = [AccountRegionExists];
     /// The endpoint service is registered already.
     ServiceConflict = [ServiceExists];
+    /// The endpoint service is not as the caller believes, or not known well enough.
+    ServiceChangeConflict = [ServiceChanged, ServiceNotObserved];
     /// The connection is in no state to be accepted or rejected.
     DecisionConflict = [ConnectionAlreadyDecided, ConnectionClosed, ConnectionStateUnknown];
     /// The connection is in no state to be revoked.

@@ -66,6 +66,10 @@ codes! {
     AccountRegionExists = "account_region_exists", "The account and Region are already registered";
     /// The endpoint service is registered already.
     ServiceExists = "service_exists", "The endpoint service is already registered";
+    /// Somebody else changed it first.
+    ServiceChanged = "service_changed", "The endpoint service was changed by somebody else";
+    /// AWS was not read yet, so its own setting is not known.
+    ServiceNotObserved = "service_not_observed", "The endpoint service was not read from AWS yet";
     /// Somebody else decided first.
     ConnectionAlreadyDecided = "connection_already_decided", "The connection is already decided";
     /// Only an accepted connection can be revoked.

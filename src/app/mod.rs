@@ -3,11 +3,13 @@
 //! A use case reads, asks the domain, writes guarded, records the audit line and makes the sync due, all in one transaction; then it
 //! wakes this process's worker. A lost wake-up costs a second, not correctness.
 
+pub mod change_service;
 pub mod code;
 pub mod context;
 pub mod decide_connection;
 pub mod error;
 mod from_store;
+mod principals;
 pub mod read;
 pub mod register_account_region;
 pub mod register_service;

@@ -3,24 +3,24 @@
 //! Only the intent is recorded here. The worker creates or reads the service in AWS; what AWS says about it, a refusal included, shows
 //! up on the service.
 
+use std::collections::BTreeMap;
+
 use privatelink::{AccountId, LoadBalancerArn, Region, ServiceId};
 use serde_json::json;
 
 use super::code::Code;
+use super::principals::{has_everybody, normalised_principals, refuse_everybody};
 use super::{AppContext, AppError, text};
 use crate::domain::account_region::AccountRegion;
 use crate::domain::actor::Actor;
 use crate::domain::endpoint_service::{Origin, RegisteredService, ServiceSync};
 use crate::domain::ids::{AccountRegionId, EndpointServiceId};
-use crate::domain::principal;
 use crate::domain::sync::SyncState;
 use crate::store::audit::{self, Entry, Subject};
 use crate::store::{PgConnection, StoreError, account_regions, endpoint_services};
 
 /// The most load balancers that one service may have here.
 const MOST_LOAD_BALANCERS: usize = 20;
-/// The most principals that one registration may name.
-const MOST_PRINCIPALS: usize = 500;
 
 /// Where a service is to live.
 #[derive(Debug)]
@@ -42,6 +42,8 @@ pub struct NewService {
     pub source: Source,
     /// Principals that may connect, in any form that [`principal::normalise`] takes.
     pub allowed_principals: Vec<String>,
+    /// Whether it is meant that everybody with an AWS account may connect unasked.
+    pub confirm_open_to_everybody: bool,
 }
 
 /// How the service comes to be.
@@ -89,7 +91,15 @@ pub async fn register_service(
         origin,
         acceptance_required,
         load_balancer_arns: arns,
+        open_to_everybody: !acceptance_required && has_everybody(&allowed_principals),
         allowed_principals,
+        supported_ip_address_types: None,
+        supported_regions: None,
+        tags: BTreeMap::new(),
+        granted_principals: Vec::new(),
+        set_tag_keys: Vec::new(),
+        version: 1,
+        applied_version: 0,
         aws_service_id,
         service_name: None,
         observed: None,
@@ -129,6 +139,7 @@ pub async fn register_service(
             "load_balancer_arns": service.load_balancer_arns,
             "acceptance_required": service.acceptance_required,
             "allowed_principals": service.allowed_principals,
+            "open_to_everybody": service.open_to_everybody,
         })),
         reason: None,
         decision: None,
@@ -189,37 +200,16 @@ fn check_load_balancers(arns: &[LoadBalancerArn], place: &AccountRegion) -> Resu
 }
 
 fn checked_principals(new: &NewService) -> Result<Vec<String>, AppError> {
-    let given = &new.allowed_principals;
-    if given.len() > MOST_PRINCIPALS {
-        let detail = format!(
-            "give at most {MOST_PRINCIPALS} principals, not {}",
-            given.len()
-        );
-        return Err(AppError::new(Code::InvalidRequest, detail).field("allowed_principals"));
-    }
-    let mut all = Vec::with_capacity(given.len());
-    for (index, principal) in given.iter().enumerate() {
-        let blame = |detail: String| {
-            AppError::new(Code::InvalidRequest, detail)
-                .field(format!("allowed_principals[{index}]"))
-        };
-        let principal =
-            principal::normalise(principal).map_err(|refusal| blame(refusal.to_string()))?;
-        let accepts_by_itself = matches!(
-            new.source,
-            Source::LoadBalancers {
-                acceptance_required: false,
-                ..
-            }
-        );
-        if principal == "*" && accepts_by_itself {
-            return Err(blame(
-                "* without acceptance would open the load balancer to everybody with an AWS account".to_owned(),
-            ));
+    let all = normalised_principals(&new.allowed_principals)?;
+    let accepts_by_itself = matches!(
+        new.source,
+        Source::LoadBalancers {
+            acceptance_required: false,
+            ..
         }
-        if !all.contains(&principal) {
-            all.push(principal);
-        }
+    );
+    if accepts_by_itself && !new.confirm_open_to_everybody {
+        refuse_everybody(&all)?;
     }
     Ok(all)
 }

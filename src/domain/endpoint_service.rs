@@ -1,5 +1,7 @@
 //! A registered endpoint service: what the provider wants, what AWS says, and whether the two are in step.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use privatelink::{AccountId, EndpointService, LoadBalancerArn, Region, ServiceId};
 
@@ -39,6 +41,22 @@ pub struct RegisteredService {
     pub load_balancer_arns: Vec<LoadBalancerArn>,
     /// Desired: principals that may connect, beside any that AWS already has.
     pub allowed_principals: Vec<String>,
+    /// Desired: `ipv4`, `ipv6`; `None` leaves them to AWS.
+    pub supported_ip_address_types: Option<Vec<String>>,
+    /// Desired: the other Regions that consumers may connect from; `None` leaves them as they are.
+    pub supported_regions: Option<Vec<String>>,
+    /// Desired: tags, beside any that AWS already has.
+    pub tags: BTreeMap<String, String>,
+    /// Whether somebody confirmed that everybody may connect unasked.
+    pub open_to_everybody: bool,
+    /// Principals that we granted, and may therefore remove.
+    pub granted_principals: Vec<String>,
+    /// Keys of tags that we set, and may therefore remove.
+    pub set_tag_keys: Vec<String>,
+    /// Counts the changes of what is desired.
+    pub version: i64,
+    /// The last version that AWS was seen to agree with; 0 when none was.
+    pub applied_version: i64,
     /// AWS's id; absent until AWS has answered the create.
     pub aws_service_id: Option<ServiceId>,
     /// The name consumers type.
@@ -60,6 +78,8 @@ pub struct RegisteredService {
 pub struct ObservedService {
     /// The whole description.
     pub service: EndpointService,
+    /// The principals that AWS allows; `None` until they were read.
+    pub principals: Option<Vec<String>>,
     /// When the read began.
     pub at: DateTime<Utc>,
 }

@@ -16,6 +16,7 @@ pub mod outcome;
 pub mod principal;
 pub mod readiness;
 pub mod review;
+pub mod service_plan;
 pub mod settlement;
 #[cfg(test)]
 mod simulation;

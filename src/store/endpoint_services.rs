@@ -24,10 +24,19 @@ struct Row {
     acceptance_required: bool,
     load_balancer_arns: Vec<String>,
     allowed_principals: Vec<String>,
+    supported_ip_address_types: Option<Vec<String>>,
+    supported_regions: Option<Vec<String>>,
+    tags: Value,
+    open_to_everybody: bool,
+    granted_principals: Vec<String>,
+    set_tag_keys: Vec<String>,
+    version: i64,
+    applied_version: i64,
     aws_service_id: Option<String>,
     service_name: Option<String>,
     observed: Option<Value>,
     observed_at: Option<DateTime<Utc>>,
+    observed_principals: Option<Vec<String>>,
     checks: Option<Value>,
     checked_at: Option<DateTime<Utc>>,
     sync_state: String,
@@ -47,13 +56,18 @@ impl TryFrom<Row> for RegisteredService {
             move |what| StoreError::inconsistent(TABLE, id, what)
         }
         let broken = broken(row.id);
+        let principals = row.observed_principals;
         let observed = row
             .observed
             .zip(row.observed_at)
             .map(|(value, at)| {
                 let service: EndpointService =
                     serde_json::from_value(value).map_err(|e| broken(format!("observed: {e}")))?;
-                Ok::<_, StoreError>(ObservedService { service, at })
+                Ok::<_, StoreError>(ObservedService {
+                    service,
+                    principals,
+                    at,
+                })
             })
             .transpose()?;
         let checks = row
@@ -79,6 +93,14 @@ impl TryFrom<Row> for RegisteredService {
                 .map(|arn| arn.parse().map_err(|e| broken(format!("{e}"))))
                 .collect::<Result<_, _>>()?,
             allowed_principals: row.allowed_principals,
+            supported_ip_address_types: row.supported_ip_address_types,
+            supported_regions: row.supported_regions,
+            tags: serde_json::from_value(row.tags).map_err(|e| broken(format!("tags: {e}")))?,
+            open_to_everybody: row.open_to_everybody,
+            granted_principals: row.granted_principals,
+            set_tag_keys: row.set_tag_keys,
+            version: row.version,
+            applied_version: row.applied_version,
             aws_service_id: row
                 .aws_service_id
                 .map(|id| id.parse().map_err(|e| broken(format!("{e}"))))
@@ -111,8 +133,9 @@ pub async fn insert(
         .collect();
     sqlx::query!(
         "INSERT INTO endpoint_services (id, account_region_id, name, origin, acceptance_required, load_balancer_arns,
-                                        allowed_principals, aws_service_id, sync_state, sync_due_at, created_at, created_by)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'due', $9, $10, $11)",
+                                        allowed_principals, open_to_everybody, aws_service_id, sync_state, sync_due_at,
+                                        created_at, created_by)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'due', $10, $11, $12)",
         service.id as _,
         service.account_region_id as _,
         service.name,
@@ -120,6 +143,7 @@ pub async fn insert(
         service.acceptance_required,
         &arns,
         &service.allowed_principals,
+        service.open_to_everybody,
         service.aws_service_id.as_ref().map(ServiceId::as_str),
         service.sync.due_at,
         service.created_at,
@@ -137,8 +161,9 @@ macro_rules! service_rows {
             Row,
             r#"SELECT s.id AS "id: EndpointServiceId", s.account_region_id AS "account_region_id: AccountRegionId",
                       a.account_id, a.region, s.name, s.origin, s.acceptance_required, s.load_balancer_arns,
-                      s.allowed_principals, s.aws_service_id, s.service_name, s.observed, s.observed_at, s.checks,
-                      s.checked_at, s.sync_state, s.sync_due_at, s.sync_attempts, s.sync_code, s.sync_message,
+                      s.allowed_principals, s.supported_ip_address_types, s.supported_regions, s.tags, s.open_to_everybody,
+                      s.granted_principals, s.set_tag_keys, s.version, s.applied_version, s.aws_service_id, s.service_name,
+                      s.observed, s.observed_at, s.observed_principals, s.checks, s.checked_at, s.sync_state, s.sync_due_at, s.sync_attempts, s.sync_code, s.sync_message,
                       s.created_at, s.created_by
                  FROM endpoint_services s JOIN account_regions a ON a.id = s.account_region_id "# + $rest
             $(, $argument)*
@@ -228,12 +253,13 @@ pub async fn next_due(
     Ok(at)
 }
 
-/// Records what AWS said about a service. An adopted service takes its desired values from the first read. `Duplicate` on
+/// Records what AWS said about a service, and its principals where they were read. An adopted service takes its desired values from the first read. `Duplicate` on
 /// `endpoint_services_aws_service_id_unique` when another row already is this AWS service. The caller holds the lease.
 pub async fn record_observed(
     conn: &mut PgConnection,
     id: EndpointServiceId,
     service: &EndpointService,
+    principals: Option<&[String]>,
     at: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     let observed =
@@ -247,7 +273,8 @@ pub async fn record_observed(
         "UPDATE endpoint_services
             SET acceptance_required = CASE WHEN origin = 'adopted' AND observed IS NULL THEN $6 ELSE acceptance_required END,
                 load_balancer_arns  = CASE WHEN origin = 'adopted' AND observed IS NULL THEN $7 ELSE load_balancer_arns END,
-                aws_service_id = $2, service_name = $3, observed_state = $4, observed = $5, observed_at = $8
+                aws_service_id = $2, service_name = $3, observed_state = $4, observed = $5, observed_at = $8,
+                observed_principals = coalesce($9, observed_principals)
           WHERE id = $1 AND (observed_at IS NULL OR observed_at <= $8)",
         id as _,
         service.service_id.as_str(),
@@ -257,6 +284,7 @@ pub async fn record_observed(
         service.acceptance_required,
         &arns,
         at,
+        principals,
     )
     .execute(conn)
     .await?;
@@ -283,17 +311,19 @@ pub async fn record_checks(
     Ok(())
 }
 
-/// Records how far AWS is told. The caller holds the lease.
+/// Records how far AWS is told of a version of what is desired; nothing when somebody has changed it since. The caller holds the lease.
 pub async fn record_sync(
     conn: &mut PgConnection,
     id: EndpointServiceId,
+    version: i64,
     sync: &ServiceSync,
 ) -> Result<(), StoreError> {
     sqlx::query!(
         "UPDATE endpoint_services
-            SET sync_state = $2, sync_due_at = $3, sync_attempts = $4, sync_code = $5, sync_message = $6
-          WHERE id = $1",
+            SET sync_state = $3, sync_due_at = $4, sync_attempts = $5, sync_code = $6, sync_message = $7
+          WHERE id = $1 AND version = $2",
         id as _,
+        version,
         sync.state.as_str(),
         sync.due_at,
         sync.attempts,

@@ -15,6 +15,7 @@ pub mod history;
 pub mod leases;
 pub mod observed;
 pub mod partitions;
+pub mod service_changes;
 pub mod sync_queue;
 
 use std::str::FromStr;

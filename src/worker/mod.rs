@@ -11,6 +11,7 @@
 pub mod absent;
 pub mod budget;
 pub mod call;
+mod converge_service;
 pub mod error;
 pub mod identity;
 pub mod listing;

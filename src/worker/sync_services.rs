@@ -1,33 +1,34 @@
-//! The sync loop for services: create or adopt, read, grant, check. Each step reads AWS first, so a crash after any of them is mended
-//! by running them again.
+//! The sync loop for services: create or adopt, read, follow what is desired, check. Each step reads AWS first, so a crash after any of
+//! them is mended by running them again.
+//!
+//! AWS is made to follow only while somebody's word is newer than what AWS was last seen to agree with. After that a difference was made behind
+//! our back: it is shown and left alone.
 
 use chrono::{DateTime, Utc};
-use privatelink::{
-    AllowedPrincipal, EndpointService, GatewayError, NewEndpointService, PageToken, ServiceId,
-};
+use privatelink::{EndpointService, GatewayError, NewEndpointService, PageToken, ServiceId};
 
+use super::converge_service::{claim, follow};
 use super::settings::delta;
 use super::{PassError, Place};
 use super::{probe, runner};
 use crate::domain::backoff;
 use crate::domain::endpoint_service::{RegisteredService, ServiceSync};
 use crate::domain::readiness;
+use crate::domain::service_plan::{self, TAG};
 use crate::domain::sync::SyncState;
-use crate::domain::sync_step::{AfterFailure, after_failure};
+use crate::domain::sync_step::{AfterFailure, NOT_CONFIRMED, after_failure};
 use crate::store::{StoreError, endpoint_services};
 
-/// The tag that says which registration created a service. With the client token it finds a service again after a crash.
-pub const TAG: &str = "portcullis:service";
 /// How many services one pass takes up: few, so that a new registration does not wait behind a round of refreshes.
 const PASS: i64 = 5;
 /// The code of a service that somebody else already registered.
 const ALREADY_REGISTERED: &str = "already_registered";
-/// The code of a service that everybody was to be let into although it accepts by itself.
-const OPEN_TO_EVERYBODY: &str = "open_to_everybody";
 /// The code of a service whose row the database refuses to write.
 const NOT_RECORDED: &str = "not_recorded";
 /// The code of a registered service that AWS no longer has.
 const SERVICE_MISSING: &str = "service_missing";
+/// How many times AWS may go on showing something else after it took every change.
+const MOST_LOOKS: i32 = 10;
 
 /// What a pass did.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -55,10 +56,11 @@ pub async fn run_pass(place: &Place) -> Result<Report, PassError> {
     };
     for service in due {
         let sync = match sync_one(place, &service).await {
-            Ok(next) => {
+            Ok(Done::InStep(next)) => {
                 report.in_step += 1;
                 in_step(next)
             }
+            Ok(Done::Unconfirmed(left)) => unconfirmed(place, &service, &left, &mut report),
             Err(Failure::Pass(PassError::Gateway(error))) => {
                 failed(place, &service, &error, &mut report)
             }
@@ -73,7 +75,7 @@ pub async fn run_pass(place: &Place) -> Result<Report, PassError> {
             Err(Failure::Stall(code, message)) => stalled(&service, code, message, &mut report),
         };
         let mut tx = place.begin().await?;
-        endpoint_services::record_sync(&mut tx, service.id, &sync).await?;
+        endpoint_services::record_sync(&mut tx, service.id, service.version, &sync).await?;
         tx.commit().await.map_err(StoreError::from)?;
     }
     report.next_due = place
@@ -82,8 +84,16 @@ pub async fn run_pass(place: &Place) -> Result<Report, PassError> {
     Ok(report)
 }
 
+/// How a service's pass ends when nothing failed.
+enum Done {
+    /// AWS shows what is desired, or what somebody made of it behind our back. Look again then.
+    InStep(DateTime<Utc>),
+    /// AWS took every change and does not show these yet.
+    Unconfirmed(Vec<&'static str>),
+}
+
 /// How one service fails.
-enum Failure {
+pub(super) enum Failure {
     /// As a pass does; what AWS said decides whether to try again.
     Pass(PassError),
     /// For good, under this code.
@@ -97,13 +107,48 @@ impl<E: Into<PassError>> From<E> for Failure {
 }
 
 /// Runs every step and answers when to look next.
-async fn sync_one(place: &Place, service: &RegisteredService) -> Result<DateTime<Utc>, Failure> {
+async fn sync_one(place: &Place, service: &RegisteredService) -> Result<Done, Failure> {
     let id = match &service.aws_service_id {
         Some(id) => id.clone(),
         None => create(place, service).await?,
     };
+    let mut seen = look(place, service, &id).await?;
+    // An adopted service takes its own settings over with the first read; and whoever changed it since is heard at once.
+    let desired = place
+        .read(async |conn| endpoint_services::by_id(conn, service.id).await)
+        .await?;
+    if let Some(desired) = desired.filter(|d| d.applied_version < d.version) {
+        let followed = follow(place, &desired, seen).await?;
+        if !followed.left.is_empty() {
+            return Ok(Done::Unconfirmed(followed.left));
+        }
+        seen = followed.seen;
+    }
+    check(place, service, &seen.service).await?;
+    let settings = &place.shared.settings;
+    let settled = seen.service.state.as_str() == "Available";
+    let next = if settled {
+        settings.service_interval
+    } else {
+        settings.retry_base
+    };
+    Ok(Done::InStep(place.now() + delta(next)))
+}
+
+/// A service and its principals, as AWS shows them now.
+pub(super) struct Shown {
+    pub(super) service: EndpointService,
+    pub(super) principals: Vec<String>,
+}
+
+/// Reads a service with its principals and records both.
+pub(super) async fn look(
+    place: &Place,
+    service: &RegisteredService,
+    id: &ServiceId,
+) -> Result<Shown, Failure> {
     let at = place.now();
-    let seen = match place.gateway.endpoint_service(&id).await {
+    let seen = match place.gateway.endpoint_service(id).await {
         Ok(seen) if seen.state.is_gone() => {
             let message = format!("AWS shows {id} as {}", seen.state);
             return Err(Failure::Stall(SERVICE_MISSING, message));
@@ -118,31 +163,38 @@ async fn sync_one(place: &Place, service: &RegisteredService) -> Result<DateTime
         }
         Err(error) => return Err(error.into()),
     };
-    record_seen(place, service, &seen, at).await?;
-    grant(place, service, &seen).await?;
-    check(place, service, &seen).await?;
-    let settings = &place.shared.settings;
-    let settled = seen.state.as_str() == "Available";
-    let next = if settled {
-        settings.service_interval
-    } else {
-        settings.retry_base
-    };
-    Ok(place.now() + delta(next))
+    let mut principals = Vec::new();
+    let mut from: Option<PageToken> = None;
+    loop {
+        let page = place.gateway.principals(id, from.as_ref()).await?;
+        principals.extend(page.items.into_iter().map(|row| row.principal));
+        if page.next.is_none() || page.next == from {
+            break;
+        }
+        from = page.next;
+    }
+    record_seen(place, service, &seen, Some(&principals), at).await?;
+    Ok(Shown {
+        service: seen,
+        principals,
+    })
 }
 
 /// Creates the service in AWS. The client token makes a repeat harmless; should AWS have forgotten it, the service is found again by its
 /// tag.
 async fn create(place: &Place, service: &RegisteredService) -> Result<ServiceId, Failure> {
+    let tags: Vec<(String, String)> = service_plan::tags(service).into_iter().collect();
+    let keys: Vec<String> = tags.iter().map(|(key, _)| key.clone()).collect();
+    claim(place, service, &[], &keys).await?;
     let new = NewEndpointService {
         client_token: service.id.to_string(),
         acceptance_required: service.acceptance_required,
         network_load_balancer_arns: service.load_balancer_arns.clone(),
-        supported_ip_address_types: Vec::new(),
-        tags: vec![
-            ("Name".to_owned(), service.name.clone()),
-            (TAG.to_owned(), service.id.to_string()),
-        ],
+        supported_ip_address_types: service
+            .supported_ip_address_types
+            .clone()
+            .unwrap_or_default(),
+        tags,
     };
     let at = place.now();
     let created = match place.gateway.create_endpoint_service(&new).await {
@@ -154,7 +206,7 @@ async fn create(place: &Place, service: &RegisteredService) -> Result<ServiceId,
         Err(error) => return Err(error.into()),
     };
     // From here on the service has an id; a crash before this line repeats the create with the same token.
-    record_seen(place, service, &created, at).await?;
+    record_seen(place, service, &created, None, at).await?;
     tracing::info!(service.id = %service.id, aws.service_id = %created.service_id, "created an endpoint service");
     Ok(created.service_id)
 }
@@ -182,10 +234,11 @@ async fn record_seen(
     place: &Place,
     service: &RegisteredService,
     seen: &EndpointService,
+    principals: Option<&[String]>,
     at: DateTime<Utc>,
 ) -> Result<(), Failure> {
     let mut tx = place.begin().await?;
-    match endpoint_services::record_observed(&mut tx, service.id, seen, at).await {
+    match endpoint_services::record_observed(&mut tx, service.id, seen, principals, at).await {
         Ok(()) => {}
         Err(StoreError::Duplicate { .. }) => {
             let message = format!("{} is registered under another id already", seen.service_id);
@@ -194,47 +247,6 @@ async fn record_seen(
         Err(error) => return Err(error.into()),
     }
     tx.commit().await.map_err(StoreError::from)?;
-    Ok(())
-}
-
-/// Adds the desired principals that AWS does not have. Principals that somebody else added stay.
-async fn grant(
-    place: &Place,
-    service: &RegisteredService,
-    seen: &EndpointService,
-) -> Result<(), Failure> {
-    let id = &seen.service_id;
-    if service.allowed_principals.is_empty() {
-        return Ok(());
-    }
-    let mut have: Vec<AllowedPrincipal> = Vec::new();
-    let mut from: Option<PageToken> = None;
-    loop {
-        let page = place.gateway.principals(id, from.as_ref()).await?;
-        have.extend(page.items);
-        if page.next.is_none() || page.next == from {
-            break;
-        }
-        from = page.next;
-    }
-    let missing: Vec<String> = service
-        .allowed_principals
-        .iter()
-        .filter(|wanted| !have.iter().any(|p| &p.principal == *wanted))
-        .cloned()
-        .collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    if !seen.acceptance_required && missing.iter().any(|principal| principal == "*") {
-        let message = format!(
-            "{id} accepts by itself, so allowing * would open its load balancer to everybody with an AWS account; \
-             nothing was allowed"
-        );
-        return Err(Failure::Stall(OPEN_TO_EVERYBODY, message));
-    }
-    place.gateway.modify_principals(id, &missing, &[]).await?;
-    tracing::info!(service.id = %service.id, added = missing.len(), "added allowed principals");
     Ok(())
 }
 
@@ -260,6 +272,30 @@ fn in_step(next: DateTime<Utc>) -> ServiceSync {
         attempts: 0,
         code: None,
         message: None,
+    }
+}
+
+/// AWS took the changes and does not show them: a read may lag, so it is not believed too soon.
+fn unconfirmed(
+    place: &Place,
+    service: &RegisteredService,
+    left: &[&str],
+    report: &mut Report,
+) -> ServiceSync {
+    let attempts = service.sync.attempts.saturating_add(1);
+    let message = format!(
+        "AWS took the changes but does not show: {}",
+        left.join(", ")
+    );
+    if attempts >= MOST_LOOKS {
+        return stalled(service, NOT_CONFIRMED, message, report);
+    }
+    ServiceSync {
+        state: SyncState::Due,
+        due_at: place.now() + delta(place.shared.settings.stale_read_grace),
+        attempts,
+        code: Some(NOT_CONFIRMED.to_owned()),
+        message: Some(message),
     }
 }
 

@@ -21,6 +21,7 @@ const LOWEST: &[(&str, Who)] = &[
     ("list_services", Who::Viewer),
     ("read_service", Who::Viewer),
     ("register_service", Who::Admin),
+    ("change_service", Who::Admin),
     ("retry_service_sync", Who::Admin),
     ("list_connections", Who::Viewer),
     ("read_connection", Who::Viewer),

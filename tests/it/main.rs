@@ -18,6 +18,8 @@ mod paging;
 mod refusals;
 mod refusals_of_decisions;
 mod schema;
+mod service_change_faults;
+mod service_changes;
 mod service_faults;
 mod summary;
 mod support;

@@ -4,6 +4,7 @@ pub mod account_regions;
 mod arguments;
 pub mod connections;
 pub mod decisions;
+pub mod service_changes;
 pub mod services;
 mod views;
 
@@ -20,6 +21,7 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(services::list_services)
         .service(services::register_service)
         .service(services::read_service)
+        .service(service_changes::change_service)
         .service(services::retry_service_sync)
         .service(connections::list_connections)
         .service(connections::read_connection)

@@ -1,5 +1,7 @@
 //! Registered endpoint services.
 
+use std::collections::BTreeMap;
+
 use actix_web::http::header;
 use actix_web::web::{Data, Json};
 use actix_web::{HttpResponse, get, post};
@@ -23,6 +25,7 @@ use crate::app::{AppContext, AppError, read, retry_sync};
 use crate::domain::endpoint_service::{Origin, RegisteredService};
 use crate::domain::ids::{AccountRegionId, EndpointServiceId};
 use crate::domain::readiness::{Check, is_ready};
+use crate::domain::service_plan::{Desired, Seen, plan, unknown_principals};
 use crate::domain::sync::SyncState;
 use crate::store::endpoint_services::Filter;
 
@@ -45,8 +48,25 @@ pub struct ServiceView {
     acceptance_required: bool,
     /// The Network Load Balancers behind it.
     load_balancer_arns: Vec<String>,
-    /// Principals that Portcullis makes sure may connect. AWS may have more.
+    /// Principals that shall be able to connect. AWS may have more: see `unknown_principals`.
     allowed_principals: Vec<String>,
+    /// `ipv4`, `ipv6`; null leaves the choice to AWS.
+    supported_ip_address_types: Option<Vec<String>>,
+    /// Other Regions that consumers may connect from; null leaves them as AWS has them.
+    supported_regions: Option<Vec<String>>,
+    /// Tags that Portcullis sets. AWS may have more.
+    tags: BTreeMap<String, String>,
+    /// Whether somebody confirmed that every AWS account may connect unasked.
+    open_to_everybody: bool,
+    /// Counts the changes of the above. Send it with a change.
+    version: i64,
+    /// The last version that AWS was seen to agree with; 0 when none was.
+    applied_version: i64,
+    /// Where AWS shows something else than is desired. While `applied_version` is behind `version` these are the steps to come; after that
+    /// somebody changed AWS directly, and a `PATCH` settles which of the two holds.
+    differences: Vec<DifferenceView>,
+    /// Principals that AWS allows and that nobody here asked for. They are never removed.
+    unknown_principals: Vec<String>,
     /// AWS's id (`vpce-svc-…`); null until AWS has created it.
     aws_service_id: Option<String>,
     /// What consumers type (`com.amazonaws.vpce.…`); null until AWS has told.
@@ -82,10 +102,47 @@ pub struct ObservedServiceView {
     base_endpoint_dns_names: Vec<String>,
     /// The private DNS name, if one is set.
     private_dns_name: Option<String>,
+    /// `ipv4`, `ipv6`.
+    supported_ip_address_types: Vec<String>,
+    /// Other Regions that are open to consumers.
+    supported_regions: Vec<String>,
+    /// All principals that may connect; null until they were read.
+    allowed_principals: Option<Vec<String>>,
+    /// All tags.
+    tags: BTreeMap<String, String>,
+}
+
+/// One step between what is desired and what AWS shows.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DifferenceView {
+    /// What it would take: `require_acceptance`, `waive_acceptance`, `add_principals`, `remove_principals`, `add_regions`,
+    /// `remove_regions`, `add_ip_address_types`, `remove_ip_address_types`, `set_tags` or `remove_tags`.
+    step: String,
+    /// Of which.
+    values: Vec<String>,
+}
+
+/// The differences and the unknown principals, from the last read; none before it.
+fn compared(row: &RegisteredService) -> (Vec<DifferenceView>, Vec<String>) {
+    let Some((seen, principals)) = row
+        .observed
+        .as_ref()
+        .and_then(|seen| Some((&seen.service, seen.principals.as_ref()?)))
+    else {
+        return (Vec::new(), Vec::new());
+    };
+    let (desired, seen) = (Desired::of(row), Seen::of(seen, principals));
+    let steps = plan(&desired, &seen).steps.into_iter();
+    let differences = steps.map(|step| DifferenceView {
+        step: step.word().to_owned(),
+        values: step.values(),
+    });
+    (differences.collect(), unknown_principals(&desired, &seen))
 }
 
 impl From<RegisteredService> for ServiceView {
     fn from(row: RegisteredService) -> Self {
+        let (differences, unknown_principals) = compared(&row);
         let checked_at = row.checks.as_ref().map(|c| c.at);
         let checks = row.checks.map(|c| c.all).unwrap_or_default();
         Self {
@@ -98,6 +155,14 @@ impl From<RegisteredService> for ServiceView {
             acceptance_required: row.acceptance_required,
             load_balancer_arns: row.load_balancer_arns.into_iter().map(Into::into).collect(),
             allowed_principals: row.allowed_principals,
+            supported_ip_address_types: row.supported_ip_address_types,
+            supported_regions: row.supported_regions,
+            tags: row.tags,
+            open_to_everybody: row.open_to_everybody,
+            version: row.version,
+            applied_version: row.applied_version,
+            differences,
+            unknown_principals,
             aws_service_id: row.aws_service_id.map(Into::into),
             service_name: row.service_name,
             observed: row.observed.map(|seen| ObservedServiceView {
@@ -112,6 +177,10 @@ impl From<RegisteredService> for ServiceView {
                     .collect(),
                 base_endpoint_dns_names: seen.service.base_endpoint_dns_names,
                 private_dns_name: seen.service.private_dns_name.map(|p| p.name),
+                supported_ip_address_types: seen.service.supported_ip_address_types,
+                supported_regions: seen.service.supported_regions,
+                allowed_principals: seen.principals,
+                tags: seen.service.tags.into_iter().collect(),
             }),
             ready: checked_at.map(|_| is_ready(&checks)),
             checks,
@@ -166,6 +235,9 @@ pub struct NewServiceBody {
     /// Principals that shall be able to connect: 12-digit accounts, IAM ARNs of accounts, roles or users, or `*`.
     #[serde(default)]
     allowed_principals: Vec<String>,
+    /// Yes, it is meant that `*` may connect without acceptance.
+    #[serde(default)]
+    confirm_open_to_everybody: bool,
 }
 
 impl NewServiceBody {
@@ -208,6 +280,7 @@ impl NewServiceBody {
             name: self.name,
             source,
             allowed_principals: self.allowed_principals,
+            confirm_open_to_everybody: self.confirm_open_to_everybody,
         })
     }
 }

@@ -1,0 +1,216 @@
+//! Changes what is desired of a registered service. The worker brings AWS in step.
+
+use std::collections::BTreeMap;
+
+use privatelink::Region;
+use serde_json::{Map, Value, json};
+
+use super::code::Code;
+use super::principals::{has_everybody, normalised_principals, refuse_everybody};
+use super::{AppContext, AppError, text};
+use crate::domain::actor::Actor;
+use crate::domain::endpoint_service::{Origin, RegisteredService};
+use crate::domain::ids::EndpointServiceId;
+use crate::store::audit::{self, Entry, Subject};
+use crate::store::{endpoint_services, service_changes};
+
+/// The most tags that may be asked for. AWS keeps 50 on a resource, and two of them may be ours.
+const MOST_TAGS: usize = 40;
+/// The most Regions that may be named; AWS has fewer.
+const MOST_REGIONS: usize = 60;
+
+/// What to change. Absent members stay as they are.
+#[derive(Debug, Default)]
+pub struct ServiceChange {
+    /// The version that the caller has read.
+    pub version: i64,
+    /// What people call it.
+    pub name: Option<String>,
+    /// Whether each connection has to be accepted.
+    pub acceptance_required: Option<bool>,
+    /// Principals that may connect, all of them.
+    pub allowed_principals: Option<Vec<String>>,
+    /// `ipv4`, `ipv6`.
+    pub supported_ip_address_types: Option<Vec<String>>,
+    /// The other Regions that consumers may connect from, all of them.
+    pub supported_regions: Option<Vec<String>>,
+    /// Tags, all of them.
+    pub tags: Option<BTreeMap<String, String>>,
+    /// Whether it is meant that everybody with an AWS account may connect unasked.
+    pub confirm_open_to_everybody: bool,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// Records the change with its audit entry and makes it due. A change that changes nothing makes AWS agree again with what is desired.
+#[tracing::instrument(skip_all, fields(service.id = %id))]
+pub async fn change_service(
+    ctx: &AppContext,
+    actor: &Actor,
+    id: EndpointServiceId,
+    change: ServiceChange,
+) -> Result<RegisteredService, AppError> {
+    let reason = change
+        .reason
+        .as_deref()
+        .map(|reason| text::checked("reason", reason, super::decide_connection::LONGEST_REASON))
+        .transpose()?;
+    let at = ctx.clock.now();
+    let missing = || AppError::new(Code::ServiceNotFound, format!("there is no service {id}"));
+    let mut tx = ctx.begin().await?;
+    service_changes::lock(&mut tx, id).await?;
+    let before = endpoint_services::by_id(&mut tx, id)
+        .await?
+        .ok_or_else(missing)?;
+    if before.version != change.version {
+        let detail = format!(
+            "it is at version {}, not {}; read it again",
+            before.version, change.version
+        );
+        return Err(AppError::new(Code::ServiceChanged, detail).field("version"));
+    }
+    let desired = applied(before.clone(), change)?;
+    if !service_changes::record_desired(&mut tx, &desired, at).await? {
+        return Err(AppError::internal("the service changed under its own lock"));
+    }
+    let (old, new) = differences(&before, &desired);
+    let entry = Entry {
+        at,
+        actor,
+        action: "endpoint_service.change",
+        subject: Subject::EndpointService(id),
+        before: Some(old),
+        after: Some(new),
+        reason: reason.as_deref(),
+        decision: None,
+    };
+    audit::record(&mut tx, entry).await?;
+    let after = endpoint_services::by_id(&mut tx, id)
+        .await?
+        .ok_or_else(missing)?;
+    ctx.commit(tx).await?;
+    Ok(after)
+}
+
+/// The service as it shall be, every member checked.
+fn applied(
+    mut service: RegisteredService,
+    change: ServiceChange,
+) -> Result<RegisteredService, AppError> {
+    if let Some(name) = change.name {
+        service.name = text::checked_line("name", &name, 128)?;
+    }
+    if let Some(required) = change.acceptance_required {
+        if service.origin == Origin::Adopted && service.observed.is_none() {
+            let detail = "its own setting is taken over when it is first read from AWS; change it after that";
+            return Err(
+                AppError::new(Code::ServiceNotObserved, detail).field("acceptance_required")
+            );
+        }
+        service.acceptance_required = required;
+    }
+    if let Some(principals) = change.allowed_principals {
+        service.allowed_principals = normalised_principals(&principals)?;
+    }
+    let opens = !service.acceptance_required && has_everybody(&service.allowed_principals);
+    if opens && !change.confirm_open_to_everybody && !service.open_to_everybody {
+        refuse_everybody(&service.allowed_principals)?;
+    }
+    service.open_to_everybody = opens;
+    if let Some(types) = change.supported_ip_address_types {
+        service.supported_ip_address_types = Some(checked_types(types)?);
+    }
+    if let Some(regions) = change.supported_regions {
+        service.supported_regions = Some(checked_regions(regions, &service.region)?);
+    }
+    if let Some(tags) = change.tags {
+        check_tags(&tags)?;
+        service.tags = tags;
+    }
+    Ok(service)
+}
+
+fn checked_types(mut types: Vec<String>) -> Result<Vec<String>, AppError> {
+    let field = "supported_ip_address_types";
+    types.sort();
+    types.dedup();
+    if types.is_empty() || types.iter().any(|kind| kind != "ipv4" && kind != "ipv6") {
+        let detail = "give ipv4, ipv6 or both";
+        return Err(AppError::new(Code::InvalidRequest, detail).field(field));
+    }
+    Ok(types)
+}
+
+/// The other Regions. The service's own is implied and refused by AWS, so it is left out.
+fn checked_regions(mut regions: Vec<String>, home: &Region) -> Result<Vec<String>, AppError> {
+    let refuse = |field: String, detail: String| {
+        Err(AppError::new(Code::InvalidRequest, detail).field(field))
+    };
+    if regions.len() > MOST_REGIONS {
+        let detail = format!("give at most {MOST_REGIONS} Regions");
+        return refuse("supported_regions".to_owned(), detail);
+    }
+    for (index, region) in regions.iter().enumerate() {
+        if let Err(invalid) = region.parse::<Region>() {
+            return refuse(format!("supported_regions[{index}]"), invalid.to_string());
+        }
+    }
+    regions.retain(|region| region != home.as_str());
+    regions.sort();
+    regions.dedup();
+    Ok(regions)
+}
+
+/// Refuses what AWS would refuse, and the prefix that is ours.
+fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), AppError> {
+    let refuse = |detail: String| Err(AppError::new(Code::InvalidRequest, detail).field("tags"));
+    if tags.len() > MOST_TAGS {
+        return refuse(format!("give at most {MOST_TAGS} tags, not {}", tags.len()));
+    }
+    for (key, value) in tags {
+        let shown: String = key.chars().take(128).collect();
+        if key.is_empty() || key.chars().count() > 128 || value.chars().count() > 256 {
+            return refuse(format!(
+                "{shown:?}: a key has 1 to 128 characters and a value at most 256"
+            ));
+        }
+        if key.starts_with("aws:") || key.starts_with("portcullis:") {
+            return refuse(format!(
+                "{shown:?}: keys that begin with aws: or portcullis: are reserved"
+            ));
+        }
+        if key.chars().chain(value.chars()).any(char::is_control) {
+            return refuse(format!(
+                "{shown:?}: control characters are not allowed in tags"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The members that differ, as they were and as they are, with the versions.
+fn differences(before: &RegisteredService, after: &RegisteredService) -> (Value, Value) {
+    let members = |service: &RegisteredService| {
+        [
+            ("name", json!(service.name)),
+            ("acceptance_required", json!(service.acceptance_required)),
+            ("allowed_principals", json!(service.allowed_principals)),
+            (
+                "supported_ip_address_types",
+                json!(service.supported_ip_address_types),
+            ),
+            ("supported_regions", json!(service.supported_regions)),
+            ("tags", json!(service.tags)),
+            ("open_to_everybody", json!(service.open_to_everybody)),
+        ]
+    };
+    let mut old = Map::from_iter([("version".to_owned(), json!(before.version))]);
+    let mut new = Map::from_iter([("version".to_owned(), json!(before.version + 1))]);
+    for ((name, was), (_, is)) in members(before).into_iter().zip(members(after)) {
+        if was != is {
+            old.insert(name.to_owned(), was);
+            new.insert(name.to_owned(), is);
+        }
+    }
+    (old.into(), new.into())
+}

@@ -1,0 +1,98 @@
+//! Changes of what is desired of a service, and how AWS follows.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use super::{PgConnection, StoreError};
+use crate::domain::endpoint_service::RegisteredService;
+use crate::domain::ids::EndpointServiceId;
+
+/// Waits for whoever changes this service right now, and keeps others waiting until the end of the transaction.
+pub async fn lock(conn: &mut PgConnection, id: EndpointServiceId) -> Result<(), StoreError> {
+    sqlx::query!(
+        "SELECT FROM endpoint_services WHERE id = $1 FOR UPDATE",
+        id as _
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(())
+}
+
+/// Records what is desired from now on and makes it due, whatever the sync was. `service` has the version that was read; the row gets the
+/// next one. Answers false when somebody else was first.
+pub async fn record_desired(
+    conn: &mut PgConnection,
+    service: &RegisteredService,
+    at: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let tags: Value = service
+        .tags
+        .iter()
+        .map(|(key, value)| (key.clone(), Value::from(value.clone())))
+        .collect();
+    let done = sqlx::query!(
+        "UPDATE endpoint_services
+            SET name = $3, acceptance_required = $4, allowed_principals = $5, supported_ip_address_types = $6,
+                supported_regions = $7, tags = $8, open_to_everybody = $9, version = version + 1,
+                sync_state = 'due', sync_due_at = $10, sync_attempts = 0, sync_code = NULL, sync_message = NULL
+          WHERE id = $1 AND version = $2",
+        service.id as _,
+        service.version,
+        service.name,
+        service.acceptance_required,
+        &service.allowed_principals,
+        service.supported_ip_address_types.as_deref(),
+        service.supported_regions.as_deref(),
+        tags,
+        service.open_to_everybody,
+        at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Notes that these principals and tags are about to be put into AWS by us, so that we may take them out again. Before AWS is told: a crash
+/// in between leaves a claim to something that is not there, which harms nobody. The caller holds the lease.
+pub async fn claim(
+    conn: &mut PgConnection,
+    id: EndpointServiceId,
+    principals: &[String],
+    tag_keys: &[String],
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE endpoint_services
+            SET granted_principals = ARRAY(SELECT unnest(granted_principals) UNION SELECT unnest($2::text[]) ORDER BY 1),
+                set_tag_keys       = ARRAY(SELECT unnest(set_tag_keys) UNION SELECT unnest($3::text[]) ORDER BY 1)
+          WHERE id = $1",
+        id as _,
+        principals,
+        tag_keys,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Records that AWS was seen to agree with this version, and drops the claims to what was taken out. Nothing when somebody has changed what is
+/// desired since. The caller holds the lease.
+pub async fn record_applied(
+    conn: &mut PgConnection,
+    id: EndpointServiceId,
+    version: i64,
+    tag_keys: &[String],
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE endpoint_services
+            SET applied_version = version,
+                granted_principals = ARRAY(SELECT unnest(granted_principals) INTERSECT SELECT unnest(allowed_principals) ORDER BY 1),
+                set_tag_keys       = ARRAY(SELECT unnest(set_tag_keys) INTERSECT SELECT unnest($3::text[]) ORDER BY 1)
+          WHERE id = $1 AND version = $2",
+        id as _,
+        version,
+        tag_keys,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
