@@ -5,8 +5,10 @@
 pub mod account_region;
 pub mod actor;
 pub mod backoff;
+pub mod bucket;
 pub mod clock;
 pub mod connection;
+pub mod dispatch;
 pub mod drift;
 pub mod endpoint_service;
 pub mod history;

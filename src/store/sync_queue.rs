@@ -6,23 +6,83 @@ use uuid::Uuid;
 use super::connections::connection_rows;
 use super::{PgConnection, StoreError};
 use crate::domain::connection::Connection;
+use crate::domain::dispatch::Waiting;
 use crate::domain::ids::{AccountRegionId, ConnectionId, DecisionId, EndpointServiceId, uuid_at};
 use crate::domain::settlement::Settlement;
 use crate::domain::sync::Act;
 
-/// What is due now, oldest first.
-pub async fn due(
+/// Connections whose call was made and that have to be looked at now, oldest first.
+pub async fn confirming(
     conn: &mut PgConnection,
     account_region: AccountRegionId,
     now: DateTime<Utc>,
     limit: i64,
 ) -> Result<Vec<Connection>, StoreError> {
     let rows = connection_rows!(
-        r#"WHERE c.account_region_id = $1 AND c.sync_state IN ('due', 'confirming') AND c.sync_due_at <= $2
+        r#"WHERE c.account_region_id = $1 AND c.sync_state = 'confirming' AND c.sync_due_at <= $2
             ORDER BY c.sync_due_at, c.id
             LIMIT $3"#,
         account_region as _,
         now,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Connection::try_from).collect()
+}
+
+/// What waits for a call now, by service and call: taking access away first, then whoever waits longest.
+pub async fn waiting(
+    conn: &mut PgConnection,
+    account_region: AccountRegionId,
+    now: DateTime<Utc>,
+) -> Result<Vec<Waiting>, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT s.id AS "service: EndpointServiceId", s.aws_service_id AS "aws_id!", w.taking AS "taking!", w.count AS "count!",
+                  w.since AS "since!"
+             FROM (SELECT c.endpoint_service_id, c.review_state IN ('rejected', 'revoked') AS taking, count(*),
+                          min(c.sync_due_at) AS since
+                     FROM connections c
+                    WHERE c.account_region_id = $1 AND c.sync_state = 'due' AND c.sync_due_at <= $2
+                    GROUP BY 1, 2) AS w
+             JOIN endpoint_services s ON s.id = w.endpoint_service_id
+            WHERE s.aws_service_id IS NOT NULL
+            ORDER BY w.taking DESC, w.since, s.id"#,
+        account_region as _,
+        now,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let broken = |e| StoreError::inconsistent("endpoint_services", row.service, e);
+            Ok(Waiting {
+                service: row.service,
+                aws_id: row.aws_id.parse().map_err(broken)?,
+                act: if row.taking { Act::Reject } else { Act::Accept },
+                count: usize::try_from(row.count).unwrap_or(usize::MAX),
+                since: row.since,
+            })
+        })
+        .collect()
+}
+
+/// The connections of one service that have waited longest for this call.
+pub async fn batch(
+    conn: &mut PgConnection,
+    service: EndpointServiceId,
+    act: Act,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<Connection>, StoreError> {
+    let rows = connection_rows!(
+        r#"WHERE c.endpoint_service_id = $1 AND c.sync_state = 'due' AND c.sync_due_at <= $2
+             AND (c.review_state IN ('rejected', 'revoked')) = $3
+            ORDER BY c.sync_due_at, c.id
+            LIMIT $4"#,
+        service as _,
+        now,
+        act == Act::Reject,
         limit,
     )
     .fetch_all(conn)
@@ -42,15 +102,18 @@ pub async fn reload(
     rows.into_iter().map(Connection::try_from).collect()
 }
 
-/// When the next connection of an AccountRegion is due.
+/// When the next connection of an AccountRegion has to be looked at, or falls due after `known`: what was due by then the caller knows.
 pub async fn next_due(
     conn: &mut PgConnection,
     account_region: AccountRegionId,
+    known: DateTime<Utc>,
 ) -> Result<Option<DateTime<Utc>>, StoreError> {
     let at = sqlx::query_scalar!(
         "SELECT min(sync_due_at) FROM connections
-          WHERE account_region_id = $1 AND sync_state IN ('due', 'confirming')",
+          WHERE account_region_id = $1
+            AND (sync_state = 'confirming' OR sync_state = 'due' AND sync_due_at > $2)",
         account_region as _,
+        known,
     )
     .fetch_one(conn)
     .await?;

@@ -2,11 +2,14 @@
 //!
 //! The figures are AWS's documented defaults (EC2 `throttling`: `Accept…` and `RejectVpcEndpointConnections` and the service
 //! configuration calls have a bucket of 10 refilled by 1 a second each; other mutations 50 and 5; reads 100 and 20; ELBv2 reads 40 and
-//! 10). One replica owns an AccountRegion, so the buckets are plain process memory.
+//! 10). One replica owns an AccountRegion, so the buckets are plain process memory. They learn from throttling: see
+//! [`crate::domain::bucket`].
 
-use std::num::NonZeroU32;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use crate::domain::bucket::TokenBucket;
+use crate::domain::sync::Act;
 
 /// The buckets that calls pay from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,38 +28,101 @@ pub enum Bucket {
     BalancerRead,
 }
 
+impl Bucket {
+    /// The bucket that a call to change a connection pays from.
+    pub fn of(act: Act) -> Self {
+        match act {
+            Act::Accept => Self::Accept,
+            Act::Reject => Self::Reject,
+        }
+    }
+}
+
+/// Who waits for a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Urgency {
+    /// A person decided and waits for it.
+    Person,
+    /// Nobody waits: a rule decided.
+    Policy,
+}
+
+impl Urgency {
+    /// Tokens that are left for others: a rule that decides by the thousand leaves two, so that a person's next decision goes at once.
+    fn keeps(self) -> u32 {
+        match self {
+            Self::Person => 0,
+            Self::Policy => 2,
+        }
+    }
+}
+
 /// Token buckets of one AccountRegion.
 #[derive(Debug)]
 pub struct Budget {
-    accept: DefaultDirectRateLimiter,
-    reject: DefaultDirectRateLimiter,
-    service: DefaultDirectRateLimiter,
-    mutation: DefaultDirectRateLimiter,
-    read: DefaultDirectRateLimiter,
-    balancer: DefaultDirectRateLimiter,
+    began: Instant,
+    accept: Mutex<TokenBucket>,
+    reject: Mutex<TokenBucket>,
+    service: Mutex<TokenBucket>,
+    mutation: Mutex<TokenBucket>,
+    read: Mutex<TokenBucket>,
+    balancer: Mutex<TokenBucket>,
 }
 
 impl Budget {
     /// Full buckets of AWS's default sizes.
     pub fn aws_defaults() -> Self {
-        let bucket = |per_second: u32, burst: u32| {
-            let per_second = NonZeroU32::new(per_second).unwrap_or(NonZeroU32::MIN);
-            let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
-            RateLimiter::direct(Quota::per_second(per_second).allow_burst(burst))
-        };
+        let bucket = |size, per_second| Mutex::new(TokenBucket::full(size, per_second));
         Self {
-            accept: bucket(1, 10),
-            reject: bucket(1, 10),
-            service: bucket(1, 10),
-            mutation: bucket(5, 50),
-            read: bucket(20, 100),
-            balancer: bucket(10, 40),
+            began: Instant::now(),
+            accept: bucket(10, 1),
+            reject: bucket(10, 1),
+            service: bucket(10, 1),
+            mutation: bucket(50, 5),
+            read: bucket(100, 20),
+            balancer: bucket(40, 10),
         }
     }
 
-    /// Waits for a token.
-    pub async fn take(&self, bucket: Bucket) {
-        let limiter = match bucket {
+    /// How long until there is a token for a call of this urgency. Nothing if there is one.
+    pub fn wait(&self, bucket: Bucket, urgency: Urgency) -> Duration {
+        self.locked(bucket).wait(urgency.keeps(), self.now())
+    }
+
+    /// How many calls of this urgency could be made at once.
+    pub fn tokens(&self, bucket: Bucket, urgency: Urgency) -> usize {
+        self.locked(bucket).tokens(urgency.keeps(), self.now())
+    }
+
+    /// How full a bucket is, from 0 to 1.
+    pub fn fullness(&self, bucket: Bucket) -> f64 {
+        self.locked(bucket).fullness(self.now())
+    }
+
+    /// Waits for a token and takes it. The call has ended when the token is dropped.
+    pub async fn take(&self, bucket: Bucket) -> Token<'_> {
+        loop {
+            let wait = {
+                let mut tokens = self.locked(bucket);
+                if tokens.take(self.now()) {
+                    return Token {
+                        budget: self,
+                        bucket,
+                        throttled: false,
+                    };
+                }
+                tokens.wait(0, self.now())
+            };
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    fn locked(&self, bucket: Bucket) -> MutexGuard<'_, TokenBucket> {
+        let bucket = match bucket {
             Bucket::Accept => &self.accept,
             Bucket::Reject => &self.reject,
             Bucket::ServiceMutation => &self.service,
@@ -64,32 +130,74 @@ impl Budget {
             Bucket::Read => &self.read,
             Bucket::BalancerRead => &self.balancer,
         };
-        limiter.until_ready().await;
+        bucket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call that was paid for and is under way. A call that is cut off ends here too.
+#[derive(Debug)]
+#[must_use = "the call is over when the token is dropped"]
+pub struct Token<'a> {
+    budget: &'a Budget,
+    bucket: Bucket,
+    throttled: bool,
+}
+
+impl Token<'_> {
+    /// Notes that AWS throttled the call.
+    pub fn throttled(mut self) {
+        self.throttled = true;
+    }
+}
+
+impl Drop for Token<'_> {
+    fn drop(&mut self) {
+        let now = self.budget.now();
+        self.budget
+            .locked(self.bucket)
+            .answered(self.throttled, now);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+
+    /// A token, if it is there without a wait that is worth the name.
+    async fn now(budget: &Budget, bucket: Bucket) -> Option<Token<'_>> {
+        let soon = Duration::from_millis(50);
+        tokio::time::timeout(soon, budget.take(bucket)).await.ok()
+    }
 
     #[tokio::test]
     async fn a_full_bucket_gives_its_burst_at_once_and_then_makes_the_caller_wait() {
         let budget = Budget::aws_defaults();
         for _ in 0..10 {
-            let now =
-                tokio::time::timeout(Duration::from_millis(50), budget.take(Bucket::Accept)).await;
-            assert!(now.is_ok());
+            assert!(now(&budget, Bucket::Accept).await.is_some());
         }
-        let eleventh =
-            tokio::time::timeout(Duration::from_millis(50), budget.take(Bucket::Accept)).await;
+        assert!(now(&budget, Bucket::Accept).await.is_none());
         assert!(
-            eleventh.is_err(),
-            "the eleventh call has to wait for a token"
+            now(&budget, Bucket::Reject).await.is_some(),
+            "rejects have a bucket of their own"
         );
-        let other =
-            tokio::time::timeout(Duration::from_millis(50), budget.take(Bucket::Reject)).await;
-        assert!(other.is_ok(), "rejects have a bucket of their own");
+    }
+
+    #[tokio::test]
+    async fn two_tokens_are_kept_for_people() {
+        let budget = Budget::aws_defaults();
+        for _ in 0..8 {
+            assert_eq!(budget.wait(Bucket::Accept, Urgency::Policy), Duration::ZERO);
+            drop(budget.take(Bucket::Accept).await);
+        }
+        assert!(budget.wait(Bucket::Accept, Urgency::Policy) > Duration::ZERO);
+        assert_eq!(budget.wait(Bucket::Accept, Urgency::Person), Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn a_throttled_call_leaves_no_token_for_the_next() {
+        let budget = Budget::aws_defaults();
+        budget.take(Bucket::Accept).await.throttled();
+        assert!(now(&budget, Bucket::Accept).await.is_none());
+        assert!(budget.wait(Bucket::Accept, Urgency::Person) > Duration::from_secs(1));
     }
 }

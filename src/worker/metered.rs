@@ -19,16 +19,16 @@ use super::term::LeaseTerm;
 /// Wraps a gateway.
 pub struct Metered {
     inner: Arc<dyn PrivateLink>,
-    budget: Budget,
+    budget: Arc<Budget>,
     term: Arc<LeaseTerm>,
     metrics: WorkerMetrics,
 }
 
 impl Metered {
-    /// Wraps `inner` with buckets of its own, for as long as the lease lasts.
+    /// Wraps `inner`, which then pays from `budget`, for as long as the lease lasts.
     pub fn new(
         inner: Arc<dyn PrivateLink>,
-        budget: Budget,
+        budget: Arc<Budget>,
         term: Arc<LeaseTerm>,
         metrics: WorkerMetrics,
     ) -> Self {
@@ -46,10 +46,16 @@ impl Metered {
         bucket: Bucket,
         call: impl Future<Output = Result<T, GatewayError>>,
     ) -> Result<T, GatewayError> {
-        self.budget.take(bucket).await;
+        let token = self.budget.take(bucket).await;
         // Asked after the wait for a token, which may have been long.
         let result = if self.term.allows_call() {
-            call.await
+            let result = call.await;
+            if matches!(result, Err(GatewayError::Busy { .. })) {
+                token.throttled();
+            } else {
+                drop(token);
+            }
+            result
         } else {
             Err(lease_expiring())
         };
@@ -216,7 +222,7 @@ impl PrivateLink for Metered {
 
     async fn load_balancer(&self, arn: &LoadBalancerArn) -> Result<LoadBalancer, GatewayError> {
         // Two requests: the description and the attributes.
-        self.budget.take(Bucket::BalancerRead).await;
+        drop(self.budget.take(Bucket::BalancerRead).await);
         let call = self.inner.load_balancer(arn);
         self.call("DescribeLoadBalancers", Bucket::BalancerRead, call)
             .await

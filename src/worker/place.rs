@@ -7,11 +7,14 @@ use privatelink::PrivateLink;
 use tokio::sync::Mutex;
 
 use super::WorkerSettings;
+use super::budget::{Bucket, Budget, Urgency};
 use super::metrics::WorkerMetrics;
+use super::settings::delta;
 use super::term::LeaseTerm;
 use crate::app::Nudge;
 use crate::domain::account_region::Lease;
 use crate::domain::clock::Clock;
+use crate::domain::dispatch::Waiting;
 use crate::store::{PgConnection, PgPool, StoreError, leases};
 
 /// What all loops of all AccountRegions share.
@@ -35,6 +38,8 @@ pub struct Place {
     pub lease: Lease,
     /// AWS.
     pub gateway: Arc<dyn PrivateLink>,
+    /// What `gateway` pays its calls from. For looking whether a call could be made now.
+    pub budget: Arc<Budget>,
     /// What all places share.
     pub shared: Shared,
     /// Held from the beginning of a read of connections until it is written, so that two loops' reads are written in the order in
@@ -49,12 +54,14 @@ impl Place {
     pub fn new(
         lease: Lease,
         gateway: Arc<dyn PrivateLink>,
+        budget: Arc<Budget>,
         shared: Shared,
         term: Arc<LeaseTerm>,
     ) -> Self {
         Self {
             lease,
             gateway,
+            budget,
             shared,
             observing: Mutex::new(()),
             term,
@@ -64,6 +71,30 @@ impl Place {
     /// The time.
     pub fn now(&self) -> DateTime<Utc> {
         self.shared.clock.now()
+    }
+
+    /// The most connections that one call takes.
+    pub fn batch_size(&self) -> usize {
+        self.shared.settings.batch_size.max(1)
+    }
+
+    /// From when on a call that waits may go: it has waited for company long enough and there is a token for it.
+    pub fn goes_at(&self, waiting: &Waiting) -> DateTime<Utc> {
+        let bucket = Bucket::of(waiting.act);
+        let ripe = waiting.goes_at(self.batch_size(), self.budget.fullness(bucket));
+        // Only people decide as yet.
+        let wait = self.budget.wait(bucket, Urgency::Person);
+        if wait.is_zero() {
+            ripe
+        } else {
+            ripe.max(self.now() + delta(wait))
+        }
+    }
+
+    /// For how many of these calls, which are all of one kind, there are tokens now.
+    pub fn free_calls(&self, waiting: &[Waiting]) -> usize {
+        let tokens = |w: &Waiting| self.budget.tokens(Bucket::of(w.act), Urgency::Person);
+        waiting.first().map_or(0, tokens)
     }
 
     /// A transaction that has proven the lease. It must not be open across a call to AWS.

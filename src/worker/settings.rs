@@ -30,7 +30,7 @@ pub struct WorkerSettings {
     pub poll_interval: Duration,
     /// The most connections that one call accepts or rejects. AWS documents no bound.
     pub batch_size: usize,
-    /// The most connections that one pass takes up.
+    /// The most connections that one pass reads back after their calls.
     pub pass_size: i64,
     /// How long a read may still show the state from before a call that AWS recorded.
     #[serde(with = "humantime_serde")]

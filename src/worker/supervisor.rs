@@ -159,11 +159,13 @@ impl Worker {
     async fn place(&self, lease: Lease, asked_at: Instant) -> Result<Place, PassError> {
         let gateway = self.gateways.gateway(&lease.place).await?;
         let term = Arc::new(LeaseTerm::new(self.shared.settings.lease_ttl, asked_at));
-        let budget = Budget::aws_defaults();
-        let gateway = Metered::new(gateway, budget, term.clone(), self.shared.metrics.clone());
+        let budget = Arc::new(Budget::aws_defaults());
+        let metrics = self.shared.metrics.clone();
+        let gateway = Metered::new(gateway, budget.clone(), term.clone(), metrics);
         Ok(Place::new(
             lease,
             Arc::new(gateway),
+            budget,
             self.shared.clone(),
             term,
         ))

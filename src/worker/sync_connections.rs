@@ -4,28 +4,32 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use futures_util::future::join_all;
 use privatelink::{ConnectionFilter, ServiceId, VpcEndpointId};
 
 use super::call::call;
 use super::listing::read_all;
 use super::{PassError, Place};
 use crate::domain::connection::Connection;
+use crate::domain::dispatch::Waiting;
 use crate::domain::ids::ConnectionId;
 use crate::domain::outcome::Outcome;
-use crate::domain::review::ReviewState;
 use crate::domain::settlement::Settlement;
 use crate::domain::sync::{Act, SyncState};
 use crate::domain::sync_step::{Step, next_step};
 use crate::store::sync_queue::{self, Attempt};
 use crate::store::{StoreError, sync_queue::settle};
 
-/// How long a pass goes on taking access away, and then how long giving it. The batch that is under way is finished.
+/// How long a pass goes on taking access away, then giving it, and then looking. The batch that is under way is finished.
 const TURN: Duration = Duration::from_secs(3);
+
+/// To how many services calls are made at a time. AWS may take its time over a hundred endpoints, and tokens come back meanwhile.
+const AT_ONCE: usize = 4;
 
 /// What a pass did.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Report {
-    /// Connections that were due.
+    /// Connections that were taken up. Those that were left to wait for a token or for company are not among them.
     pub due: usize,
     /// Endpoints sent to AWS, in however many calls.
     pub sent: usize,
@@ -37,35 +41,119 @@ pub struct Report {
     pub next_due: Option<DateTime<Utc>>,
 }
 
-/// Takes up everything that is due now, service by service.
+impl std::ops::AddAssign for Report {
+    fn add_assign(&mut self, other: Self) {
+        self.due += other.due;
+        self.sent += other.sent;
+        self.recorded += other.recorded;
+        self.stalled += other.stalled;
+    }
+}
+
+/// Makes the calls that can be made now, and then looks at what earlier calls came to. It never waits for a token: a call that has
+/// none is left for the pass that finds one, and holds up nothing else.
 #[tracing::instrument(skip_all, fields(account = %place.lease.place.account, region = %place.lease.place.region))]
 pub async fn run_pass(place: &Place) -> Result<Report, PassError> {
     let account_region = place.lease.account_region;
-    let (now, size) = (place.now(), place.shared.settings.pass_size);
-    let due = place
-        .read(async |conn| sync_queue::due(conn, account_region, now, size).await)
+    let now = place.now();
+    let size = place.shared.settings.pass_size;
+    let waiting = place
+        .read(async |conn| sync_queue::waiting(conn, account_region, now).await)
         .await?;
-    let mut report = Report {
-        due: due.len(),
-        ..Report::default()
-    };
-    let (taking, giving): (Vec<_>, Vec<_>) = due
-        .into_iter()
-        .partition(|c| matches!(c.review, ReviewState::Rejected | ReviewState::Revoked));
+    // Taken before the calls are made, so that what they came to is looked at in the next pass.
+    let called = place
+        .read(async |conn| sync_queue::confirming(conn, account_region, now, size).await)
+        .await?;
+    let mut report = Report::default();
+    let mut left = Vec::new();
+    let (taking, giving): (Vec<_>, Vec<_>) =
+        waiting.into_iter().partition(|w| w.act == Act::Reject);
     // Taking access away goes before giving it, and neither can keep the other from its turn.
-    for connections in [taking, giving] {
-        let until = Instant::now() + TURN;
-        for (service, connections) in by_service(connections) {
-            sync_service(place, &service, connections, until, &mut report).await?;
+    for mut waiting in [taking, giving] {
+        dispatch(place, &mut waiting, now, &mut report).await?;
+        left.extend(waiting);
+    }
+    confirm(place, called, &mut report).await?;
+    let next = place
+        .read(async |conn| sync_queue::next_due(conn, account_region, now).await)
+        .await?;
+    let calls = left.iter().map(|waiting| place.goes_at(waiting));
+    report.next_due = calls.chain(next).min();
+    Ok(report)
+}
+
+/// Makes calls of one kind while there are tokens for them, to several services at a time but never two to one. What is left in
+/// `waiting` still waits.
+async fn dispatch(
+    place: &Place,
+    waiting: &mut Vec<Waiting>,
+    now: DateTime<Utc>,
+    report: &mut Report,
+) -> Result<(), PassError> {
+    let until = Instant::now() + TURN;
+    while Instant::now() < until {
+        let ready: Vec<Waiting> = waiting
+            .iter()
+            .filter(|w| place.goes_at(w) <= place.now())
+            .take(place.free_calls(waiting).min(AT_ONCE))
+            .cloned()
+            .collect();
+        if ready.is_empty() {
+            break;
+        }
+        let mut batches = Vec::with_capacity(ready.len());
+        for waiting in &ready {
+            batches.push(sync_waiting(place, waiting, now));
+        }
+        let done = join_all(batches).await;
+        // All have ended, so that no call of theirs is cut off by the failure of another.
+        for (of, done) in ready.iter().zip(done) {
+            let done = done?;
+            if let Some(w) = waiting.iter_mut().find(|w| w.service == of.service) {
+                // One that found less than a full batch has found all.
+                let all = done.due < place.batch_size();
+                w.count = if all {
+                    0
+                } else {
+                    w.count.saturating_sub(done.due)
+                };
+            }
+            *report += done;
+        }
+        waiting.retain(|w| w.count > 0);
+    }
+    Ok(())
+}
+
+/// One batch of one service: those that have waited longest.
+async fn sync_waiting(
+    place: &Place,
+    waiting: &Waiting,
+    now: DateTime<Utc>,
+) -> Result<Report, PassError> {
+    let size = i64::try_from(place.batch_size()).unwrap_or(i64::MAX);
+    let batch = place
+        .read(async |conn| sync_queue::batch(conn, waiting.service, waiting.act, now, size).await)
+        .await?;
+    sync_batch(place, &waiting.aws_id, &batch).await
+}
+
+/// Looks at what earlier calls came to, until the turn is over: what is left is due in the next pass.
+async fn confirm(
+    place: &Place,
+    called: Vec<Connection>,
+    report: &mut Report,
+) -> Result<(), PassError> {
+    let until = Instant::now() + TURN;
+    for (service, connections) in by_service(called) {
+        for batch in connections.chunks(ConnectionFilter::MAX_ENDPOINTS) {
+            *report += sync_batch(place, &service, batch).await?;
             if Instant::now() >= until {
-                break;
+                return Ok(());
             }
         }
     }
-    report.next_due = place
-        .read(async |conn| sync_queue::next_due(conn, account_region).await)
-        .await?;
-    Ok(report)
+    Ok(())
 }
 
 /// Groups by service, in the order in which the oldest of each fell due, so that no service waits for ever behind others.
@@ -86,36 +174,16 @@ fn by_service(connections: Vec<Connection>) -> Vec<(ServiceId, Vec<Connection>)>
     groups
 }
 
-/// Brings the due connections of one service in step, a batch at a time, until the turn is over: what is left is due in the next pass.
-/// Never two calls for one service at once: they follow each other here.
-async fn sync_service(
-    place: &Place,
-    service: &ServiceId,
-    due: Vec<Connection>,
-    until: Instant,
-    report: &mut Report,
-) -> Result<(), PassError> {
-    // Those that need a call come together, so that calls are full.
-    let (to_call, to_confirm): (Vec<_>, Vec<_>) = due
-        .into_iter()
-        .partition(|c| c.sync.state == SyncState::Due);
-    let size = place.shared.settings.batch_size.max(1);
-    for batch in to_call.chunks(size).chain(to_confirm.chunks(size)) {
-        sync_batch(place, service, batch, report).await?;
-        if Instant::now() >= until {
-            break;
-        }
-    }
-    Ok(())
-}
-
 /// Looks, plans, calls and records, for one batch.
 async fn sync_batch(
     place: &Place,
     service: &ServiceId,
     batch: &[Connection],
-    report: &mut Report,
-) -> Result<(), PassError> {
+) -> Result<Report, PassError> {
+    let mut report = Report {
+        due: batch.len(),
+        ..Report::default()
+    };
     // Look first: what is stored may be older than AWS's truth, and a call may have worked whose answer was lost.
     let mut shown: HashSet<VpcEndpointId> = HashSet::new();
     for chunk in batch.chunks(ConnectionFilter::MAX_ENDPOINTS) {
@@ -152,13 +220,13 @@ async fn sync_batch(
             Step::Call(act) => calls.entry(act).or_default().push(connection),
         }
     }
-    record(place, &settlements, &[], report).await?;
+    record(place, &settlements, &[], &mut report).await?;
     for act in [Act::Reject, Act::Accept] {
         if let Some(connections) = calls.remove(&act) {
-            send(place, service, act, connections, report).await?;
+            send(place, service, act, connections, &mut report).await?;
         }
     }
-    Ok(())
+    Ok(report)
 }
 
 /// Makes the calls and records how each ended.

@@ -14,6 +14,7 @@ mod crash;
 mod drift;
 mod life;
 mod listing;
+mod pacing;
 mod paging;
 mod refusals;
 mod refusals_of_decisions;
