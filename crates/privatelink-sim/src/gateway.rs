@@ -199,7 +199,8 @@ impl PrivateLink for SimGateway {
     ) -> Result<Page<EndpointService>, GatewayError> {
         let action = "DescribeVpcEndpointServiceConfigurations";
         self.call(Api::Ec2, action, Vec::new(), |world, me| {
-            let found = world.describe_services(me, &[], &Filters::default(), &paging(from))?;
+            let found =
+                world.describe_services(me, &[], &Filters::default(), &paging(from, me, &[]))?;
             Ok(page(
                 found.map(|service| endpoint_service(world, me, &service)),
             ))
@@ -230,7 +231,7 @@ impl PrivateLink for SimGateway {
         let action = "DescribeVpcEndpointServicePermissions";
         self.call(Api::Ec2, action, vec![id.to_string()], |world, me| {
             let (_, found) =
-                world.principals(me, id.as_str(), &Filters::default(), &paging(from))?;
+                world.principals(me, id.as_str(), &Filters::default(), &paging(from, me, &[]))?;
             Ok(page(found.map(|grant| AllowedPrincipal {
                 principal: grant.principal,
                 principal_type: Some(grant.kind),
@@ -307,7 +308,7 @@ impl PrivateLink for SimGateway {
             "DescribeVpcEndpointConnections",
             ids,
             |world, me| {
-                let found = world.connections(me, &filters, &paging(from))?;
+                let found = world.connections(me, &filters, &paging(from, me, &filters.0))?;
                 Ok(page(found.map(connection)))
             },
         )

@@ -6,8 +6,9 @@ use privatelink::{
 
 use crate::error::Unsuccessful;
 use crate::world::connections::ConnectionRow;
+use crate::world::ids;
 use crate::world::remote_access::RemoteState;
-use crate::world::select::{Listed, Paging};
+use crate::world::select::{Filter, Listed, Paging};
 use crate::world::services::Service;
 use crate::world::{Caller, World};
 
@@ -15,8 +16,13 @@ pub(super) fn strings<T: ToString>(ids: &[T]) -> Vec<String> {
     ids.iter().map(ToString::to_string).collect()
 }
 
-pub(super) fn paging(from: Option<&PageToken>) -> Paging {
-    Paging::from(from.map(|token| token.0.as_str()))
+/// A page for this caller and these filters; a token of other ones is refused.
+pub(super) fn paging(from: Option<&PageToken>, me: &Caller, filters: &[Filter]) -> Paging {
+    let asked = format!("{} {} {filters:?}", me.account, me.region);
+    Paging {
+        scope: ids::hash(&asked),
+        ..Paging::from(from.map(|token| token.0.as_str()))
+    }
 }
 
 pub(super) fn page<T>(listed: Listed<T>) -> Page<T> {

@@ -176,7 +176,7 @@ async fn act(
     }
     let ended = simulator
         .call(call, identity, |world, me| {
-            let params = Params::new(form);
+            let params = Params::new(form).asked_by(me);
             params.ignore(&PRESIGNED);
             wire::answer(credential.api, &action, world, me, &params)
         })

@@ -6,14 +6,31 @@ use std::str::FromStr;
 
 use super::form::Node;
 use crate::AwsError;
+use crate::world::Caller;
+use crate::world::ids;
 use crate::world::select::{self, Filter, Filters, Paging, Tags};
 use crate::world::tags::check_tags;
+
+/// What may differ from page to page.
+const PAGES: [&str; 4] = ["MaxResults", "NextToken", "PageSize", "Marker"];
+
+fn digest(so_far: u64, name: &str, node: &Node) -> u64 {
+    let value = node.value.as_deref().unwrap_or_default();
+    let own = ids::mix(ids::hash(name) ^ ids::mix(ids::hash(value)));
+    let all = node
+        .children
+        .iter()
+        .fold(own, |so_far, (name, node)| digest(so_far, name, node));
+    ids::mix(ids::mix(so_far) ^ all)
+}
 
 /// Parameters below one path of the tree.
 #[derive(Debug)]
 pub struct Params<'a> {
     node: &'a Node,
     path: String,
+    /// Who asks and where, for page tokens.
+    place: u64,
     read: RefCell<BTreeSet<String>>,
     /// A parameter that was read as a text and is a list, or the other way round.
     misread: RefCell<Option<String>>,
@@ -29,10 +46,29 @@ impl<'a> Params<'a> {
         params
     }
 
+    /// The same of a caller in an account and a Region, where alone its page tokens are good.
+    pub fn asked_by(mut self, me: &Caller) -> Self {
+        self.place = ids::hash(&format!("{} {}", me.account, me.region));
+        self
+    }
+
+    /// What a page token of this request is good for: the account, the Region, and every parameter but those that choose the
+    /// page and those of a presigned URL.
+    pub fn scope(&self) -> u64 {
+        let free = |name: &str| PAGES.contains(&name) || name.starts_with("X-Amz-");
+        let asked = self.node.children.iter();
+        asked
+            .filter(|(name, _)| !free(name))
+            .fold(self.place, |so_far, (name, node)| {
+                digest(so_far, name, node)
+            })
+    }
+
     fn below(node: &'a Node, path: String) -> Self {
         Self {
             node,
             path,
+            place: 0,
             read: RefCell::default(),
             misread: RefCell::default(),
         }
@@ -273,6 +309,7 @@ impl<'a> Params<'a> {
         Ok(Paging {
             max,
             token: self.text("NextToken"),
+            scope: self.scope(),
         })
     }
 
@@ -288,7 +325,7 @@ impl<'a> Params<'a> {
             )),
             max => Ok(Paging {
                 max: max.or(Some(largest)),
-                token: paging.token,
+                ..paging
             }),
         }
     }

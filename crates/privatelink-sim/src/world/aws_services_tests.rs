@@ -67,7 +67,7 @@ fn pages_of_services_join_without_gap_or_overlap() {
     let whole = names(&mut world, &me, "service-type", "*");
     let mut paging = Paging {
         max: Some(5),
-        token: None,
+        ..Paging::default()
     };
     let mut seen = Vec::new();
     loop {

@@ -107,7 +107,7 @@ fn pages_of_both_kinds_join_without_gap_or_overlap() {
     for size in 1..=8 {
         let mut paging = Paging {
             max: Some(size),
-            token: None,
+            ..Paging::default()
         };
         let mut seen = Vec::new();
         loop {

@@ -169,7 +169,7 @@ fn a_network_is_associated_with_each_of_its_resources() {
     }
     let one = Paging {
         max: Some(1),
-        token: None,
+        ..Paging::default()
     };
     let page = world
         .associations(&me, &[], &Filters::default(), &one)

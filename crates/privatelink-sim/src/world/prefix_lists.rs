@@ -193,7 +193,7 @@ mod tests {
         );
         let one = Paging {
             max: Some(1),
-            token: None,
+            ..Paging::default()
         };
         let page = world
             .prefix_list_entries(&me, &after.id, Some(2), &one)

@@ -53,6 +53,7 @@ fn page(
     let paging = Paging {
         max: Some(size),
         token,
+        ..Paging::default()
     };
     let listed = world.connections(me, filters, &paging).unwrap();
     let ids = listed

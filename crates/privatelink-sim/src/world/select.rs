@@ -1,7 +1,8 @@
 //! Filters and paging, the same for every EC2 Describe.
 //!
 //! Values of one filter are OR-ed, filters are AND-ed, values are case-sensitive and may hold `*` and `?`. Page tokens name
-//! the last row that was given out, so a page costs what it holds, not what came before it.
+//! the last row that was given out, so a page costs what it holds, not what came before it. They say so to nobody else, and are
+//! good for the request that they came from only.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -166,14 +167,16 @@ pub struct Paging {
     pub max: Option<usize>,
     /// `NextToken`.
     pub token: Option<String>,
+    /// A digest of what a token is good for, besides the listing: who asks, where and for what.
+    pub scope: u64,
 }
 
 impl Paging {
     /// The largest page from this place on.
     pub fn from(token: Option<&str>) -> Self {
         Self {
-            max: None,
             token: token.map(str::to_owned),
+            ..Self::default()
         }
     }
 
@@ -188,13 +191,15 @@ impl Paging {
         ))
     }
 
-    /// The row after which the page starts, read back from the token of the same listing.
+    /// The row after which the page starts, read back from a token of the same listing and scope.
     pub fn after(&self, listing: &str) -> Result<Option<String>, AwsError> {
         match self.token.as_deref() {
             None | Some("") => Ok(None),
-            Some(token) => read_token(listing, token).map(Some).ok_or_else(|| {
-                AwsError::new("InvalidNextToken", "The pagination token is not valid")
-            }),
+            Some(token) => read_token(self.scope, listing, token)
+                .map(Some)
+                .ok_or_else(|| {
+                    AwsError::new("InvalidNextToken", "The pagination token is not valid")
+                }),
         }
     }
 
@@ -214,7 +219,7 @@ impl Paging {
         let mut last: Option<K> = None;
         for (key, row) in rows {
             if items.len() == size {
-                let next = last.map(|key| write_token(listing, &key.to_string()));
+                let next = last.map(|key| write_token(self.scope, listing, &key.to_string()));
                 return Listed { items, next };
             }
             items.push(row);
@@ -243,28 +248,38 @@ impl<T> Listed<T> {
     }
 }
 
-/// A token is the key of the last row in hexadecimal, behind a check sum that ties it to its listing.
-fn write_token(listing: &str, key: &str) -> String {
+/// A token is a check sum over its scope, its listing and the key of the last row, and the key behind a mask that the sum
+/// makes: nobody reads it by accident, and the same row of another request has nothing in common with it.
+fn write_token(scope: u64, listing: &str, key: &str) -> String {
     use std::fmt::Write as _;
-    let mut token = format!("{:016x}", sum(listing, key));
-    for byte in key.bytes() {
-        let _ = write!(token, "{byte:02x}");
+    let check = sum(scope, listing, key);
+    let mut token = format!("{check:016x}");
+    for (byte, mask) in key.bytes().zip(mask(check)) {
+        let _ = write!(token, "{:02x}", byte ^ mask);
     }
     token
 }
 
-fn read_token(listing: &str, token: &str) -> Option<String> {
+fn read_token(scope: u64, listing: &str, token: &str) -> Option<String> {
     let (check, rest) = token.split_at_checked(16)?;
+    let check = u64::from_str_radix(check, 16).ok()?;
     let bytes: Option<Vec<u8>> = (0..rest.len())
         .step_by(2)
-        .map(|at| u8::from_str_radix(rest.get(at..at + 2)?, 16).ok())
+        .zip(mask(check))
+        .map(|(at, mask)| Some(u8::from_str_radix(rest.get(at..at + 2)?, 16).ok()? ^ mask))
         .collect();
     let key = String::from_utf8(bytes?).ok()?;
-    (u64::from_str_radix(check, 16).ok()? == sum(listing, &key)).then_some(key)
+    (check == sum(scope, listing, &key)).then_some(key)
 }
 
-fn sum(listing: &str, key: &str) -> u64 {
-    ids::mix(ids::hash(listing) ^ ids::mix(ids::hash(key)))
+/// Bytes without an end that look like noise.
+fn mask(seed: u64) -> impl Iterator<Item = u8> {
+    let words = std::iter::successors(Some(ids::mix(!seed)), |word| Some(ids::mix(*word)));
+    words.flat_map(u64::to_le_bytes)
+}
+
+fn sum(scope: u64, listing: &str, key: &str) -> u64 {
+    ids::mix(scope ^ ids::mix(ids::hash(listing) ^ ids::mix(ids::hash(key))))
 }
 
 #[cfg(test)]
@@ -366,7 +381,7 @@ mod tests {
         let keys: Vec<String> = (0..23).map(|n| format!("{n:02}")).collect();
         let mut paging = Paging {
             max: Some(5),
-            token: None,
+            ..Paging::default()
         };
         let mut seen = Vec::new();
         loop {
@@ -387,7 +402,7 @@ mod tests {
 
     #[test]
     fn a_token_of_another_listing_or_junk_is_refused() {
-        let token = write_token("DescribeVpcs", "vpc-1");
+        let token = write_token(0, "DescribeVpcs", "vpc-1");
         for (listing, token) in [
             ("DescribeSubnets", token.as_str()),
             ("DescribeVpcs", "junk"),
@@ -398,5 +413,26 @@ mod tests {
             let error = paging.after(listing).unwrap_err();
             assert_eq!(error.code, "InvalidNextToken", "{token}");
         }
+    }
+
+    #[test]
+    fn a_token_shows_no_key_and_is_good_for_its_scope_only() {
+        let paging = |scope| Paging {
+            max: Some(1),
+            token: None,
+            scope,
+        };
+        let rows = || ["vpc-1", "vpc-2"].iter().map(|key| (key, key));
+        let token = paging(1).take("l", None, rows()).next.unwrap();
+        let shown = "vpc-1".bytes().map(|byte| format!("{byte:02x}"));
+        assert!(!token.contains(&shown.collect::<String>()), "{token}");
+        let of = |scope| Paging {
+            token: Some(token.clone()),
+            ..paging(scope)
+        };
+        assert_eq!(of(1).after("l").unwrap().as_deref(), Some("vpc-1"));
+        assert_eq!(of(2).after("l").unwrap_err().code, "InvalidNextToken");
+        let other = paging(2).take("l", None, rows()).next.unwrap();
+        assert_ne!(token[16..], other[16..]);
     }
 }

@@ -136,6 +136,7 @@ fn page<T>(
     let paging = Paging {
         max: Some(size),
         token: p.text("Marker"),
+        scope: p.scope(),
     };
     // ELBv2 documents no code for a marker that it did not give out.
     let after = paging

@@ -114,6 +114,7 @@ fn page<T>(
     let paging = Paging {
         max: Some(PAGE),
         token: token.map(str::to_owned),
+        ..Paging::default()
     };
     let after = paging.after(listing).map_err(|_| invalid("NextToken"))?;
     let rest = rows

@@ -49,7 +49,8 @@ pub(super) fn list(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<Str
     let token = p.text("NextToken");
     p.finish()?;
     let rows = world.own_subscriptions(me);
-    write_page(world, "ListSubscriptions", rows, token.as_deref())
+    let listing = format!("ListSubscriptions {} {}", me.account, me.region);
+    write_page(world, &listing, rows, token.as_deref())
 }
 
 pub(super) fn list_of_topic(

@@ -42,7 +42,8 @@ pub(super) fn list(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<Str
     p.finish()?;
     let limit = world.behavior.page_size_limit;
     let rows = world.topics(me);
-    let page = page("ListTopics", token.as_deref(), limit, rows, String::as_str)?;
+    let listing = format!("ListTopics {} {}", me.account, me.region);
+    let page = page(&listing, token.as_deref(), limit, rows, String::as_str)?;
     Ok(Xml::fragment(|xml| {
         xml.members("Topics", page.items, |xml, arn| xml.leaf("TopicArn", arn));
         xml.optional("NextToken", page.next);

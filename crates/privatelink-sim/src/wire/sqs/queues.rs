@@ -81,7 +81,10 @@ pub(super) fn list(
     let list: List = read(request)?;
     let rows = world.queues(me, &list.queue_name_prefix);
     let asked = Asked {
-        listing: &format!("ListQueues {}", list.queue_name_prefix),
+        listing: &format!(
+            "ListQueues {} {} {}",
+            me.account, me.region, list.queue_name_prefix
+        ),
         max: list.max_results,
         token: list.next_token,
     };
@@ -109,7 +112,10 @@ pub(super) fn list_dead_letter_sources(
     let target = queue_name(&list.queue_url)?;
     let rows = world.dead_letter_sources(me, &target)?;
     let asked = Asked {
-        listing: &format!("ListDeadLetterSourceQueues {}", target.name),
+        listing: &format!(
+            "ListDeadLetterSourceQueues {} {} {}",
+            target.account, me.region, target.name
+        ),
         max: list.max_results,
         token: list.next_token,
     };
@@ -151,6 +157,7 @@ fn page(
     let paging = Paging {
         max: Some(max),
         token: asked.token,
+        ..Paging::default()
     };
     let after = paging.after(asked.listing).map_err(|_| {
         let token = paging.token.as_deref().unwrap_or_default();
