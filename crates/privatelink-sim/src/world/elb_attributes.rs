@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use privatelink::LoadBalancerArn;
+
 use super::listeners::Listener;
 use super::load_balancer_subnets::carries_udp;
 use super::load_balancers::{LoadBalancer, invalid, validation};
@@ -92,7 +94,10 @@ const TARGET_GROUP: &[Rule] = &[
 ];
 
 /// The idle timeout can be chosen where TCP is passed on. TLS listeners have 350 seconds and UDP flows 120, both fixed.
-const TCP_LISTENER: &[Rule] = &[("tcp.idle_timeout.seconds", "350", Takes::Number(60, 6_000))];
+const TCP_LISTENER: &[Rule] = &[(IDLE, IDLE_DEFAULT, Takes::Number(60, 6_000))];
+
+const IDLE: &str = "tcp.idle_timeout.seconds";
+const IDLE_DEFAULT: &str = "350";
 
 /// Keys that belong to other types of load balancer, by how they begin.
 const ELSEWHERE: [&str; 16] = [
@@ -234,9 +239,31 @@ impl World {
                 listener.protocol
             )));
         }
-        listener.attributes.extend(changes.iter().cloned());
+        let mut attributes = listener.attributes.clone();
+        attributes.extend(changes.iter().cloned());
+        let balancer = listener.load_balancer.clone();
+        if has_own_idle_timeout(&attributes) && self.serves_remotely(caller, &balancer) {
+            return Err(invalid(&format!(
+                "Listener attribute key '{IDLE}' must be {IDLE_DEFAULT} while an endpoint service on the load balancer has consumers in other Regions"
+            )));
+        }
+        let listener = self.listener(caller, arn)?;
+        listener.attributes = attributes;
         Ok(of_listener(listener))
     }
+
+    /// Whether a load balancer is behind a service that is open to other Regions.
+    fn serves_remotely(&mut self, caller: &Caller, balancer: &LoadBalancerArn) -> bool {
+        let mut services = self.place(caller).services.values();
+        services.any(|service| service.uses(balancer, caller.now) && service.is_remote())
+    }
+}
+
+/// Whether a listener's TCP idle timeout is another one than AWS's.
+pub(super) fn has_own_idle_timeout(attributes: &BTreeMap<String, String>) -> bool {
+    attributes
+        .get(IDLE)
+        .is_some_and(|value| value != IDLE_DEFAULT)
 }
 
 /// Milliseconds that a deregistered target drains.

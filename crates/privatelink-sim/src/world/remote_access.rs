@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use privatelink::{AvailabilityZoneId, Region};
+use privatelink::{AvailabilityZoneId, LoadBalancerArn, Region};
 use serde::{Deserialize, Serialize};
 
-use super::World;
+use super::elb_attributes::has_own_idle_timeout;
 use super::services::Service;
+use super::{Caller, World};
 use crate::AwsError;
 
 /// Zones whose load balancers AWS cannot use for consumers in other Regions.
@@ -49,9 +50,7 @@ impl Service {
 
     /// Whether any Region but its own is open.
     pub fn is_remote(&self) -> bool {
-        self.supported_regions
-            .values()
-            .any(|state| *state == RemoteState::Available)
+        is_remote(&self.supported_regions)
     }
 
     /// Refuses subnets in zones that the service has not. Zones need not match across Regions.
@@ -74,7 +73,36 @@ impl Service {
     }
 }
 
+/// Whether any of these Regions is open.
+pub(super) fn is_remote(regions: &RemoteRegions) -> bool {
+    let mut states = regions.values();
+    states.any(|state| *state == RemoteState::Available)
+}
+
 impl World {
+    /// Refuses load balancers with a TCP idle timeout of their own, which cross-Region access does not support. AWS documents
+    /// that, not the code.
+    pub(super) fn check_idle_timeouts(
+        &mut self,
+        caller: &Caller,
+        balancers: &[LoadBalancerArn],
+    ) -> Result<(), AwsError> {
+        let listeners = self.place(caller).listeners.values();
+        let chosen = listeners
+            .filter(|listener| balancers.contains(&listener.load_balancer))
+            .find(|listener| has_own_idle_timeout(&listener.attributes));
+        match chosen {
+            Some(listener) => Err(AwsError::new(
+                "InvalidParameter",
+                format!(
+                    "Remote access does not support a custom TCP idle timeout, as the listener {} has",
+                    listener.arn
+                ),
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// A service's Regions after some were added and some removed. The home Region is implied and may not be named.
     pub(super) fn changed_regions(
         &self,

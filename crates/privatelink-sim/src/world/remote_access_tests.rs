@@ -3,9 +3,10 @@
 use super::*;
 use crate::world::Caller;
 use crate::world::endpoints::NewEndpoint;
+use crate::world::listeners::NewListener;
 use crate::world::select::{Filters, Paging};
 use crate::world::services::ServiceChange;
-use crate::world::testing::{new_endpoint, shop};
+use crate::world::testing::{load_balancer, new_endpoint, shop, target_group};
 use privatelink::ServiceId;
 
 fn open(world: &mut World, provider: &Caller, service: &ServiceId, region: &str) {
@@ -142,4 +143,57 @@ fn a_remote_consumer_sees_the_service_without_zones() {
     let rows = seen(&["eu-west-1".to_owned()]);
     assert_eq!(rows.len(), 1);
     assert!(rows[0].zone_names.is_empty());
+}
+
+#[test]
+fn a_custom_idle_timeout_and_other_regions_exclude_each_other() {
+    let (mut world, provider, _, service) = shop(true);
+    let balancer = world.service(&service).unwrap().load_balancers[0].clone();
+    let new = NewListener {
+        load_balancer: balancer.to_string(),
+        port: 443,
+        protocol: "TCP".into(),
+        forward: vec![(target_group(&mut world, &provider, "tg", "TCP"), None)],
+        ..NewListener::default()
+    };
+    let listener = world.create_listener(&provider, new).unwrap().arn;
+    let idle = |world: &mut World, seconds: &str| {
+        let wanted = [("tcp.idle_timeout.seconds".to_owned(), seconds.to_owned())];
+        world.modify_listener_attributes(&provider, &listener, &wanted)
+    };
+    idle(&mut world, "600").unwrap();
+    let refused = change(&mut world, &provider, &service, &["us-west-2"], &[]).unwrap_err();
+    assert_eq!(refused.code, "InvalidParameter");
+    assert!(refused.message.contains(&listener), "{}", refused.message);
+    let deaf = world.service(&service).unwrap();
+    assert!(!deaf.is_remote(), "a refused change changes nothing");
+    // AWS's own value is no custom one.
+    idle(&mut world, "350").unwrap();
+    open(&mut world, &provider, &service, "us-west-2");
+    let refused = idle(&mut world, "600").unwrap_err();
+    assert_eq!(refused.code, "InvalidConfigurationRequest");
+    let slow = load_balancer(&mut world, &provider, "slow");
+    let new = NewListener {
+        load_balancer: slow.to_string(),
+        port: 443,
+        protocol: "TCP".into(),
+        forward: vec![(target_group(&mut world, &provider, "tg2", "TCP"), None)],
+        ..NewListener::default()
+    };
+    let other = world.create_listener(&provider, new).unwrap().arn;
+    let wanted = [("tcp.idle_timeout.seconds".to_owned(), "60".to_owned())];
+    world
+        .modify_listener_attributes(&provider, &other, &wanted)
+        .unwrap();
+    let add = ServiceChange {
+        add_load_balancers: vec![slow.to_string()],
+        ..ServiceChange::default()
+    };
+    let refused = world.modify_service(&provider, service.as_str(), &add);
+    assert_eq!(refused.unwrap_err().code, "InvalidParameter");
+    change(&mut world, &provider, &service, &[], &["us-west-2"]).unwrap();
+    world
+        .modify_service(&provider, service.as_str(), &add)
+        .unwrap();
+    idle(&mut world, "600").unwrap();
 }

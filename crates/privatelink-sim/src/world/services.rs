@@ -15,7 +15,7 @@ use super::aws_services::AwsService;
 use super::connections::Connection;
 use super::principals::Grants;
 use super::private_dns::PrivateDns;
-use super::remote_access::{RemoteRegions, check_remote_zones};
+use super::remote_access::{RemoteRegions, check_remote_zones, is_remote};
 use super::select::{Filters, Listed, Paging, Tags};
 use super::service_load_balancers::{BackedBy, exactly_one};
 use super::{Caller, World};
@@ -151,6 +151,7 @@ impl World {
         let regions = self.changed_regions(&caller.region, &none, &new.regions, &[])?;
         if !regions.is_empty() {
             check_remote_zones(&zones)?;
+            self.check_idle_timeouts(caller, &load_balancers)?;
         }
         let private_dns = match &new.private_dns_name {
             Some(name) => Some(self.new_private_dns(name)?),
@@ -275,6 +276,9 @@ impl World {
         )?;
         if !change.add_regions.is_empty() {
             check_remote_zones(&zones)?;
+        }
+        if is_remote(&regions) {
+            self.check_idle_timeouts(caller, &load_balancers)?;
         }
         let private_dns = match &change.private_dns_name {
             Some(name) => Some(Some(self.new_private_dns(name)?)),
