@@ -65,7 +65,7 @@ def refusals(lab):
         VpcId=subnets[0]["VpcId"], CidrBlock="172.31.240.0/24", AvailabilityZoneId=subnets[0]["AvailabilityZoneId"]
     )["Subnet"]["SubnetId"]
     lab.refused("DuplicateSubnetsInSameZone", create, 400, **(asked | {"SubnetIds": [subnets[0]["SubnetId"], same]}))
-    lab.refused("InvalidVpcID.NotFound", create, 400, **(asked | {"VpcId": "vpc-0123456789abcdef0"}))
+    lab.refused("InvalidVpcId.NotFound", create, 400, **(asked | {"VpcId": "vpc-0123456789abcdef0"}))
     lab.refused("InvalidSubnetID.NotFound", create, 400, **(asked | {"SubnetIds": ["subnet-0123456789abcdef0"]}))
     lab.refused("InvalidGroup.NotFound", create, 400, **(asked | {"SecurityGroupIds": ["sg-0123456789abcdef0"]}))
     lab.refused("InvalidServiceName", create, 400, **(asked | {"ServiceName": f"com.amazonaws.vpce.{consumer.region}.vpce-svc-0"}))
@@ -77,6 +77,9 @@ def refusals(lab):
     describe = consumer.ec2.describe_vpc_endpoints
     lab.refused("InvalidVpcEndpointId.NotFound", describe, 400, VpcEndpointIds=[GONE])
     lab.refused("InvalidVpcEndpointId.Malformed", describe, 400, VpcEndpointIds=["vpce-x"])
+    lab.refused("InvalidVpcID.Malformed", create, 400, **(asked | {"VpcId": "vpc-x"}))
+    lab.refused("InvalidSubnetID.Malformed", create, 400, **(asked | {"SubnetIds": ["subnet-x"]}))
+    lab.refused("InvalidGroupId.Malformed", create, 400, **(asked | {"SecurityGroupIds": ["sg-x"]}))
 
 
 def changes(lab):

@@ -190,7 +190,17 @@ async fn refusals_have_the_codes_and_statuses_of_aws() {
             "UnknownParameter",
         ),
         (
+            "Action=CreateVpcEndpoint&VpcId=vpc-0123456789abcdef0&ServiceName=x",
+            400,
+            "InvalidVpcId.NotFound",
+        ),
+        (
             "Action=CreateVpcEndpoint&VpcId=vpc-1&ServiceName=x",
+            400,
+            "InvalidVpcID.Malformed",
+        ),
+        (
+            "Action=DescribeVpcs&VpcId.1=vpc-0123456789abcdef0",
             400,
             "InvalidVpcID.NotFound",
         ),

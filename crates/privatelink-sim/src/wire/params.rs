@@ -270,6 +270,7 @@ impl<'a> Params<'a> {
     pub fn finish_ec2(&self) -> Result<(), AwsError> {
         let dry_run = self.flag("DryRun")?.unwrap_or(false);
         self.finish()?;
+        super::ec2::ids::check(self.node)?;
         if dry_run {
             return Err(AwsError::with_status(
                 412,

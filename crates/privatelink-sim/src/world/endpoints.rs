@@ -15,7 +15,7 @@ use super::endpoint_checks::{check_ip_type, endpoint_groups, subnet_zones};
 use super::endpoint_kinds::{EndpointKind, check_gateway_load_balancer_endpoint, wrong_type};
 use super::ids::{hash, mix};
 use super::lifecycle::{Life, Phase};
-use super::network::no_vpc;
+use super::network::no_vpc_for_endpoint;
 use super::payers::Payers;
 use super::select::{Filters, Listed, Paging, Tags};
 use super::services::{Service, new_id};
@@ -210,7 +210,7 @@ impl World {
     /// Everything that AWS checks before it makes an endpoint.
     fn checked(&mut self, caller: &Caller, new: &NewEndpoint) -> Result<Checked, AwsError> {
         if !self.place(caller).vpcs.contains_key(&new.vpc_id) {
-            return Err(no_vpc(&new.vpc_id));
+            return Err(no_vpc_for_endpoint(&new.vpc_id));
         }
         if let Some(policy) = &new.policy {
             check_policy(policy)?;
@@ -253,7 +253,7 @@ impl World {
         new.dns.check_records(&ip_address_type)?;
         let place = world
             .existing_place(&caller.account, &caller.region)
-            .ok_or_else(|| no_vpc(&new.vpc_id))?;
+            .ok_or_else(|| no_vpc_for_endpoint(&new.vpc_id))?;
         new.dns.check_interface(place, &new.vpc_id, service)?;
         let zone_ids = subnet_zones(place, &new.vpc_id, &subnets)?;
         service.check_zones(&zone_ids, &caller.region)?;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::endpoint_changes::check_policy;
 use super::endpoint_kinds::wrong_type;
 use super::endpoints::no_endpoint;
-use super::network::no_vpc;
+use super::network::no_vpc_for_endpoint;
 use super::route_tables::no_table;
 use super::select::Tags;
 use super::services::new_id;
@@ -99,7 +99,7 @@ impl World {
         }
         let place = self.place(caller);
         if !place.vpcs.contains_key(&new.vpc_id) {
-            return Err(no_vpc(&new.vpc_id));
+            return Err(no_vpc_for_endpoint(&new.vpc_id));
         }
         if let Some(policy) = &new.policy {
             check_policy(policy)?;

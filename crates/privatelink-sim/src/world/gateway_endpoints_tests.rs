@@ -72,7 +72,7 @@ fn wrong_requests_are_refused() {
     for (new, code) in [
         (
             with(&|n| n.vpc_id = "vpc-0".into()),
-            "InvalidVpcID.NotFound",
+            "InvalidVpcId.NotFound",
         ),
         (
             with(&|n| n.service_name = "com.amazonaws.us-east-1.s3".into()),

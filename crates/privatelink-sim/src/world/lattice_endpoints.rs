@@ -12,7 +12,7 @@ use super::endpoint_checks::{endpoint_groups, subnet_zones};
 use super::endpoints::{ACTION, no_endpoint};
 use super::lattice::ResourceKind;
 use super::lifecycle::{Life, Phase};
-use super::network::no_vpc;
+use super::network::no_vpc_for_endpoint;
 use super::payers::Payers;
 use super::select::Tags;
 use super::services::new_id;
@@ -171,7 +171,7 @@ impl World {
         new: &NewLatticeEndpoint,
     ) -> Result<(Vec<String>, Vec<String>), AwsError> {
         let vpc = self.place(caller).vpcs.get(&new.vpc_id);
-        let attributes = vpc.ok_or_else(|| no_vpc(&new.vpc_id))?.dns;
+        let attributes = vpc.ok_or_else(|| no_vpc_for_endpoint(&new.vpc_id))?.dns;
         if new.private_dns && !(attributes.hostnames && attributes.support) {
             return Err(AwsError::new(
                 "InvalidParameter",

@@ -303,6 +303,14 @@ pub(super) fn all_exist(
         .map_or(Ok(()), |id| Err(error(id)))
 }
 
+/// [`no_vpc`] for `CreateVpcEndpoint`, which alone spells the code so.
+pub(super) fn no_vpc_for_endpoint(id: &str) -> AwsError {
+    AwsError {
+        code: "InvalidVpcId.NotFound".to_owned(),
+        ..no_vpc(id)
+    }
+}
+
 pub(super) fn no_vpc(id: &str) -> AwsError {
     AwsError::new(
         "InvalidVpcID.NotFound",

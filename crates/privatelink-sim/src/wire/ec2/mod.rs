@@ -3,6 +3,7 @@
 mod connections;
 mod deletion;
 mod endpoints;
+pub(super) mod ids;
 mod interfaces;
 mod lattice;
 mod network;
