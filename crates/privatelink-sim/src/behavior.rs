@@ -137,6 +137,9 @@ pub struct Behavior {
     pub sns_reply_limit_ms: u64,
     /// The largest number of ids in one accept or reject. AWS documents none; above it the whole call fails.
     pub max_ids_per_decision: usize,
+    /// Whether `DryRun` tries the request on a copy of the world and answers with its refusal. Undocumented; otherwise only what is
+    /// wrong with the request itself is said.
+    pub dry_run_tries: bool,
     /// Never more rows than this on a page, whatever `MaxResults` says; small values find code that reads one page.
     pub page_size_limit: Option<usize>,
 }
@@ -186,6 +189,7 @@ impl Default for Behavior {
             accept_session_policies: false,
             sns_reply_limit_ms: 15_000,
             max_ids_per_decision: 1_000,
+            dry_run_tries: true,
             page_size_limit: None,
         }
     }

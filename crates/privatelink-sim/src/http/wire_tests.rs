@@ -168,6 +168,21 @@ async fn refusals_have_the_codes_and_statuses_of_aws() {
         ("Action=DescribeInstances", 400, "InvalidAction"),
         ("Action=DescribeVpcs&Nonsense=1", 400, "UnknownParameter"),
         ("Action=DescribeVpcs&DryRun=true", 412, "DryRunOperation"),
+        (
+            "Action=CreateVpcEndpointServiceConfiguration&DryRun=true",
+            400,
+            "InvalidParameter",
+        ),
+        (
+            "Action=DescribeSubnets&SubnetId.1=subnet-1&DryRun=true",
+            400,
+            "InvalidSubnetID.Malformed",
+        ),
+        (
+            "Action=StartVpcEndpointServicePrivateDnsVerification&ServiceId=vpce-svc-00000000000000000&DryRun=true",
+            400,
+            "InvalidVpcEndpointServiceId.NotFound",
+        ),
         ("Action=DescribeVpcs&MaxResults=2", 400, "InvalidMaxResults"),
         (
             "Action=DescribeVpcs&NextToken=junk",
@@ -428,4 +443,31 @@ async fn a_service_that_is_not_simulated_is_refused_by_name_in_its_own_protocol(
         );
         assert_eq!(text.starts_with('{'), kind.contains("json"));
     }
+}
+
+#[actix_web::test]
+async fn a_dry_run_is_tried_on_a_copy_and_changes_nothing() {
+    let served = serve();
+    let (id, _) = served.service().await;
+    let form =
+        format!("Action=DeleteVpcEndpointServiceConfigurations&ServiceId.1={id}&DryRun=true");
+    let (status, text) = served.ec2(PROVIDER, &form).await;
+    assert_eq!(
+        (status, inside(&text, "Code")),
+        (412, "DryRunOperation".to_owned())
+    );
+    let describe = format!("Action=DescribeVpcEndpointServiceConfigurations&ServiceId.1={id}");
+    let (_, text) = served.ec2(PROVIDER, &describe).await;
+    assert_eq!(inside(&text, "serviceState"), "Available");
+    let gone = "Action=StartVpcEndpointServicePrivateDnsVerification\
+                &ServiceId=vpce-svc-00000000000000000&DryRun=true";
+    let behavior = Behavior {
+        dry_run_tries: false,
+        ..Behavior::default()
+    };
+    served.simulator.set_behavior(behavior).unwrap();
+    let (status, _) = served.ec2(PROVIDER, gone).await;
+    assert_eq!(status, 412);
+    let (_, text) = served.ec2(PROVIDER, &gone.replace("svc-0", "svc-x")).await;
+    assert!(inside(&text, "Code").ends_with(".Malformed"));
 }

@@ -120,11 +120,50 @@ pub(super) fn answer(
     me: &Caller,
     params: &Params<'_>,
 ) -> Result<String, AwsError> {
-    match ACTIONS.iter().find(|(name, _)| *name == action) {
-        Some((_, act)) => act(world, me, params),
-        None => Err(super::unknown_action(Api::Ec2, action)),
+    let Some((_, act)) = ACTIONS.iter().find(|(name, _)| *name == action) else {
+        return Err(super::unknown_action(Api::Ec2, action));
+    };
+    if params.flag("DryRun")? == Some(true) {
+        return Err(tried(*act, world, me, params));
     }
+    act(world, me, params)
 }
+
+/// What `DryRun` hears: the request is done to a copy of the world, which is thrown away.
+fn tried(act: Action, world: &World, me: &Caller, params: &Params<'_>) -> AwsError {
+    // Faults that befall single items are not used up by a trial.
+    let me = Caller {
+        forced: Vec::new(),
+        ..me.clone()
+    };
+    let done = act(&mut world.clone(), &me, params);
+    let refused = done.err().filter(|refused| {
+        let about_the_request = BEFORE_THE_WORLD.contains(&refused.code.as_str())
+            || refused.code.ends_with(".Malformed");
+        world.behavior.dry_run_tries || about_the_request
+    });
+    refused.unwrap_or_else(|| {
+        AwsError::with_status(
+            412,
+            "DryRunOperation",
+            "Request would have succeeded, but DryRun flag is set.",
+        )
+    })
+}
+
+/// Codes that say what is wrong with a request whatever the world looks like.
+const BEFORE_THE_WORLD: [&str; 10] = [
+    "FilterLimitExceeded",
+    "InvalidFilter",
+    "InvalidMaxResults",
+    "InvalidNextToken",
+    "InvalidParameterCombination",
+    "InvalidParameterValue",
+    "InvalidVpcEndpointType",
+    "MissingParameter",
+    "UnknownParameter",
+    "UnsupportedOperation",
+];
 
 fn write_tags(xml: &mut Xml, tags: &Tags) {
     xml.items("tagSet", tags, |xml, (key, value)| {
