@@ -61,6 +61,12 @@ impl World {
             .and_then(|service| service.connections.get_mut(&id))
             .filter(|connection| connection.life.state_at(caller.now).is_some())
             .ok_or_else(|| no_endpoint(endpoint))?;
+        if scope == "resource-gateway-charges" {
+            return Err(AwsError::new(
+                "InvalidParameter",
+                format!("{endpoint} leads to no resource gateway: there are no {scope}"),
+            ));
+        }
         choose(&mut connection.payers, endpoint, (scope, payer), reversible)
     }
 }
@@ -157,6 +163,13 @@ mod tests {
                 CHARGES,
                 PROVIDER_PAYS,
                 "InvalidVpcEndpointId.NotFound",
+            ),
+            (
+                Some(service.as_str()),
+                &id,
+                "resource-gateway-charges",
+                "resource-gateway-account",
+                "InvalidParameter",
             ),
             (
                 Some(service.as_str()),
