@@ -79,6 +79,8 @@ pub struct Behavior {
     pub unknown_endpoint_code: String,
     /// Whether rows of rejected endpoints are listed after their service is gone, as has been seen on AWS.
     pub rejected_rows_outlive_service: bool,
+    /// Whether rows of deleted endpoints go on lingering in the provider's listing after their service is gone. Undocumented.
+    pub deleted_rows_outlive_service: bool,
     /// Whether a Network Load Balancer must be `active` before a service can use it. Undocumented.
     pub service_needs_active_load_balancer: bool,
     /// Milliseconds a client token is remembered; afterwards the same request makes another resource. AWS documents no time for
@@ -162,6 +164,7 @@ impl Default for Behavior {
             wrong_state_code: "InvalidState".to_owned(),
             unknown_endpoint_code: "InvalidVpcEndpointId.NotFound".to_owned(),
             rejected_rows_outlive_service: true,
+            deleted_rows_outlive_service: true,
             service_needs_active_load_balancer: false,
             client_token_ms: 24 * 3_600_000,
             throttling: Throttling::Off,

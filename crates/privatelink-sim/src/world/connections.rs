@@ -83,7 +83,10 @@ impl World {
         paging: &Paging,
     ) -> Result<Listed<ConnectionRow>, AwsError> {
         filters.check(&FILTERS)?;
-        let outlive = self.behavior.rejected_rows_outlive_service;
+        let outlive = (
+            self.behavior.rejected_rows_outlive_service,
+            self.behavior.deleted_rows_outlive_service,
+        );
         let limit = self.behavior.page_size_limit;
         let after = paging.after(LISTING)?;
         let after = after.as_deref().and_then(|key| {
@@ -318,12 +321,18 @@ fn candidates<'a>(
 
 impl<'a> Found<'a> {
     /// The connection as it looks at a moment, if it is listed then.
-    fn seen(self, at: DateTime<Utc>, rejected_outlive: bool) -> Option<Seen<'a>> {
+    /// Whether rejected rows and those of deleted endpoints stay after their service is said by two switches.
+    fn seen(self, at: DateTime<Utc>, (rejected, deleted): (bool, bool)) -> Option<Seen<'a>> {
         #[cfg(test)]
         super::scale_tests::looked_at();
         let state = self.connection.life.state_at(at)?;
         let service_gone = self.service.deletion.is_some_and(|d| at >= d.done_at);
-        if service_gone && !(rejected_outlive && state == ConnectionState::Rejected) {
+        let stays = match state {
+            ConnectionState::Rejected => rejected,
+            ConnectionState::Deleting | ConnectionState::Deleted => deleted,
+            _ => false,
+        };
+        if service_gone && !stays {
             return None;
         }
         Some(Seen {

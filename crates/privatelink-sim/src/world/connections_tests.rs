@@ -218,6 +218,48 @@ fn a_rejected_row_outlives_its_service_and_cannot_be_decided_any_more() {
 }
 
 #[test]
+fn rows_of_deleted_endpoints_linger_on_after_their_service() {
+    let (mut world, provider, consumer, id) = shop(true);
+    let rows = [(); 2].map(|()| endpoint(&mut world, &consumer, &id));
+    let behavior = world.behavior.clone();
+    world
+        .reject_connections(&provider, id.as_str(), &rows[1..])
+        .unwrap();
+    world.delete_endpoints(&consumer, &rows[..1]).unwrap();
+    let settled = after(
+        &provider,
+        behavior.reject_settle_ms + behavior.endpoint_deleting_ms,
+    );
+    let left = world.delete_services(&settled, &[id.to_string()]).unwrap();
+    assert!(left.is_empty());
+    let gone = after(
+        &settled,
+        behavior.service_deleting_ms + behavior.service_linger_ms,
+    );
+    world.sweep(gone.now);
+    let deleted = Some(ConnectionState::Deleted);
+    assert_eq!(state(&mut world, &gone, &rows[0]), deleted);
+    // One that was rejected is deleted by its consumer after the service is gone.
+    let late = Caller {
+        account: consumer.account.clone(),
+        ..gone.clone()
+    };
+    let left = world.delete_endpoints(&late, &rows[1..]).unwrap();
+    assert!(left.is_empty());
+    let deleting = Some(ConnectionState::Deleting);
+    assert_eq!(state(&mut world, &gone, &rows[1]), deleting);
+    world.behavior.deleted_rows_outlive_service = false;
+    for row in &rows {
+        assert_eq!(state(&mut world, &gone, row), None);
+    }
+    world.behavior.deleted_rows_outlive_service = true;
+    let over = after(&gone, 2 * behavior.endpoint_linger_ms);
+    world.sweep(over.now);
+    assert_eq!(state(&mut world, &over, &rows[1]), None);
+    assert!(world.service(&id).is_none(), "nothing is left behind");
+}
+
+#[test]
 fn taking_a_principal_away_leaves_its_connections() {
     let (mut world, provider, consumer, id) = shop(true);
     let endpoint = endpoint(&mut world, &consumer, &id);
