@@ -86,6 +86,9 @@ pub struct Behavior {
     /// Milliseconds a client token is remembered; afterwards the same request makes another resource. AWS documents no time for
     /// these actions.
     pub client_token_ms: u64,
+    /// Whether a client token remembers that `AcceptanceRequired` was left out, so that the same request with `true` is another one.
+    /// Undocumented.
+    pub client_token_as_sent: bool,
     /// Token buckets per action, account and Region. Off by default, unlike on AWS, so that tests are not slow unasked.
     pub throttling: Throttling,
     /// Whether associations show the documented words (`AVAILABLE`) instead of those of AWS's own samples (`Accessible`).
@@ -106,6 +109,9 @@ pub struct Behavior {
     pub private_dns_hidden_first_read: bool,
     /// Whether a private DNS name can be changed or removed while endpoints are attached. Old documentation says no.
     pub private_dns_changes_with_connections: bool,
+    /// Whether a consumer can enable private DNS on an accepted endpoint that is not available yet. Undocumented; people are told to
+    /// wait.
+    pub private_dns_while_pending: bool,
     /// Whether new endpoints are refused while a private DNS name that was verified once is not. Code undocumented.
     pub lost_private_dns_refuses_endpoints: bool,
     /// Whether the payer for an endpoint can be chosen again. Documented for services only, where it cannot.
@@ -167,6 +173,7 @@ impl Default for Behavior {
             deleted_rows_outlive_service: true,
             service_needs_active_load_balancer: false,
             client_token_ms: 24 * 3_600_000,
+            client_token_as_sent: true,
             throttling: Throttling::Off,
             documented_association_states: false,
             modify_reenters_pending: true,
@@ -177,6 +184,7 @@ impl Default for Behavior {
             private_dns_polls: false,
             private_dns_hidden_first_read: true,
             private_dns_changes_with_connections: false,
+            private_dns_while_pending: false,
             lost_private_dns_refuses_endpoints: true,
             endpoint_payer_reversible: false,
             ids_with_max_results: false,

@@ -247,12 +247,12 @@ impl Driven {
             }
             let used = self.ids[self.ids.len() - 3].clone();
             let create = format!(
-                "Action=CreateVpcEndpointServiceConfiguration&AcceptanceRequired=true&NetworkLoadBalancerArn.1={used}"
+                "Action=CreateVpcEndpointServiceConfiguration&Version=2016-11-15&AcceptanceRequired=true&NetworkLoadBalancerArn.1={used}"
             );
             self.post(Api::Ec2, account, None, create).await;
             let service = self.ids.iter().rfind(|id| id.starts_with("vpce-svc-"));
             let allow = format!(
-                "Action=ModifyVpcEndpointServicePermissions&AddAllowedPrincipals.1=*&ServiceId={}",
+                "Action=ModifyVpcEndpointServicePermissions&Version=2016-11-15&AddAllowedPrincipals.1=*&ServiceId={}",
                 service.unwrap()
             );
             self.post(Api::Ec2, account, None, allow).await;

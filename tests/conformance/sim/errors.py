@@ -27,6 +27,7 @@ def check(lab):
     answers("InvalidAction", 400, {"Action": "DescribeMartians", **EC2})
     answers("InvalidAction", 400, ask, service="lambda")
     answers("MissingAction", 400, EC2)
+    answers("MissingParameter", 400, {"Action": "DescribeVpcs"})
     answers("NoSuchVersion", 400, {"Action": "DescribeVpcs", "Version": "2009-01-01"})
     answers("UnknownParameter", 400, {"SupportedRegions.1": HOME, "Action": "CreateVpcEndpointServiceConfiguration", **EC2})
     answers("UnknownParameter", 400, {"VpcId": "vpc-1", **ask})

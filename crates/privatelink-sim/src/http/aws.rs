@@ -151,6 +151,11 @@ async fn act(
             "The request must contain the parameter Action",
         )
     })?;
+    // EC2 has had many versions and takes none for granted; an action that it does not have comes first.
+    let versioned = value("Version").is_some() || credential.api != Api::Ec2;
+    if !versioned && wire::knows(Api::Ec2, &action) {
+        return Err(AwsError::missing("Version"));
+    }
     if let Some(version) = value("Version").filter(|v| v != credential.api.version()) {
         let shown: String = version.chars().take(32).collect();
         let message = format!(

@@ -212,7 +212,7 @@ async fn every_action_survives_parameters_of_the_wrong_kind() {
     for api in [Api::Ec2, Api::Elb, Api::Sts, Api::Sns] {
         for action in wire::actions(api) {
             for _ in 0..12 {
-                let form = form(&mut dice, action);
+                let form = format!("Version={}&{}", api.version(), form(&mut dice, action));
                 survives(served.post(api.scope_name()).body(form.clone()), &form).await;
             }
         }
@@ -336,7 +336,7 @@ async fn junk_in_every_part_of_a_request_is_refused_in_its_protocol() {
             1 => (0..length)
                 .map(|_| dice.pick(&[b"&", b"=", b".", b"%", b"1", b"A"])[0])
                 .collect(),
-            2 => form(&mut dice, "DescribeVpcs").into_bytes(),
+            2 => form(&mut dice, "DescribeVpcs&Version=2016-11-15").into_bytes(),
             _ => b"{\"a\":[1,2]}".to_vec(),
         };
         let what = String::from_utf8_lossy(&body).into_owned();

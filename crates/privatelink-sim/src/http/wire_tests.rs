@@ -471,3 +471,47 @@ async fn a_dry_run_is_tried_on_a_copy_and_changes_nothing() {
     let (_, text) = served.ec2(PROVIDER, &gone.replace("svc-0", "svc-x")).await;
     assert!(inside(&text, "Code").ends_with(".Malformed"));
 }
+
+#[actix_web::test]
+async fn ec2_needs_a_version() {
+    let served = serve();
+    let form = b"Action=DescribeVpcs".to_vec();
+    let (status, text) = served.raw(PROVIDER, "ec2", form).await;
+    assert_eq!(
+        (status, inside(&text, "Code")),
+        (400, "MissingParameter".to_owned())
+    );
+    assert!(inside(&text, "Message").contains("Version"), "{text}");
+    assert_eq!(served.ec2(PROVIDER, "Action=DescribeVpcs").await.0, 200);
+}
+
+#[actix_web::test]
+async fn a_client_token_remembers_what_was_left_out() {
+    let served = serve();
+    let setup = served
+        .simulator
+        .provider_setup(PROVIDER.parse().unwrap(), "eu-west-1".parse().unwrap());
+    let lb = setup.ready_load_balancer("edge").unwrap();
+    let short = format!(
+        "Action=CreateVpcEndpointServiceConfiguration&ClientToken=t&NetworkLoadBalancerArn.1={lb}"
+    );
+    let long = format!("{short}&AcceptanceRequired=true");
+    let (status, made) = served.ec2(PROVIDER, &short).await;
+    assert_eq!(status, 200, "{made}");
+    let (_, again) = served.ec2(PROVIDER, &short).await;
+    assert_eq!(inside(&again, "serviceId"), inside(&made, "serviceId"));
+    let (_, refused) = served.ec2(PROVIDER, &long).await;
+    assert_eq!(inside(&refused, "Code"), "IdempotentParameterMismatch");
+    let behavior = Behavior {
+        client_token_as_sent: false,
+        ..Behavior::default()
+    };
+    served.simulator.set_behavior(behavior).unwrap();
+    let lb = setup.ready_load_balancer("other").unwrap();
+    let short = format!(
+        "Action=CreateVpcEndpointServiceConfiguration&ClientToken=u&NetworkLoadBalancerArn.1={lb}"
+    );
+    for form in [short.clone(), format!("{short}&AcceptanceRequired=true")] {
+        assert_eq!(served.ec2(PROVIDER, &form).await.0, 200);
+    }
+}

@@ -100,6 +100,18 @@ impl World {
         };
         let row = self.endpoint(&fresh, id)?;
         let endpoint = row.endpoint;
+        let unready = row.state == ConnectionState::Pending
+            && change.private_dns == Some(true)
+            && !endpoint.private_dns
+            && !self.behavior.private_dns_while_pending;
+        if unready {
+            return Err(AwsError::new(
+                "InvalidParameter",
+                format!(
+                    "Private DNS can only be enabled once the endpoint {id} is available, and it is pending"
+                ),
+            ));
+        }
         let accepted = match row.state {
             ConnectionState::PendingAcceptance => false,
             ConnectionState::Pending | ConnectionState::Available => true,

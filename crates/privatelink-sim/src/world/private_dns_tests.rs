@@ -144,6 +144,11 @@ fn a_consumer_gets_the_private_name_only_when_it_is_verified_and_accepted() {
     world
         .accept_connections(&provider, service.as_str(), std::slice::from_ref(&id))
         .unwrap();
+    let error = world.modify_endpoint(&consumer, &id, &change).unwrap_err();
+    assert!(error.message.contains("it is pending"), "{error}");
+    let mut eager = world.clone();
+    eager.behavior.private_dns_while_pending = true;
+    eager.modify_endpoint(&consumer, &id, &change).unwrap();
     let consumer = after(&consumer, 1_000);
     world.modify_endpoint(&consumer, &id, &change).unwrap();
     let row = world.endpoint(&consumer, &id).unwrap();

@@ -94,11 +94,12 @@ pub(crate) fn check_tags(tags: &Tags) -> Result<(), AwsError> {
     for (key, value) in tags {
         if key.is_empty()
             || key.chars().count() > 128
+            || key.contains(char::is_control)
             || key.to_ascii_lowercase().starts_with("aws:")
         {
             return Err(AwsError::bad_value("Tag.Key", key));
         }
-        if value.chars().count() > 256 {
+        if value.chars().count() > 256 || value.contains(char::is_control) {
             return Err(AwsError::bad_value("Tag.Value", value));
         }
     }
@@ -225,6 +226,22 @@ mod tests {
             let error = world.create_tags(&provider, &[absent.into()], &tags);
             assert!(error.unwrap_err().code.ends_with("Id.NotFound"));
         }
+    }
+
+    #[test]
+    fn control_characters_are_refused_in_keys_and_values() {
+        for (key, value) in [
+            ("a\u{1}", ""),
+            ("a", "b\u{8}"),
+            ("a\nb", ""),
+            ("a", "\u{7f}"),
+        ] {
+            let tags = Tags::from([(key.to_owned(), value.to_owned())]);
+            let error = check_tags(&tags).unwrap_err();
+            assert_eq!(error.code, "InvalidParameterValue", "{key:?} {value:?}");
+        }
+        let tags = Tags::from([("é ü".to_owned(), "数 b".to_owned())]);
+        assert_eq!(check_tags(&tags), Ok(()));
     }
 
     #[test]

@@ -9,8 +9,10 @@ use crate::world::services::{NewService, Service, ServiceChange};
 use crate::world::{Caller, World};
 
 pub(super) fn create(world: &mut World, me: &Caller, p: &Params<'_>) -> Result<String, AwsError> {
+    let said = p.flag("AcceptanceRequired")?;
     let new = NewService {
-        acceptance_required: p.flag("AcceptanceRequired")?.unwrap_or(true),
+        acceptance_required: said.unwrap_or(true),
+        acceptance_omitted: said.is_none() && world.behavior.client_token_as_sent,
         load_balancers: p.list("NetworkLoadBalancerArn")?,
         gateway_load_balancers: p.list("GatewayLoadBalancerArn")?,
         ip_address_types: p.list("SupportedIpAddressType")?,

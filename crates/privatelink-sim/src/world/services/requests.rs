@@ -11,6 +11,9 @@ use crate::world::service_load_balancers::BackedBy;
 pub struct NewService {
     /// Required unless said otherwise.
     pub acceptance_required: bool,
+    /// Whether the request did not say so; a client token remembers that.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub acceptance_omitted: bool,
     /// Network Load Balancers of the caller's; exactly one of the two lists is given.
     pub load_balancers: Vec<String>,
     /// Gateway Load Balancers of the caller's.
