@@ -49,7 +49,8 @@ def check(lab):
         together(lab, action, call, key, values, base)
         for name in [*absent, "colour"]:
             asked = [{"Name": "tag:x" if name == "tag" else name, "Values": ["red"]}]
-            lab.refused("InvalidFilter", call, 400, Filters=asked, **base)
+            code = "UnsupportedOperation" if name in absent else "InvalidFilter"
+            lab.refused(code, call, 400, Filters=asked, **base)
         name = next(iter(values))
         lab.refused("FilterLimitExceeded", call, 400, Filters=[{"Name": name, "Values": [f"v{n}" for n in range(201)]}], **base)
         call(Filters=[{"Name": name, "Values": [f"v{n}" for n in range(200)]}], **base)

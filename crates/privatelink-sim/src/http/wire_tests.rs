@@ -195,6 +195,32 @@ async fn refusals_have_the_codes_and_statuses_of_aws() {
             "InvalidFilter",
         ),
         (
+            "Action=DescribeVpcs&Filter.1.Name=dhcp-options-id&Filter.1.Value.1=x",
+            400,
+            "UnsupportedOperation",
+        ),
+        (
+            "Action=DescribeVpcs&Filter.1.Name=nonsense&Filter.1.Value.1=x\
+             &Filter.2.Name=dhcp-options-id&Filter.2.Value.1=x",
+            400,
+            "InvalidFilter",
+        ),
+        (
+            "Action=DescribeVpcs&Filter.1.Name=availability-zone&Filter.1.Value.1=x",
+            400,
+            "InvalidFilter",
+        ),
+        (
+            "Action=DescribeSubnets&DryRun=true&Filter.1.Name=outpost-arn&Filter.1.Value.1=x",
+            400,
+            "UnsupportedOperation",
+        ),
+        (
+            "Action=ModifyVpcAttribute&VpcId=vpc-0123456789abcdef0&EnableNetworkAddressUsageMetrics.Value=true",
+            400,
+            "UnsupportedOperation",
+        ),
+        (
             "Action=DescribeVpcEndpointServiceConfigurations&ServiceId.1=vpce-svc-00000000000000000",
             400,
             "InvalidVpcEndpointServiceId.NotFound",

@@ -3,6 +3,7 @@
 mod connections;
 mod deletion;
 mod endpoints;
+mod filters;
 pub(super) mod ids;
 mod interfaces;
 mod lattice;
@@ -124,9 +125,10 @@ pub(super) fn answer(
         return Err(super::unknown_action(Api::Ec2, action));
     };
     if params.flag("DryRun")? == Some(true) {
-        return Err(tried(*act, world, me, params));
+        let refused = tried(*act, world, me, params);
+        return Err(filters::explained(action, params, refused));
     }
-    act(world, me, params)
+    act(world, me, params).map_err(|refused| filters::explained(action, params, refused))
 }
 
 /// What `DryRun` hears: the request is done to a copy of the world, which is thrown away.

@@ -53,6 +53,7 @@ pub(super) fn modify_vpc(
     me: &Caller,
     p: &Params<'_>,
 ) -> Result<String, AwsError> {
+    p.not_modelled(&["EnableNetworkAddressUsageMetrics"])?;
     let id = p.required("VpcId")?;
     let value = |name: &str| match p.inside(name) {
         Some(inside) => {
@@ -85,6 +86,11 @@ pub(super) fn vpc_attribute(
     let value = match attribute.as_str() {
         "enableDnsHostnames" => dns.hostnames,
         "enableDnsSupport" => dns.support,
+        "enableNetworkAddressUsageMetrics" => {
+            return Err(AwsError::not_modelled(&format!(
+                "The attribute {attribute}"
+            )));
+        }
         other => return Err(AwsError::bad_value("Attribute", other)),
     };
     Ok(Xml::fragment(|xml| {
