@@ -44,9 +44,35 @@ pub enum ClockError {
         /// The simulated time.
         now: DateTime<Utc>,
     },
+    /// A time that the protocols of AWS and the SDKs behind them cannot write: their years have four digits.
+    #[error("{0} is beyond the simulated calendar, which goes from 1970 to the end of 8999")]
+    Calendar(DateTime<Utc>),
     /// A speed that is no number or out of bounds.
     #[error("speed {0} is not between 0.001 and 100000")]
     Speed(f64),
+}
+
+/// The end of the simulated calendar, 9000-01-01T00:00:00Z. It leaves a thousand years for what is still to come then: years of
+/// five digits are no times to AWS's protocols.
+const END: DateTime<Utc> = match DateTime::from_timestamp(221_845_392_000, 0) {
+    Some(end) => end,
+    None => DateTime::<Utc>::MAX_UTC,
+};
+
+fn in_calendar(at: DateTime<Utc>) -> bool {
+    (DateTime::UNIX_EPOCH..END).contains(&at)
+}
+
+impl ClockState {
+    /// Why a clock cannot be there.
+    pub(crate) fn check(self) -> Result<(), ClockError> {
+        let at = unbounded(self, machine_now());
+        if in_calendar(at) {
+            Ok(())
+        } else {
+            Err(ClockError::Calendar(at))
+        }
+    }
 }
 
 /// A clock that all clones share.
@@ -111,12 +137,15 @@ impl SimClock {
         self.kept().now()
     }
 
-    /// Moves time forward, whether the clock runs or stands. Times beyond what a date can say are cut off.
+    /// Moves time forward, whether the clock runs or stands. A step that leads beyond the year 8999 is not made.
     pub fn advance(&self, by: Duration) {
         let step = TimeDelta::from_std(by).unwrap_or(TimeDelta::MAX);
         self.change(|kept| {
             let (now, pace) = (kept.now(), kept.pace());
-            if let Some(then) = now.checked_add_signed(step) {
+            if let Some(then) = now
+                .checked_add_signed(step)
+                .filter(|then| in_calendar(*then))
+            {
                 kept.go_on(then, pace);
             }
         });
@@ -124,7 +153,8 @@ impl SimClock {
 
     /// Whether so much later is still in the calendar.
     pub(crate) fn can_advance(&self, by: Duration) -> bool {
-        TimeDelta::from_std(by).is_ok_and(|step| self.now().checked_add_signed(step).is_some())
+        TimeDelta::from_std(by)
+            .is_ok_and(|step| self.now().checked_add_signed(step).is_some_and(in_calendar))
     }
 
     /// Moves time forward to this one, whether the clock runs or stands.
@@ -133,6 +163,9 @@ impl SimClock {
             let (now, pace) = (kept.now(), kept.pace());
             if to < now {
                 return Err(ClockError::Backwards { asked: to, now });
+            }
+            if !in_calendar(to) {
+                return Err(ClockError::Calendar(to));
             }
             kept.go_on(to, pace);
             Ok(())
@@ -232,8 +265,16 @@ fn pace_of(factor: f64) -> Result<u64, ClockError> {
         .map_err(|_| ClockError::Speed(factor))
 }
 
+/// The time of a clock; a fast one stops at the end of the calendar.
 fn now_of(state: ClockState, machine: DateTime<Utc>) -> DateTime<Utc> {
-    let at = state.stopped_at.unwrap_or_else(|| {
+    let last = END - TimeDelta::milliseconds(1);
+    unbounded(state, machine)
+        .clamp(DateTime::UNIX_EPOCH, last)
+        .trunc_subsecs(3)
+}
+
+fn unbounded(state: ClockState, machine: DateTime<Utc>) -> DateTime<Utc> {
+    state.stopped_at.unwrap_or_else(|| {
         let gained = state.pace.map_or(0, |pace| {
             let passed = i128::from((machine - pace.since).num_milliseconds());
             passed * (i128::from(pace.ms_per_second) - 1_000) / 1_000
@@ -242,9 +283,8 @@ fn now_of(state: ClockState, machine: DateTime<Utc>) -> DateTime<Utc> {
             .ok()
             .and_then(TimeDelta::try_milliseconds)
             .and_then(|ahead| machine.checked_add_signed(ahead))
-            .unwrap_or(machine)
-    });
-    at.trunc_subsecs(3)
+            .unwrap_or(DateTime::<Utc>::MAX_UTC)
+    })
 }
 
 #[expect(
@@ -290,6 +330,38 @@ mod tests {
         let clock = SimClock::stopped_at(DateTime::UNIX_EPOCH);
         clock.advance(Duration::MAX);
         assert_eq!(clock.now(), DateTime::UNIX_EPOCH);
+    }
+
+    #[test]
+    fn no_clock_reaches_a_year_of_five_digits() {
+        assert_eq!(END.to_rfc3339(), "9000-01-01T00:00:00+00:00");
+        let late = "9999-12-31T00:00:00Z".parse().unwrap();
+        for clock in [
+            SimClock::running(),
+            SimClock::stopped_at(DateTime::UNIX_EPOCH),
+        ] {
+            let error = clock.set(late).unwrap_err();
+            assert_eq!(error, ClockError::Calendar(late));
+            let step = (late - clock.now()).to_std().unwrap();
+            assert!(!clock.can_advance(step));
+            clock.advance(step);
+            assert!(clock.now() < END);
+        }
+        let stopped = |at| ClockState {
+            stopped_at: Some(at),
+            ..ClockState::default()
+        };
+        assert!(stopped(late).check().is_err());
+        assert!(stopped(END).check().is_err());
+        assert!(stopped(DateTime::<Utc>::MIN_UTC).check().is_err());
+        assert!(stopped(END - TimeDelta::milliseconds(1)).check().is_ok());
+        let ahead = ClockState {
+            ahead_ms: i64::MAX,
+            ..ClockState::default()
+        };
+        assert!(ahead.check().is_err());
+        assert!(now_of(ahead, machine_now()) < END);
+        assert!(SimClock::stopped_at(late).now() < END);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use crate::api::{Api, Call};
-use crate::clock::{ClockState, SimClock};
+use crate::clock::{ClockError, ClockState, SimClock};
 use crate::effects::Break;
 use crate::events::CallLog;
 use crate::faults::{Faults, Plan};
@@ -51,6 +51,9 @@ pub enum SimError {
     /// A snapshot is not one of this version.
     #[error("the snapshot cannot be read")]
     Snapshot(#[from] serde_json::Error),
+    /// The clock of a snapshot stands where no clock can.
+    #[error("the clock of the snapshot cannot be used: {0}")]
+    Clock(#[from] ClockError),
 }
 
 /// Everything there is, at one moment.
@@ -110,6 +113,7 @@ impl Simulator {
             .flatten()
         {
             Some(saved) => {
+                saved.clock.check()?;
                 config.clock.restore(saved.clock);
                 (saved.world, saved.requests)
             }
@@ -192,6 +196,7 @@ impl Simulator {
 
     /// Replaces everything by a snapshot. Faults and the call log stay.
     pub fn restore(&self, snapshot: Snapshot) -> Result<(), SimError> {
+        snapshot.clock.check()?;
         let mut world = self.world();
         *world = snapshot.world;
         self.inner.clock.restore(snapshot.clock);

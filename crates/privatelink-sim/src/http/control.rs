@@ -54,7 +54,12 @@ pub(super) async fn snapshot(simulator: Sim) -> HttpResponse {
 }
 
 pub(super) async fn restore(simulator: Sim, snapshot: Asked<Snapshot>) -> HttpResponse {
-    done(simulator.restore(snapshot.into_inner().0))
+    match simulator.restore(snapshot.into_inner().0) {
+        Err(SimError::Clock(error)) => {
+            problem(StatusCode::BAD_REQUEST, "InvalidClock", &error.to_string())
+        }
+        result => done(result),
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -139,7 +144,10 @@ impl ClockMove {
         }
         let step = self.advance_ms.map(Duration::from_millis);
         if step.is_some_and(|step| !clock.can_advance(step)) {
-            return Err("advance_ms leads beyond the calendar".to_owned());
+            return Err(
+                "advance_ms leads beyond the simulated calendar, which ends with the year 8999"
+                    .to_owned(),
+            );
         }
         let before = clock.state();
         if self.stop {

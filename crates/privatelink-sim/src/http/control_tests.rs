@@ -57,6 +57,8 @@ async fn the_clock_stops_and_jumps() {
             "either",
         ),
         (json!({"advance_ms": u64::MAX}), "calendar"),
+        (json!({"set": "9999-12-31T00:00:00Z"}), "8999"),
+        (json!({"advance_ms": 300_000_000_000_000_u64}), "8999"),
         (json!({"speed": 0}), "speed 0"),
     ] {
         let (status, answer) = served.control("POST", "/clock", Some(wrong)).await;
@@ -108,6 +110,12 @@ async fn a_snapshot_taken_is_a_snapshot_restored() {
     );
     let (_, copy) = other.control("GET", "/snapshot", None).await;
     assert_eq!(copy, snapshot);
+    let mut late = snapshot.clone();
+    late["clock"]["stopped_at"] = json!("9999-12-31T00:00:00Z");
+    let (status, problem) = other.control("PUT", "/snapshot", Some(late)).await;
+    assert_eq!((status, &problem["code"]), (400, &json!("InvalidClock")));
+    let (_, copy) = other.control("GET", "/snapshot", None).await;
+    assert_eq!(copy, snapshot, "refused, and nothing changed");
     let (_, state) = other.control("GET", "/state", None).await;
     assert_eq!(state["places"][0]["load_balancers"], 1);
 }

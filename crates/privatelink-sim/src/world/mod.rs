@@ -375,13 +375,19 @@ impl World {
     }
 }
 
-/// A time so many milliseconds later; the end of the calendar when that is beyond it.
+/// The last time that is stored: no clock gets there, and it can still be written with a year of four digits.
+const NEVER: DateTime<Utc> = match DateTime::from_timestamp(253_402_300_799, 0) {
+    Some(last) => last,
+    None => DateTime::<Utc>::MAX_UTC,
+};
+
+/// A time so many milliseconds later; the end of the year 9999 when that is beyond it.
 pub(crate) fn later(at: DateTime<Utc>, ms: u64) -> DateTime<Utc> {
     i64::try_from(ms)
         .ok()
         .and_then(TimeDelta::try_milliseconds)
         .and_then(|delta| at.checked_add_signed(delta))
-        .unwrap_or(DateTime::<Utc>::MAX_UTC)
+        .map_or(NEVER, |then| then.min(NEVER))
 }
 
 /// A time so many milliseconds before; the beginning of the calendar when that is before it.
