@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::effects;
 use crate::throttling::Throttling;
 use crate::world::private_dns::DnsState;
 
@@ -207,6 +208,47 @@ impl Default for Behavior {
 }
 
 impl Behavior {
+    /// Why a switch cannot stand where it does; the control API refuses such switches.
+    pub fn check(&self) -> Result<(), String> {
+        for (name, limit) in [
+            ("page_size_limit", self.page_size_limit),
+            ("max_ids_per_decision", Some(self.max_ids_per_decision)),
+            ("in_flight_limit", Some(self.in_flight_limit)),
+        ] {
+            if limit == Some(0) {
+                return Err(format!("{name} 0 lets nothing through"));
+            }
+        }
+        if self.sns_reply_limit_ms == 0 {
+            return Err("sns_reply_limit_ms 0 leaves no time for an answer".to_owned());
+        }
+        for (name, code) in [
+            ("wrong_state_code", &self.wrong_state_code),
+            ("unknown_endpoint_code", &self.unknown_endpoint_code),
+        ] {
+            if !effects::is_code(code) {
+                return Err(format!("{name} '{code}' is no code"));
+            }
+        }
+        for (name, legality) in [
+            ("accept_again", self.accept_again),
+            ("reject_again", self.reject_again),
+        ] {
+            if legality == Legality::Allow {
+                return Err(format!(
+                    "{name} is error or no_op: there is nothing to allow"
+                ));
+            }
+        }
+        if !matches!(
+            self.private_dns_regresses_to,
+            DnsState::PendingVerification | DnsState::Failed
+        ) {
+            return Err("private_dns_regresses_to is pendingVerification or failed".to_owned());
+        }
+        self.throttling.check()
+    }
+
     /// Every delay zero, so that each change is finished when it is asked for; the rules stay harsh.
     pub fn instant() -> Self {
         Self {

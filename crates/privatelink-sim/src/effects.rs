@@ -126,6 +126,17 @@ impl Effect {
         self.is_on_one_item() || matches!(self, Self::Slow { .. })
     }
 
+    /// The actions that it can befall, when it cannot befall all of them, and what is wrong with the others.
+    pub(crate) fn able(&self) -> Option<(&'static [&'static str], &'static str)> {
+        match self {
+            Self::PartialUnsuccessful { .. } => {
+                Some((WITH_ITEMS, "has no items that fail one by one"))
+            }
+            Self::StaleReads { .. } => Some((LAGGING, "does not read what can lag")),
+            _ => None,
+        }
+    }
+
     /// Why the effect cannot be.
     pub(crate) fn check(&self) -> Result<(), String> {
         match self {
@@ -137,10 +148,14 @@ impl Effect {
             Self::ErrorBefore { code, .. }
             | Self::ErrorAfter { code, .. }
             | Self::PartialUnsuccessful { code, .. }
-                if code.is_empty() =>
+                if !is_code(code) =>
             {
-                Err("code is empty".to_owned())
+                Err("code is empty, or has anything but letters, digits, dots, hyphens and underscores".to_owned())
             }
+            Self::PartialUnsuccessful { resource_id, .. } if resource_id.is_empty() => {
+                Err("resource_id is empty".to_owned())
+            }
+            Self::StaleReads { lag_ms: 0 } => Err("lag_ms 0 is no lag".to_owned()),
             Self::Slow { delay_ms, .. } if *delay_ms > Self::MAX_SLOW_MS => Err(format!(
                 "delay_ms {delay_ms} is more than {}",
                 Self::MAX_SLOW_MS
@@ -149,6 +164,35 @@ impl Effect {
         }
     }
 }
+
+/// Whether this can be the code of an error.
+pub(crate) fn is_code(code: &str) -> bool {
+    !code.is_empty()
+        && code.len() <= 128
+        && code
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b))
+}
+
+/// The actions whose answers have an `unsuccessful` list.
+const WITH_ITEMS: &[&str] = &[
+    "AcceptVpcEndpointConnections",
+    "DeleteVpcEndpointConnectionNotifications",
+    "DeleteVpcEndpointServiceConfigurations",
+    "DeleteVpcEndpoints",
+    "RejectVpcEndpointConnections",
+];
+
+/// The reads that see the past under [`Effect::StaleReads`].
+const LAGGING: &[&str] = &[
+    "DescribeRouteTables",
+    "DescribeTargetHealth",
+    "DescribeVpcEndpointAssociations",
+    "DescribeVpcEndpointConnections",
+    "DescribeVpcEndpointServiceConfigurations",
+    "DescribeVpcEndpointServices",
+    "DescribeVpcEndpoints",
+];
 
 /// The pause of a slow call.
 pub(crate) fn slow(delay_ms: u64) -> Duration {

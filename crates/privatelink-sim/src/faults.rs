@@ -128,12 +128,20 @@ impl Fault {
         if self.times == Some(0) {
             return Err("times 0 befalls no call".to_owned());
         }
+        if let Some(pattern) = &self.about {
+            check_about(pattern)?;
+        }
         if let Some(pattern) = &self.action {
             let fits = |name: &&str| select::matches(pattern, name);
             if self.effect.fate().is_some() {
                 if !EVENTS.iter().any(fits) {
                     let names = EVENTS.join(", ");
                     return Err(format!("action {pattern} is none of the events {names}"));
+                }
+            } else if let Some((able, what)) = self.effect.able() {
+                if !able.iter().any(fits) {
+                    let names = able.join(", ");
+                    return Err(format!("action {pattern} {what}; these do: {names}"));
                 }
             } else if !Api::ALL
                 .iter()
@@ -163,6 +171,21 @@ impl Fault {
                 .is_none_or(|pattern| ids.iter().any(|id| select::matches(pattern, id)))
             && self.times != Some(0)
     }
+}
+
+/// Why a pattern can fit no id of the call log: they are those of endpoints and services.
+fn check_about(pattern: &str) -> Result<(), String> {
+    let said = pattern.split(['*', '?']).next().unwrap_or_default();
+    let begins =
+        said.starts_with("vpce-") || (said.len() < pattern.len() && "vpce-".starts_with(said));
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-*?".contains(c);
+    if begins && pattern.chars().all(fits) {
+        return Ok(());
+    }
+    let shown: String = pattern.chars().take(128).collect();
+    Err(format!(
+        "about {shown} fits no id: those of calls begin with vpce- and have letters, digits and hyphens"
+    ))
 }
 
 /// The planned faults; all clones share them.

@@ -190,6 +190,25 @@ fn a_fault_that_can_never_happen_is_found() {
         delay_ms,
         when: When::Before,
     };
+    let forced = Effect::PartialUnsuccessful {
+        resource_id: "vpce-0aaaaaaaaaaaaaaaa".to_owned(),
+        code: "Sorry".to_owned(),
+        message: String::new(),
+    };
+    for (pattern, effect) in [
+        ("*", forced.clone()),
+        ("Delete*", forced.clone()),
+        ("Describe*", Effect::StaleReads { lag_ms: 5 }),
+    ] {
+        assert_eq!(Fault::once(pattern, effect).check(), Ok(()), "{pattern}");
+    }
+    for about in ["*", "vp?e-svc-0*", "vpce-0aaaaaaaaaaaaaaaa"] {
+        let fault = Fault {
+            about: Some(about.to_owned()),
+            ..fine.clone()
+        };
+        assert_eq!(fault.check(), Ok(()), "{about}");
+    }
     let error = |status: u16, code: &str| Effect::ErrorBefore {
         status,
         code: code.to_owned(),
@@ -223,6 +242,28 @@ fn a_fault_that_can_never_happen_is_found() {
         (
             Fault::once("CreateVpc", Effect::LoseNotification),
             "Connect",
+        ),
+        (
+            Fault::once("DescribeVpcEndpointConnections", forced.clone()),
+            "AcceptVpcEndpointConnections",
+        ),
+        (
+            Fault::once("Accept*", Effect::StaleReads { lag_ms: 5 }),
+            "does not read",
+        ),
+        (
+            Fault {
+                about: Some("edge of the world".to_owned()),
+                ..fine.clone()
+            },
+            "about edge",
+        ),
+        (
+            Fault {
+                about: Some("vpc-*".to_owned()),
+                ..fine.clone()
+            },
+            "about vpc-",
         ),
         (Fault::once("*", error(200, "OK")), "status 200"),
         (Fault::once("*", error(500, "")), "code"),

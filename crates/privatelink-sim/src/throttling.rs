@@ -87,6 +87,31 @@ impl Buckets {
 }
 
 impl Throttling {
+    /// Why the rules make no sense.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let Self::Custom(rules) = self else {
+            return Ok(());
+        };
+        for rule in rules {
+            let pattern = &rule.action;
+            let throttled = [Api::Ec2, Api::Elb].into_iter().flat_map(wire::actions);
+            if !throttled
+                .into_iter()
+                .any(|name| crate::world::select::matches(pattern, name))
+            {
+                return Err(format!(
+                    "throttling: action {pattern} is none of those of EC2 and ELBv2 that are simulated"
+                ));
+            }
+            if rule.burst == 0 {
+                return Err(format!(
+                    "throttling: burst 0 lets no call of {pattern} through; plan a fault for that"
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// The bucket of a call: its name, its size and its refill.
     fn bucket(&self, call: &Call) -> Option<(String, u32, u32)> {
         let action = call.action.as_str();

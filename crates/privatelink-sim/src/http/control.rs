@@ -234,7 +234,11 @@ pub(super) async fn behavior(simulator: Sim) -> HttpResponse {
 }
 
 pub(super) async fn set_behavior(simulator: Sim, behavior: Asked<Behavior>) -> HttpResponse {
-    done(simulator.set_behavior(behavior.into_inner().0))
+    let behavior = behavior.into_inner().0;
+    if let Err(why) = behavior.check() {
+        return problem(StatusCode::BAD_REQUEST, "InvalidBehavior", &why);
+    }
+    done(simulator.set_behavior(behavior))
 }
 
 #[derive(Deserialize)]
@@ -309,6 +313,10 @@ fn once() -> u32 {
 
 pub(super) async fn fail_endpoints(simulator: Sim, plan: Asked<EndpointFailures>) -> HttpResponse {
     let plan = plan.into_inner().0;
+    if plan.times == 0 || !crate::effects::is_code(&plan.code) {
+        let why = "times is 1 or more, and code has letters, digits, dots, hyphens and underscores";
+        return problem(StatusCode::BAD_REQUEST, "InvalidFailure", why);
+    }
     let failure = PlannedFailure {
         account: plan.account,
         times: plan.times,

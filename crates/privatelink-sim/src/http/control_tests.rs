@@ -210,6 +210,115 @@ async fn switches_are_read_and_set_and_misspelled_ones_refused() {
 }
 
 #[tokio::test]
+async fn what_can_have_no_effect_is_refused_with_its_reason() {
+    let served = serve();
+    let before = served.simulator.behavior();
+    let rule =
+        |action, burst| json!({"custom": [{"action": action, "burst": burst, "per_minute": 1}]});
+    let forced = json!({"action": "DescribeVpcs", "effect": "partial_unsuccessful", "resource_id": "vpce-1", "code": "No"});
+    for (method, path, wrong, why) in [
+        (
+            "PUT",
+            "/behavior",
+            json!({"throttling": rule("Nope", 1)}),
+            "action Nope",
+        ),
+        (
+            "PUT",
+            "/behavior",
+            json!({"throttling": rule("Describe*", 0)}),
+            "burst 0",
+        ),
+        (
+            "PUT",
+            "/behavior",
+            json!({"page_size_limit": 0}),
+            "page_size_limit",
+        ),
+        (
+            "PUT",
+            "/behavior",
+            json!({"max_ids_per_decision": 0}),
+            "max_ids",
+        ),
+        (
+            "PUT",
+            "/behavior",
+            json!({"in_flight_limit": 0}),
+            "in_flight",
+        ),
+        (
+            "PUT",
+            "/behavior",
+            json!({"sns_reply_limit_ms": 0}),
+            "sns_reply",
+        ),
+        (
+            "PUT",
+            "/behavior",
+            json!({"wrong_state_code": ""}),
+            "wrong_state",
+        ),
+        (
+            "PUT",
+            "/behavior",
+            json!({"unknown_endpoint_code": "a b"}),
+            "unknown_endpoint",
+        ),
+        (
+            "PUT",
+            "/behavior",
+            json!({"reject_again": "allow"}),
+            "reject_again",
+        ),
+        (
+            "PUT",
+            "/behavior",
+            json!({"private_dns_regresses_to": "verified"}),
+            "regresses",
+        ),
+        (
+            "PUT",
+            "/hosted-zones",
+            json!({"vpc_id": "vpc-1", "name": "a.example"}),
+            "vpc-1",
+        ),
+        ("POST", "/faults", forced, "DescribeVpcs"),
+        (
+            "POST",
+            "/faults",
+            json!({"action": "CreateVpc", "effect": "stale_reads", "lag_ms": 1}),
+            "CreateVpc",
+        ),
+        (
+            "POST",
+            "/faults",
+            json!({"about": "me", "effect": "throttle"}),
+            "about me",
+        ),
+        (
+            "POST",
+            "/endpoints/failures",
+            json!({"code": "", "message": "m"}),
+            "code",
+        ),
+        (
+            "POST",
+            "/endpoints/failures",
+            json!({"times": 0, "code": "C", "message": "m"}),
+            "times",
+        ),
+    ] {
+        let (status, problem) = served.control(method, path, Some(wrong.clone())).await;
+        assert_eq!(status, 400, "{wrong}");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(why), "{wrong}: {detail}");
+    }
+    assert_eq!(served.simulator.behavior(), before);
+    assert!(served.simulator.faults().list().is_empty());
+}
+
+#[tokio::test]
 async fn roles_are_registered_and_unknown_paths_are_json_too() {
     let served = serve();
     let role = json!({"role_arn": "arn:aws:iam::111111111111:role/x", "external_id": "e"});

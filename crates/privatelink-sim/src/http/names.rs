@@ -7,7 +7,7 @@ use privatelink::Region;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::control::{Asked, done, failed, problem, refused};
+use super::control::{Asked, failed, problem, refused};
 use crate::Simulator;
 
 type Sim = web::Data<Simulator>;
@@ -29,9 +29,11 @@ pub(super) async fn zones(simulator: Sim) -> HttpResponse {
 }
 
 pub(super) async fn put_zone(simulator: Sim, zone: Asked<HostedZone>) -> HttpResponse {
-    done(simulator.with_world(|world| {
-        world.put_hosted_zone(&zone.vpc_id, &zone.name);
-    }))
+    match simulator.with_world(|world| world.put_hosted_zone(&zone.vpc_id, &zone.name)) {
+        Ok(Ok(_)) => HttpResponse::NoContent().finish(),
+        Ok(Err(error)) => refused(&error),
+        Err(error) => failed(&error),
+    }
 }
 
 pub(super) async fn remove_zone(simulator: Sim, zone: Asked<HostedZone>) -> HttpResponse {

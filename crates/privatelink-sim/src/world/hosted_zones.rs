@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use privatelink::VpcEndpointId;
 
 use super::{Place, World};
+use crate::AwsError;
 
 /// The zone that answers for a private name.
 fn zone_of(name: &str) -> &str {
@@ -15,11 +16,28 @@ fn zone_of(name: &str) -> &str {
 }
 
 impl World {
-    /// Associates a private hosted zone with a VPC; answers whether it was not before.
-    pub fn put_hosted_zone(&mut self, vpc_id: &str, name: &str) -> bool {
+    /// Associates a private hosted zone with a VPC; answers whether it was not before. `InvalidVpcID.NotFound` when no account
+    /// has the VPC, `ValidationError` for what is no domain name.
+    pub fn put_hosted_zone(&mut self, vpc_id: &str, name: &str) -> Result<bool, AwsError> {
+        if !self
+            .places()
+            .any(|(_, _, place)| place.vpcs.contains_key(vpc_id))
+        {
+            let message = format!("The vpc ID '{vpc_id}' does not exist");
+            return Err(AwsError::new("InvalidVpcID.NotFound", message));
+        }
         let zone = zone_of(name).to_ascii_lowercase();
+        let fits = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+        if zone.len() > 253
+            || zone
+                .split('.')
+                .any(|label| label.is_empty() || !label.chars().all(fits))
+        {
+            let message = format!("'{name}' is no domain name");
+            return Err(AwsError::new("ValidationError", message));
+        }
         let zones = self.hosted_zones.entry(vpc_id.to_owned()).or_default();
-        zones.insert(zone)
+        Ok(zones.insert(zone))
     }
 
     /// Takes a private hosted zone away from a VPC; answers whether there was one.
@@ -86,13 +104,19 @@ mod tests {
             ..NewEndpoint::default()
         };
         let zone = "DKR.ecr.eu-west-1.amazonaws.com.";
-        assert!(world.put_hosted_zone(&vpc_id, zone));
-        assert!(!world.put_hosted_zone(&vpc_id, zone));
-        assert!(world.put_hosted_zone("vpc-other", "example.com"));
+        assert!(world.put_hosted_zone(&vpc_id, zone).unwrap());
+        assert!(!world.put_hosted_zone(&vpc_id, zone).unwrap());
+        for (vpc, name, code) in [
+            ("vpc-other", "example.com", "InvalidVpcID.NotFound"),
+            (vpc_id.as_str(), "not a name", "ValidationError"),
+            (vpc_id.as_str(), "", "ValidationError"),
+        ] {
+            assert_eq!(world.put_hosted_zone(vpc, name).unwrap_err().code, code);
+        }
         let error = world.create_endpoint(&me, &new, None).unwrap_err();
         assert_eq!(error.code, "InvalidParameter");
         assert!(error.message.contains("conflicting DNS domain for dkr.ecr"));
-        assert_eq!(world.hosted_zones().count(), 2);
+        assert_eq!(world.hosted_zones().count(), 1);
         assert!(world.remove_hosted_zone(&vpc_id, zone));
         assert!(!world.remove_hosted_zone(&vpc_id, zone));
         world.create_endpoint(&me, &new, None).unwrap();

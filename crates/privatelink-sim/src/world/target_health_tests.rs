@@ -178,10 +178,20 @@ fn health_is_set_for_a_target_a_zone_or_a_group_and_given_back() {
         state: "tired".into(),
         ..sick.clone()
     };
-    let error = world
-        .set_group_health(&me, &arn, None, Some(&odd))
-        .unwrap_err();
-    assert_eq!(error.code, "ValidationError");
+    let with_reason = Health {
+        state: "healthy".into(),
+        ..sick.clone()
+    };
+    let of_another = Health {
+        state: "initial".into(),
+        ..sick.clone()
+    };
+    for odd in [odd, with_reason, of_another] {
+        let error = world
+            .set_group_health(&me, &arn, None, Some(&odd))
+            .unwrap_err();
+        assert_eq!(error.code, "ValidationError", "{odd:?}");
+    }
 }
 
 #[test]
