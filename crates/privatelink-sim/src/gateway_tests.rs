@@ -165,6 +165,7 @@ async fn the_state_file_has_everything_that_was_answered() {
         .accept_connections(&service.service_id, &ids)
         .await
         .unwrap();
+    drop(simulator);
     let again = Simulator::new(config()).unwrap();
     let page = gateway(&again)
         .connections(&ConnectionFilter::All, None)

@@ -23,6 +23,7 @@ pub mod http;
 pub mod populate;
 pub mod provider_setup;
 pub mod simulator;
+mod state_file;
 pub mod summary;
 pub mod throttling;
 mod waiting;

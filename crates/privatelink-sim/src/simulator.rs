@@ -1,7 +1,7 @@
 //! The simulator as a value: the world behind a lock, with its clock, faults, call log and state file.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,6 +15,7 @@ use crate::clock::{ClockError, ClockState, SimClock};
 use crate::effects::Break;
 use crate::events::CallLog;
 use crate::faults::{Faults, Plan};
+use crate::state_file::{Kept, StateFile};
 use crate::world::identity::Identity;
 use crate::world::{Caller, World};
 use crate::{AwsError, Behavior, wire};
@@ -32,7 +33,8 @@ pub struct SimConfig {
     pub page_size_limit: Option<usize>,
     /// The clock; a running one unless said otherwise.
     pub clock: SimClock,
-    /// Where the world is kept. It is loaded when it exists, and written after every change, before the change is answered.
+    /// Where the world is kept. It is loaded when it exists, and written at the start and after every change, before the change
+    /// is answered. One simulator uses it at a time: a file beside it is locked.
     /// Meant for small worlds: the whole of it is written each time.
     pub state_file: Option<PathBuf>,
 }
@@ -47,6 +49,12 @@ pub enum SimError {
         path: PathBuf,
         /// What the system says.
         source: std::io::Error,
+    },
+    /// Another simulator has the state file.
+    #[error("the state file {path} is used by another simulator")]
+    InUse {
+        /// The file.
+        path: PathBuf,
     },
     /// A snapshot is not one of this version.
     #[error("the snapshot cannot be read")]
@@ -81,7 +89,7 @@ struct Inner {
     clock: SimClock,
     faults: Faults,
     log: CallLog,
-    state_file: Option<PathBuf>,
+    state_file: Option<StateFile>,
     /// The world's seed, to be read without its lock.
     seed: AtomicU64,
     requests: AtomicU64,
@@ -101,38 +109,39 @@ pub(crate) enum Failure {
 }
 
 impl Simulator {
-    /// A new world, or the one in the state file.
+    /// A new world, or the one in the state file. Fails when that file cannot be written or is in use.
     pub fn new(config: SimConfig) -> Result<Self, SimError> {
         let mut behavior = config.behavior;
         behavior.page_size_limit = config.page_size_limit.or(behavior.page_size_limit);
-        let (world, requests) = match config
-            .state_file
-            .as_deref()
-            .map(load)
-            .transpose()?
-            .flatten()
-        {
+        let state_file = config.state_file.map(StateFile::open).transpose()?;
+        let saved = match &state_file {
+            Some(file) => file.load()?,
+            None => None,
+        };
+        let (world, requests) = match saved {
             Some(saved) => {
-                saved.clock.check()?;
                 config.clock.restore(saved.clock);
                 (saved.world, saved.requests)
             }
             None => (World::new(config.seed, config.regions, behavior), 0),
         };
         let seed = world.seed();
-        Ok(Self {
+        let simulator = Self {
             inner: Arc::new(Inner {
                 world: Mutex::new(world),
                 clock: config.clock,
                 faults: Faults::seeded(seed),
                 log: CallLog::default(),
-                state_file: config.state_file,
+                state_file,
                 seed: AtomicU64::new(seed),
                 requests: AtomicU64::new(requests),
                 changes: Notify::new(),
                 waiting: AtomicUsize::new(0),
             }),
-        })
+        };
+        // A file that cannot be written is found out now and not with the first change.
+        simulator.save(&simulator.world())?;
+        Ok(simulator)
     }
 
     /// Every simulated action by the name of its service in a credential scope, both in the order of the alphabet.
@@ -323,39 +332,14 @@ impl Simulator {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes the state file beside itself and moves it into place: a reader sees the old or the new, never half.
     fn save(&self, world: &World) -> Result<(), SimError> {
-        #[derive(Serialize)]
-        struct Borrowed<'a> {
-            clock: ClockState,
-            requests: u64,
-            world: &'a World,
-        }
-        let Some(path) = &self.inner.state_file else {
+        let Some(file) = &self.inner.state_file else {
             return Ok(());
         };
-        let text = serde_json::to_vec(&Borrowed {
+        file.save(&Kept {
             clock: self.inner.clock.state(),
             requests: self.inner.requests.load(Ordering::Relaxed),
             world,
-        })?;
-        let beside = path.with_extension("tmp");
-        std::fs::write(&beside, text)
-            .and_then(|()| std::fs::rename(&beside, path))
-            .map_err(|source| SimError::StateFile {
-                path: path.clone(),
-                source,
-            })
-    }
-}
-
-fn load(path: &Path) -> Result<Option<Snapshot>, SimError> {
-    match std::fs::read(path) {
-        Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(SimError::StateFile {
-            path: path.to_owned(),
-            source,
-        }),
+        })
     }
 }
