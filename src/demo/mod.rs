@@ -15,7 +15,7 @@ use std::time::Duration;
 use clap::Args;
 use private_postgres::{Cluster, Options};
 use privatelink::Gateways;
-use privatelink_sim::{SimConfig, Simulator};
+use privatelink_sim::{Behavior, SimConfig, Simulator};
 
 use crate::api::auth::{DevelopmentIssuer, Role as TokenRole};
 use crate::config::Settings;
@@ -123,6 +123,12 @@ async fn run_on(
 
     let simulator = Simulator::new(SimConfig {
         state_file: Some(state_file),
+        // Nobody who watches a demo waits for load balancers.
+        behavior: Behavior {
+            load_balancer_provisioning_ms: 0,
+            target_initial_ms: 0,
+            ..Behavior::default()
+        },
         ..SimConfig::default()
     })?;
     let (sim_server, sim_handle) = simulator.serve(sim_listener)?;

@@ -64,6 +64,12 @@ pub struct Behavior {
     pub service_linger_ms: u64,
     /// Milliseconds after a rejection during which the row still blocks deleting the service.
     pub reject_settle_ms: u64,
+    /// Milliseconds a new endpoint service is `Pending`. AWS's own sample shows `Available` in the answer of its creation.
+    pub service_pending_ms: u64,
+    /// Milliseconds a Region that was added to a service is `Pending`; no consumer can come from it meanwhile. Undocumented.
+    pub remote_region_pending_ms: u64,
+    /// Milliseconds a Region that was removed from a service is `Deleting` before it is `Closed`. Undocumented.
+    pub remote_region_deleting_ms: u64,
     /// Milliseconds a new load balancer is `provisioning`.
     pub load_balancer_provisioning_ms: u64,
     /// Milliseconds a newly registered target is `initial`.
@@ -163,8 +169,11 @@ impl Default for Behavior {
             service_deleting_ms: 200,
             service_linger_ms: 60_000,
             reject_settle_ms: 500,
-            load_balancer_provisioning_ms: 0,
-            target_initial_ms: 0,
+            service_pending_ms: 0,
+            remote_region_pending_ms: 300,
+            remote_region_deleting_ms: 300,
+            load_balancer_provisioning_ms: 500,
+            target_initial_ms: 500,
             accept_after_reject: Legality::Error,
             accept_again: Legality::Error,
             reject_again: Legality::Error,
@@ -256,6 +265,11 @@ impl Behavior {
             endpoint_deleting_ms: 0,
             service_deleting_ms: 0,
             reject_settle_ms: 0,
+            service_pending_ms: 0,
+            remote_region_pending_ms: 0,
+            remote_region_deleting_ms: 0,
+            load_balancer_provisioning_ms: 0,
+            target_initial_ms: 0,
             ..Self::default()
         }
     }

@@ -149,6 +149,9 @@ impl ContractWorld for SimContractWorld {
             endpoint_deleting_ms,
             service_deleting_ms,
             reject_settle_ms,
+            service_pending_ms,
+            remote_region_pending_ms,
+            remote_region_deleting_ms,
             load_balancer_provisioning_ms,
             target_initial_ms,
             ..
@@ -158,6 +161,9 @@ impl ContractWorld for SimContractWorld {
             endpoint_deleting_ms,
             service_deleting_ms,
             reject_settle_ms,
+            service_pending_ms,
+            remote_region_pending_ms,
+            remote_region_deleting_ms,
             load_balancer_provisioning_ms,
             target_initial_ms,
         ]

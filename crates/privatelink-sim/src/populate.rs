@@ -390,6 +390,9 @@ fn make_services(
                 ..NewService::default()
             };
             let id = world.create_service(&owner, &new, None)?.id;
+            if let Some(made) = world.service_mut(&id) {
+                made.pending_until = None;
+            }
             if wanted.grants == Grants::Everybody {
                 world.modify_principals(&owner, id.as_str(), &["*".to_owned()], &[])?;
             }

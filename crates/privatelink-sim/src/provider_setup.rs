@@ -30,7 +30,7 @@ impl Simulator {
 
 impl ProviderSetup {
     /// An internal Network Load Balancer over every zone of the default VPC, with a TCP listener on 443 that forwards to a
-    /// target group with one IP target per zone, all of them healthy.
+    /// target group with one IP target per zone: active and healthy at once, whatever the switches say of new ones.
     pub fn ready_load_balancer(&self, name: &str) -> Result<LoadBalancerArn, AwsError> {
         self.load_balancer(name, usize::MAX)
     }
@@ -38,7 +38,14 @@ impl ProviderSetup {
     /// As [`ProviderSetup::ready_load_balancer`], over the first `zones` zones by zone id.
     pub fn load_balancer(&self, name: &str, zones: usize) -> Result<LoadBalancerArn, AwsError> {
         let caller = self.simulator.caller(&self.account, &self.region);
-        self.change(|world| build(world, &caller, name, zones))
+        self.change(|world| {
+            let provisioning = std::mem::take(&mut world.behavior.load_balancer_provisioning_ms);
+            let initial = std::mem::take(&mut world.behavior.target_initial_ms);
+            let built = build(world, &caller, name, zones);
+            world.behavior.load_balancer_provisioning_ms = provisioning;
+            world.behavior.target_initial_ms = initial;
+            built
+        })
     }
 
     /// Sets the health of every target behind a load balancer; `None` gives it back to the targets' own checks.

@@ -29,6 +29,7 @@ def check(lab):
     lab.refused("ValidationError", elb.create_load_balancer, 400, Name="x", Type="network")
     lab.refused("ValidationError", elb.create_load_balancer, 400, **(asked | {"Name": "not_a_name!"}))
     lab.refused("InvalidConfigurationRequest", elb.create_load_balancer, 400, **(asked | {"Name": "x", "Subnets": [subnets[0], subnets[0]]}))
+    lab.advance(1_000)
     found = elb.describe_load_balancers(LoadBalancerArns=[arn])["LoadBalancers"][0]
     lab.that("usable", (found["Type"], found["State"]["Code"]), ("network", "active"))
     elb.describe_load_balancers(Names=["edge"])
@@ -106,6 +107,7 @@ def check(lab):
     lab.refused("ValidationError", elb.describe_listeners, 400)
     lab.refused("ListenerNotFound", elb.describe_listeners, 400, ListenerArns=[listener[:-16] + "0123456789abcdef"])
 
+    lab.advance(1_000)
     states = {row["TargetHealth"]["State"] for row in health(TargetGroupArn=target_group, Targets=targets[:1])["TargetHealthDescriptions"]}
     lab.that("healthy", states, {"healthy"})
     sick = {"state": "unhealthy", "reason": "Target.FailedHealthChecks", "description": "Health checks failed"}

@@ -110,6 +110,7 @@ def regions(lab):
     asked = {"ServiceRegion": provider.region}
     lab.refused("InvalidServiceName", lambda **more: consumer.endpoint(service, **more), 400, **asked)
     provider.ec2.modify_vpc_endpoint_service_configuration(ServiceId=service["ServiceId"], AddSupportedRegions=[AWAY])
+    lab.advance(1_000)
     endpoint = consumer.endpoint(service, **asked)
     lab.that("its service is elsewhere", endpoint["ServiceRegion"], provider.region)
     rows = provider.ec2.describe_vpc_endpoint_connections(

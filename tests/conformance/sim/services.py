@@ -29,6 +29,8 @@ def life(lab):
     far = me.ec2.create_vpc_endpoint_service_configuration(
         NetworkLoadBalancerArns=[me.load_balancer()], SupportedRegions=[AWAY], PrivateDnsName="far.example.com"
     )["ServiceConfiguration"]
+    lab.advance(1_000)
+    far = me.ec2.describe_vpc_endpoint_service_configurations(ServiceIds=[far["ServiceId"]])["ServiceConfigurations"][0]
     lab.that("open from the beginning", {"Region": AWAY, "ServiceState": "Available"} in far["SupportedRegions"], True)
     lab.that("the token comes back", made["ClientToken"], "life")
     lab.that("a service is available at once", service["ServiceState"], "Available")
@@ -42,12 +44,14 @@ def life(lab):
     modify(ServiceId=id, RemoveNetworkLoadBalancerArns=balancers[:1], AddSupportedIpAddressTypes=["ipv6"])
     modify(ServiceId=id, RemoveSupportedIpAddressTypes=["ipv6"], AddSupportedRegions=[AWAY])
     modify(ServiceId=id)
+    lab.advance(1_000)
     found = me.ec2.describe_vpc_endpoint_service_configurations(ServiceIds=[id])["ServiceConfigurations"][0]
     lab.that("acceptance", found["AcceptanceRequired"], False)
     lab.that("load balancers", found["NetworkLoadBalancerArns"], balancers[1:])
     lab.that("remote access", found["RemoteAccessEnabled"], True)
     lab.that("the Region is open", {"Region": AWAY, "ServiceState": "Available"} in found["SupportedRegions"], True)
     modify(ServiceId=id, RemoveSupportedRegions=[AWAY])
+    lab.advance(1_000)
     found = me.ec2.describe_vpc_endpoint_service_configurations(ServiceIds=[id])["ServiceConfigurations"][0]
     lab.that("a closed Region stays listed", {"Region": AWAY, "ServiceState": "Closed"} in found["SupportedRegions"], True)
 

@@ -7,7 +7,6 @@ use privatelink::{
 use crate::error::Unsuccessful;
 use crate::world::connections::ConnectionRow;
 use crate::world::ids;
-use crate::world::remote_access::RemoteState;
 use crate::world::select::{Filter, Listed, Paging};
 use crate::world::services::Service;
 use crate::world::{Caller, World};
@@ -68,9 +67,9 @@ pub(super) fn endpoint_service(world: &World, me: &Caller, service: &Service) ->
         supported_ip_address_types: service.ip_address_types.clone(),
         supported_regions: service
             .supported_regions
-            .iter()
-            .filter(|(_, state)| **state == RemoteState::Available)
-            .map(|(region, _)| region.to_string())
+            .keys()
+            .filter(|region| service.serves(region, me.now))
+            .map(ToString::to_string)
             .collect(),
         base_endpoint_dns_names: vec![service.base_dns_name()],
         private_dns_name: service.private_dns.as_ref().map(|dns| PrivateDnsName {

@@ -149,6 +149,18 @@ const CALLS: &[Call] = &[
     ),
     call(
         "POST",
+        "/services/failed",
+        "makes a service or one of its Regions fail",
+        || web::post().to(super::states::fail_service),
+    ),
+    call(
+        "POST",
+        "/endpoints/partial",
+        "makes an endpoint partial for a while",
+        || web::post().to(super::states::partial_endpoint),
+    ),
+    call(
+        "POST",
         "/services/owner-alias",
         "shows an alias for a service's owner",
         || web::post().to(names::set_alias),

@@ -210,6 +210,43 @@ async fn switches_are_read_and_set_and_misspelled_ones_refused() {
 }
 
 #[tokio::test]
+async fn a_service_fails_and_an_endpoint_is_partial_when_asked() {
+    let served = serve();
+    let (service, name) = served.service().await;
+    let endpoint = served.endpoint(&name).await;
+    let fail = |failed| Some(json!({"service_id": service, "failed": failed}));
+    let path = "/services/failed";
+    assert_eq!(served.control("POST", path, fail(true)).await.0, 204);
+    let form = "Action=DescribeVpcEndpointServiceConfigurations";
+    let (_, text) = served.ec2("111111111111", form).await;
+    assert!(text.contains("<serviceState>Failed</serviceState>"));
+    assert_eq!(served.control("POST", path, fail(false)).await.0, 204);
+    let (_, text) = served.ec2("111111111111", form).await;
+    assert!(text.contains("<serviceState>Available</serviceState>"));
+    let closed = json!({"service_id": service, "region": "us-west-2", "failed": true});
+    assert_eq!(served.control("POST", path, Some(closed)).await.0, 400);
+    let path = "/endpoints/partial";
+    let partial = json!({"endpoint_id": endpoint, "for_ms": 60_000});
+    assert_eq!(served.control("POST", path, Some(partial)).await.0, 204);
+    let form = format!(
+        "Action=AcceptVpcEndpointConnections&ServiceId={service}&VpcEndpointId.1={endpoint}"
+    );
+    served.ec2("111111111111", &form).await;
+    served
+        .control("POST", "/clock", Some(json!({"advance_ms": 1_000})))
+        .await;
+    let form = "Action=DescribeVpcEndpointConnections";
+    let (_, text) = served.ec2("111111111111", form).await;
+    assert!(
+        text.contains("<vpcEndpointState>partial</vpcEndpointState>"),
+        "{text}"
+    );
+    let unknown = json!({"endpoint_id": "vpce-0", "for_ms": 1});
+    assert_eq!(served.control("POST", path, Some(unknown)).await.0, 400);
+}
+
+#[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table, a row for each refusal")]
 async fn what_can_have_no_effect_is_refused_with_its_reason() {
     let served = serve();
     let before = served.simulator.behavior();

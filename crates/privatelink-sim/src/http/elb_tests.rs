@@ -105,6 +105,10 @@ async fn a_load_balancer_shows_its_state_addresses_and_enforcement() {
     let own = state(json!(null));
     assert_eq!(served.control("POST", path, Some(own)).await.0, 204);
     let text = served.done(describe).await;
+    assert!(text.contains("<State><Code>provisioning</Code></State>"));
+    let clock = served.simulator.clock();
+    clock.advance(std::time::Duration::from_millis(500));
+    let text = served.done(describe).await;
     assert!(text.contains("<State><Code>active</Code></State>"));
 }
 
@@ -277,6 +281,8 @@ async fn targets_are_registered_judged_and_drained() {
         )
     };
     served.done(&targets("RegisterTargets")).await;
+    let clock = served.simulator.clock();
+    clock.advance(std::time::Duration::from_secs(1));
     let describe =
         format!("Action=DescribeTargetHealth&TargetGroupArn={group}&Include.member.1=All");
     let shown = |text: &str| {

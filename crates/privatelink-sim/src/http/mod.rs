@@ -13,6 +13,7 @@ mod object;
 mod signature;
 mod sns;
 mod sqs;
+mod states;
 
 use std::net::TcpListener;
 

@@ -117,10 +117,12 @@ async fn regions_and_payers_are_shown_on_the_service_and_its_connections() {
         );
         ok(&served, PROVIDER, &form).await;
     }
+    pass(&served);
     let form = format!(
         "Action=ModifyVpcEndpointServiceConfiguration&ServiceId={service}&RemoveSupportedRegion.1=us-east-1"
     );
     ok(&served, PROVIDER, &form).await;
+    pass(&served);
     let form = format!(
         "Action=ModifyVpcEndpointServicePayerResponsibility&ServiceId={service}&PayerResponsibility=ServiceOwner"
     );
@@ -311,6 +313,9 @@ async fn a_consumer_in_another_region_connects_by_service_region() {
         "Action=ModifyVpcEndpointServiceConfiguration&ServiceId={service}&AddSupportedRegion.1=us-west-2"
     );
     ok(&served, PROVIDER, &open).await;
+    let (status, _) = abroad(format!("{create}&ServiceRegion=eu-west-1")).await;
+    assert_eq!(status, 400, "the Region is still pending");
+    pass(&served);
     let (_, text) = abroad(create.clone()).await;
     assert_eq!(
         inside(&text, "Code"),

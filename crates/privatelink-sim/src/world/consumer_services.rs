@@ -41,7 +41,9 @@ impl World {
         if let Some(aws) = self
             .aws_services_named(region, name)
             .into_iter()
-            .find(|service| !service.has_gateway_type() && service.serves(&caller.region))
+            .find(|service| {
+                !service.has_gateway_type() && service.serves(&caller.region, caller.now)
+            })
         {
             return Ok(aws);
         }
@@ -51,9 +53,9 @@ impl World {
             .and_then(|id| id.parse().ok())
             .and_then(|id| self.service(&id))
             .filter(|service| {
-                service.is_live()
+                service.is_open(caller.now)
                     && service.region.as_str() == region
-                    && service.serves(&caller.region)
+                    && service.serves(&caller.region, caller.now)
             })
             .filter(|service| owns(service, &caller.account) || permits(&service.grants, caller))
             .ok_or_else(|| {
@@ -103,7 +105,7 @@ impl World {
                 .aws_services
                 .values()
                 .filter(|s| regions.iter().any(|r| r == s.region.as_str()))
-                .filter(|s| s.serves(&caller.region))
+                .filter(|s| s.serves(&caller.region, caller.now))
                 .collect();
             aws.sort_by_cached_key(|service| key(service));
             let own = world
@@ -111,8 +113,8 @@ impl World {
                 .range((from, Bound::Unbounded))
                 .filter(|(_, (_, region))| regions.iter().any(|r| r == region.as_str()))
                 .filter_map(|(id, _)| world.service(id))
-                .filter(|s| s.is_live() && s.state_at(caller.seen_at).is_some())
-                .filter(|s| s.serves(&caller.region))
+                .filter(|s| s.is_open(caller.now) && s.state_at(caller.seen_at).is_some())
+                .filter(|s| s.serves(&caller.region, caller.now))
                 .filter(move |s| owns(s, &caller.account) || permits_any(&s.grants, &own_names));
             Box::new(aws.into_iter().chain(own))
         } else {
@@ -153,7 +155,7 @@ impl World {
         let aws: Vec<&Service> = regions
             .iter()
             .flat_map(|region| self.aws_services_named(region, name))
-            .filter(|service| service.serves(&caller.region))
+            .filter(|service| service.serves(&caller.region, caller.now))
             .collect();
         if !aws.is_empty() {
             return Ok(aws);

@@ -44,6 +44,9 @@ pub struct Life {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     before: Option<Phase>,
     born: DateTime<Utc>,
+    /// From when until when it is `partial` instead of `available`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    partial: Option<(DateTime<Utc>, DateTime<Utc>)>,
 }
 
 impl Life {
@@ -54,7 +57,13 @@ impl Life {
             since: now,
             before: None,
             born: now,
+            partial: None,
         }
+    }
+
+    /// Makes it `partial` from now until then, whenever it would be `available`.
+    pub(crate) fn be_partial(&mut self, now: DateTime<Utc>, until: DateTime<Utc>) {
+        self.partial = Some((now, until));
     }
 
     /// Enters another phase.
@@ -85,6 +94,14 @@ impl Life {
         match phase {
             Phase::Waiting { expires_at } if at >= *expires_at => Some(ConnectionState::Expired),
             Phase::Waiting { .. } => Some(ConnectionState::PendingAcceptance),
+            Phase::Accepted { available_at }
+                if at >= *available_at
+                    && self
+                        .partial
+                        .is_some_and(|(from, until)| (from..until).contains(&at)) =>
+            {
+                Some(ConnectionState::Partial)
+            }
             Phase::Accepted { available_at } if at >= *available_at => {
                 Some(ConnectionState::Available)
             }

@@ -19,6 +19,7 @@ mod endpoint_deletion;
 pub mod endpoint_kinds;
 pub mod endpoint_listing;
 pub mod endpoints;
+mod forced_states;
 pub mod gateway_endpoints;
 pub mod gateway_load_balancers;
 pub mod health_checks;

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use privatelink::{AvailabilityZoneId, LoadBalancerArn, Region};
 use serde::{Deserialize, Serialize};
 
 use super::elb_attributes::has_own_idle_timeout;
 use super::services::Service;
-use super::{Caller, World};
+use super::{Caller, World, later};
 use crate::AwsError;
 
 /// Zones whose load balancers AWS cannot use for consumers in other Regions.
@@ -26,26 +27,49 @@ pub enum RemoteState {
     Available,
     /// They no longer may; the row stays, and so do the endpoints that exist.
     Closed,
-}
-
-impl RemoteState {
-    /// The word on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Available => "Available",
-            Self::Closed => "Closed",
-        }
-    }
+    /// They cannot, as the control API says.
+    Failed,
 }
 
 /// The Regions that were ever added to a service.
 pub type RemoteRegions = BTreeMap<Region, RemoteState>;
 
+/// When the last change of each Region is finished.
+pub type RegionChanges = BTreeMap<Region, DateTime<Utc>>;
+
 impl Service {
-    /// Whether consumers in a Region may make endpoints.
-    pub fn serves(&self, region: &Region) -> bool {
-        *region == self.region
-            || self.supported_regions.get(region) == Some(&RemoteState::Available)
+    /// Whether consumers in a Region may make endpoints at a moment.
+    pub fn serves(&self, region: &Region, at: DateTime<Utc>) -> bool {
+        *region == self.region || self.region_state_at(region, at) == Some("Available")
+    }
+
+    /// The state of a Region that was ever added, as the wire says it.
+    pub fn region_state_at(&self, region: &Region, at: DateTime<Utc>) -> Option<&'static str> {
+        let moving = self.region_changes.get(region).is_some_and(|end| at < *end);
+        Some(match self.supported_regions.get(region)? {
+            RemoteState::Failed => "Failed",
+            RemoteState::Available if moving => "Pending",
+            RemoteState::Available => "Available",
+            RemoteState::Closed if moving => "Deleting",
+            RemoteState::Closed => "Closed",
+        })
+    }
+
+    /// Refuses to change Regions that are `Pending` or `Deleting`. Undocumented.
+    pub(super) fn check_settled(
+        &self,
+        names: &[String],
+        at: DateTime<Utc>,
+    ) -> Result<(), AwsError> {
+        for name in names {
+            let state = name.parse().ok();
+            let state = state.and_then(|region| self.region_state_at(&region, at));
+            if let Some(state @ ("Pending" | "Deleting")) = state {
+                let message = format!("Cannot change region {name}: it is {state}");
+                return Err(AwsError::new("InvalidParameter", message));
+            }
+        }
+        Ok(())
     }
 
     /// Whether any Region but its own is open.
@@ -103,6 +127,29 @@ impl World {
         }
     }
 
+    /// When the Regions that differ are finished.
+    pub(super) fn region_changes(
+        &self,
+        now: DateTime<Utc>,
+        before: &RemoteRegions,
+        after: &RemoteRegions,
+    ) -> RegionChanges {
+        let changed = after
+            .iter()
+            .filter(|(region, state)| before.get(region) != Some(state));
+        changed
+            .map(|(region, state)| {
+                let takes = match state {
+                    RemoteState::Available => self.behavior.remote_region_pending_ms,
+                    RemoteState::Closed | RemoteState::Failed => {
+                        self.behavior.remote_region_deleting_ms
+                    }
+                };
+                (region.clone(), later(now, takes))
+            })
+            .collect()
+    }
+
     /// A service's Regions after some were added and some removed. The home Region is implied and may not be named.
     pub(super) fn changed_regions(
         &self,
@@ -118,7 +165,7 @@ impl World {
                 .parse::<Region>()
                 .ok()
                 .and_then(|region| regions.get_mut(&region))
-                .filter(|state| **state == RemoteState::Available);
+                .filter(|state| **state != RemoteState::Closed);
             match open {
                 Some(state) => *state = RemoteState::Closed,
                 None => return Err(refuse(format!("Cannot remove region {name}"))),
@@ -136,7 +183,7 @@ impl World {
                 )));
             }
             let before = regions.insert(region, RemoteState::Available);
-            if before == Some(RemoteState::Available) {
+            if before.is_some_and(|state| state != RemoteState::Closed) {
                 return Err(refuse(format!(
                     "Cannot add region {name}: it is there already"
                 )));

@@ -15,15 +15,19 @@ use super::aws_services::AwsService;
 use super::connections::Connection;
 use super::principals::Grants;
 use super::private_dns::PrivateDns;
-use super::remote_access::{RemoteRegions, check_remote_zones, is_remote};
+use super::remote_access::{RegionChanges, RemoteRegions, check_remote_zones, is_remote};
 use super::select::{Filters, Listed, Paging, Tags};
 use super::service_load_balancers::{BackedBy, exactly_one};
-use super::{Caller, World};
+use super::{Caller, World, later};
 use crate::AwsError;
 pub use requests::{NewService, ServiceChange};
 
 /// An endpoint service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, named after what it says"
+)]
 pub struct Service {
     /// `vpce-svc-…`.
     pub id: ServiceId,
@@ -49,6 +53,15 @@ pub struct Service {
     /// The other Regions that were ever opened to consumers.
     #[serde(default)]
     pub supported_regions: RemoteRegions,
+    /// When the last change of another Region is finished.
+    #[serde(default, skip_serializing_if = "RegionChanges::is_empty")]
+    pub region_changes: RegionChanges,
+    /// When it is no longer `Pending`, if it ever was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending_until: Option<DateTime<Utc>>,
+    /// Whether the control API made it `Failed`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub failed: bool,
     /// Whether the owner pays for the endpoints. Once true, always true.
     #[serde(default)]
     pub service_owner_pays: bool,
@@ -101,11 +114,18 @@ impl Service {
             _ if self.vanished || at < self.created_at => None,
             Some(deletion) if at >= deletion.done_at => Some(ServiceState::Deleted),
             Some(deletion) if at >= deletion.at => Some(ServiceState::Deleting),
+            _ if self.failed => Some(ServiceState::Failed),
+            _ if self.pending_until.is_some_and(|until| at < until) => Some(ServiceState::Pending),
             _ => Some(ServiceState::Available),
         }
     }
 
-    /// Whether it can be changed and connected to.
+    /// Whether consumers can connect to it: neither `Pending`, `Failed` nor deleted.
+    pub fn is_open(&self, at: DateTime<Utc>) -> bool {
+        self.is_live() && self.state_at(at) == Some(ServiceState::Available)
+    }
+
+    /// Whether it can be changed.
     pub fn is_live(&self) -> bool {
         self.deletion.is_none()
     }
@@ -158,6 +178,7 @@ impl World {
             None => None,
         };
         let id: ServiceId = new_id(&self.ids.ec2("vpce-svc-"))?;
+        let pending = self.behavior.service_pending_ms;
         let service = Service {
             id: id.clone(),
             owner: caller.account.clone(),
@@ -173,7 +194,10 @@ impl World {
             },
             grants: Grants::new(),
             private_dns,
+            region_changes: self.region_changes(caller.now, &none, &regions),
             supported_regions: regions,
+            pending_until: (pending > 0).then(|| later(caller.now, pending)),
+            failed: false,
             service_owner_pays: false,
             tags: new.tags.clone(),
             connections: BTreeMap::new(),
@@ -232,9 +256,11 @@ impl World {
                 "The private DNS name cannot change while endpoints are attached to the service",
             ));
         }
+        service.check_settled(&change.add_regions, caller.now)?;
+        service.check_settled(&change.remove_regions, caller.now)?;
         let in_use =
             !removable && service.uses_ip_types(&change.remove_ip_address_types, caller.now);
-        let regions = service.supported_regions.clone();
+        let before = service.supported_regions.clone();
         let mut load_balancers = service.load_balancers.clone();
         let mut types = service.ip_address_types.clone();
         load_balancers.retain(|arn| !removed.contains(arn));
@@ -270,7 +296,7 @@ impl World {
         let zones = self.zones_of(caller, &load_balancers);
         let regions = self.changed_regions(
             &caller.region,
-            &regions,
+            &before,
             &change.add_regions,
             &change.remove_regions,
         )?;
@@ -285,8 +311,10 @@ impl World {
             None if change.remove_private_dns_name => Some(None),
             None => None,
         };
+        let moving = self.region_changes(caller.now, &before, &regions);
         let service = self.own_service_mut(caller, id.as_str())?;
         service.supported_regions = regions;
+        service.region_changes.extend(moving);
         if let Some(private_dns) = private_dns {
             service.private_dns = private_dns;
         }
@@ -405,6 +433,9 @@ impl Service {
             grants: self.grants.clone(),
             private_dns: self.private_dns.clone(),
             supported_regions: self.supported_regions.clone(),
+            region_changes: self.region_changes.clone(),
+            pending_until: self.pending_until,
+            failed: self.failed,
             service_owner_pays: self.service_owner_pays,
             tags: self.tags.clone(),
             deletion: self.deletion,

@@ -15,7 +15,15 @@ pub(crate) const PROVIDER: &str = "111111111111";
 pub(crate) const CONSUMER: &str = "222222222222";
 
 pub(crate) fn world() -> World {
-    World::new(1, Vec::new(), Behavior::default())
+    // Scenery is ready when it is made: what takes its time is asked for by the test that is about it.
+    let behavior = Behavior {
+        remote_region_pending_ms: 0,
+        remote_region_deleting_ms: 0,
+        load_balancer_provisioning_ms: 0,
+        target_initial_ms: 0,
+        ..Behavior::default()
+    };
+    World::new(1, Vec::new(), behavior)
 }
 
 pub(crate) fn caller(account: &str) -> Caller {

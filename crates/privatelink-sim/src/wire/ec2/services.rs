@@ -145,7 +145,7 @@ fn write(xml: &mut Xml, world: &World, me: &Caller, service: &Service) {
     write_base_name(xml, service);
     write_private_dns(xml, service);
     write_payer(xml, service);
-    write_regions(xml, world, service);
+    write_regions(xml, world, me, service);
     write_tags(xml, &service.tags);
 }
 
@@ -169,13 +169,13 @@ fn write_payer(xml: &mut Xml, service: &Service) {
     xml.optional("payerResponsibility", payer);
 }
 
-fn write_regions(xml: &mut Xml, world: &World, service: &Service) {
+fn write_regions(xml: &mut Xml, world: &World, me: &Caller, service: &Service) {
     let home = world.behavior.home_region_listed && !service.supported_regions.is_empty();
     let home = home.then_some((&service.region, "Available"));
     let others = service
         .supported_regions
-        .iter()
-        .map(|(region, state)| (region, state.as_str()));
+        .keys()
+        .filter_map(|region| Some((region, service.region_state_at(region, me.now)?)));
     let rows = home.into_iter().chain(others);
     xml.items("supportedRegionSet", rows, |xml, (region, state)| {
         xml.leaf("region", region);
