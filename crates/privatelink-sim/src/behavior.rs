@@ -70,6 +70,8 @@ pub struct Behavior {
     pub remote_region_pending_ms: u64,
     /// Milliseconds a Region that was removed from a service is `Deleting` before it is `Closed`. Undocumented.
     pub remote_region_deleting_ms: u64,
+    /// Milliseconds until a principal that was added to a service can find it and connect to it. Undocumented.
+    pub permission_propagation_ms: u64,
     /// Milliseconds a new load balancer is `provisioning`.
     pub load_balancer_provisioning_ms: u64,
     /// Milliseconds a newly registered target is `initial`.
@@ -170,6 +172,7 @@ impl Default for Behavior {
             service_linger_ms: 60_000,
             reject_settle_ms: 500,
             service_pending_ms: 0,
+            permission_propagation_ms: 0,
             remote_region_pending_ms: 300,
             remote_region_deleting_ms: 300,
             load_balancer_provisioning_ms: 500,

@@ -394,7 +394,10 @@ fn make_services(
                 made.pending_until = None;
             }
             if wanted.grants == Grants::Everybody {
-                world.modify_principals(&owner, id.as_str(), &["*".to_owned()], &[])?;
+                let delay = std::mem::take(&mut world.behavior.permission_propagation_ms);
+                let granted = world.modify_principals(&owner, id.as_str(), &["*".to_owned()], &[]);
+                world.behavior.permission_propagation_ms = delay;
+                granted?;
             }
             Ok(id)
         })

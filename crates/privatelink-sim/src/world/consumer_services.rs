@@ -115,7 +115,9 @@ impl World {
                 .filter_map(|(id, _)| world.service(id))
                 .filter(|s| s.is_open(caller.now) && s.state_at(caller.seen_at).is_some())
                 .filter(|s| s.serves(&caller.region, caller.now))
-                .filter(move |s| owns(s, &caller.account) || permits_any(&s.grants, &own_names));
+                .filter(move |s| {
+                    owns(s, &caller.account) || permits_any(&s.grants, &own_names, caller.now)
+                });
             Box::new(aws.into_iter().chain(own))
         } else {
             let matching = names

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use privatelink::{Region, ServiceId};
 use serde::{Deserialize, Serialize};
 
 use super::identity::Identity;
 use super::select::{Filters, Listed, Paging, Tags};
-use super::{Caller, World, regions};
+use super::{Caller, World, later, regions};
 use crate::AwsError;
 
 /// What every grant is for; AWS's other type is for transit gateway attachments.
@@ -24,6 +25,15 @@ pub struct Grant {
     pub kind: String,
     /// The provider's tags on the grant.
     pub tags: Tags,
+    /// From when it lets anybody in; at once when missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_force_at: Option<DateTime<Utc>>,
+}
+
+impl Grant {
+    fn is_in_force(&self, at: DateTime<Utc>) -> bool {
+        self.in_force_at.is_none_or(|from| at >= from)
+    }
 }
 
 /// All grants of a service, by principal.
@@ -31,13 +41,19 @@ pub type Grants = BTreeMap<String, Grant>;
 
 /// Whether any grant lets this identity in.
 pub fn permits(grants: &Grants, caller: &Caller) -> bool {
-    grants.contains_key("*") || permits_any(grants, &names_of(caller))
+    let everybody = grants
+        .get("*")
+        .is_some_and(|grant| grant.is_in_force(caller.now));
+    everybody || permits_any(grants, &names_of(caller), caller.now)
 }
 
-/// Whether any of these principals is granted. `*` does not count: a service granted to everybody is not listed unless asked
+/// Whether any of these principals is granted at a moment. `*` does not count: a service granted to everybody is not listed unless asked
 /// for by name.
-pub fn permits_any(grants: &Grants, names: &[String]) -> bool {
-    names.iter().any(|name| grants.contains_key(name))
+pub fn permits_any(grants: &Grants, names: &[String], at: DateTime<Utc>) -> bool {
+    names
+        .iter()
+        .filter_map(|name| grants.get(name))
+        .any(|grant| grant.is_in_force(at))
 }
 
 /// The principals that a caller is: its account, itself, and its role.
@@ -119,6 +135,8 @@ impl World {
         remove: &[String],
     ) -> Result<Vec<Grant>, AwsError> {
         let id = self.own_service(caller, service)?.id.clone();
+        let delay = self.behavior.permission_propagation_ms;
+        let in_force_at = (delay > 0).then(|| later(caller.now, delay));
         let mut added = Vec::new();
         for principal in add {
             let kind = kind_of(principal, &caller.region)?;
@@ -127,6 +145,7 @@ impl World {
                 principal: principal.clone(),
                 kind: kind.to_owned(),
                 tags: Tags::new(),
+                in_force_at,
             });
         }
         let service = self.own_service_mut(caller, id.as_str())?;
@@ -180,7 +199,9 @@ impl World {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::testing::{CONSUMER, PROVIDER, caller, load_balancer, service, world};
+    use crate::world::testing::{
+        CONSUMER, PROVIDER, after, caller, load_balancer, new_endpoint, service, world,
+    };
 
     #[test]
     fn principals_are_sorted_into_kinds() {
@@ -243,6 +264,29 @@ mod tests {
     }
 
     #[test]
+    fn a_grant_takes_its_time_to_let_its_principal_in() {
+        let (mut world, me, consumer) = (world(), caller(PROVIDER), caller(CONSUMER));
+        world.behavior.permission_propagation_ms = 1_000;
+        let lb = load_balancer(&mut world, &me, "edge");
+        let id = service(&mut world, &me, &lb, true);
+        for principal in ["*".to_owned(), format!("arn:aws:iam::{CONSUMER}:root")] {
+            let one = std::slice::from_ref(&principal);
+            world.modify_principals(&me, id.as_str(), one, &[]).unwrap();
+            let new = new_endpoint(&mut world, &consumer, &id);
+            let error = world.create_endpoint(&consumer, &new, None).unwrap_err();
+            assert_eq!(error.code, "InvalidServiceName", "{principal}");
+            let (_, page) = world
+                .principals(&me, id.as_str(), &Filters::default(), &Paging::default())
+                .unwrap();
+            assert_eq!(page.items.len(), 1, "its owner sees it at once");
+            let then = after(&consumer, 1_000);
+            world.create_endpoint(&then, &new, None).unwrap();
+            world.modify_principals(&me, id.as_str(), &[], one).unwrap();
+            assert!(world.create_endpoint(&then, &new, None).is_err());
+        }
+    }
+
+    #[test]
     fn one_bad_principal_changes_nothing() {
         let (mut world, me) = (world(), caller(PROVIDER));
         let lb = load_balancer(&mut world, &me, "edge");
@@ -269,6 +313,7 @@ mod tests {
             principal: role.clone(),
             kind: "Role".into(),
             tags: Tags::new(),
+            in_force_at: None,
         };
         let grants = Grants::from([(role, grant)]);
         let mut me = caller(CONSUMER);
