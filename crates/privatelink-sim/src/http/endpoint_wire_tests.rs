@@ -97,10 +97,7 @@ async fn a_gateway_load_balancer_backs_a_service_whose_endpoints_are_next_hops()
     served
         .refused(CONSUMER, &create("Interface"), "InvalidParameter")
         .await;
-    let with_group = format!(
-        "{}&SecurityGroupId.1=sg-0123456789abcdef0",
-        create("GatewayLoadBalancer")
-    );
+    let with_group = create("GatewayLoadBalancer") + "&SecurityGroupId.1=sg-01234567";
     served
         .refused(CONSUMER, &with_group, "InvalidParameter")
         .await;

@@ -86,8 +86,11 @@ mod fuzz_tests;
 mod messaging_tests;
 #[cfg(test)]
 mod paging_tests;
+
 #[cfg(test)]
 mod provider_wire_tests;
+#[cfg(test)]
+mod request_tests;
 #[cfg(test)]
 mod signature_tests;
 #[cfg(test)]

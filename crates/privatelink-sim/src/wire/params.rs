@@ -47,6 +47,7 @@ impl<'a> Params<'a> {
     }
 
     /// The same of a caller in an account and a Region, where alone its page tokens are good.
+    #[must_use]
     pub fn asked_by(mut self, me: &Caller) -> Self {
         self.place = ids::hash(&format!("{} {}", me.account, me.region));
         self
