@@ -68,7 +68,11 @@ pub(super) fn endpoint_service(world: &World, me: &Caller, service: &Service) ->
         supported_regions: service
             .supported_regions
             .keys()
-            .filter(|region| service.serves(region, me.now))
+            // One that is being opened is no longer missing: whoever compares need not add it again.
+            .filter(|region| {
+                let state = service.region_state_at(region, me.now);
+                matches!(state, Some("Available" | "Pending"))
+            })
             .map(ToString::to_string)
             .collect(),
         base_endpoint_dns_names: vec![service.base_dns_name()],
