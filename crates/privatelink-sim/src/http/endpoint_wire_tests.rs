@@ -33,9 +33,8 @@ impl Served {
     }
 }
 
-#[tokio::test]
-async fn a_gateway_load_balancer_backs_a_service_whose_endpoints_are_next_hops() {
-    let served = serve();
+/// A Gateway Load Balancer with its one listener; answers its ARN.
+async fn a_wall(served: &Served) -> String {
     let subnets = served.good(PROVIDER, "Action=DescribeSubnets").await;
     let members: Vec<String> = subnets
         .split("<subnetId>")
@@ -66,7 +65,13 @@ async fn a_gateway_load_balancer_backs_a_service_whose_endpoints_are_next_hops()
     let (status, text) = served.elb(&listen).await;
     assert_eq!(status, 200, "{text}");
     assert_eq!(inside(&text, "Protocol"), "GENEVE");
+    arn
+}
 
+#[tokio::test]
+async fn a_gateway_load_balancer_backs_a_service_whose_endpoints_are_next_hops() {
+    let served = serve();
+    let arn = a_wall(&served).await;
     let form = format!(
         "Action=CreateVpcEndpointServiceConfiguration&AcceptanceRequired=false&GatewayLoadBalancerArn.1={arn}"
     );

@@ -147,6 +147,24 @@ const ACTION: &str = "CreateVpcEndpointServiceConfiguration";
 
 const LISTING: &str = "DescribeVpcEndpointServiceConfigurations";
 
+/// Whether a change of the private DNS name can be; `bound` when endpoints keep it where it is.
+fn check_renaming(change: &ServiceChange, bound: bool) -> Result<(), AwsError> {
+    if change.remove_private_dns_name && change.private_dns_name.is_some() {
+        return Err(AwsError::new(
+            "InvalidParameterCombination",
+            "PrivateDnsName and RemovePrivateDnsName exclude each other",
+        ));
+    }
+    let renamed = change.remove_private_dns_name || change.private_dns_name.is_some();
+    if renamed && bound {
+        return Err(AwsError::new(
+            "ExistingVpcEndpointConnections",
+            "The private DNS name cannot change while endpoints are attached to the service",
+        ));
+    }
+    Ok(())
+}
+
 impl World {
     /// Makes an endpoint service. A load balancer can back one service only.
     pub fn create_service(
@@ -242,20 +260,8 @@ impl World {
                 "Load balancers cannot be removed while endpoints are attached to the service",
             ));
         }
-        if change.remove_private_dns_name && change.private_dns_name.is_some() {
-            return Err(AwsError::new(
-                "InvalidParameterCombination",
-                "PrivateDnsName and RemovePrivateDnsName exclude each other",
-            ));
-        }
-        let renamed = change.remove_private_dns_name || change.private_dns_name.is_some();
-        let bound = service.private_dns.is_some() && service.has_attached(caller.now);
-        if renamed && bound && !dns_moves {
-            return Err(AwsError::new(
-                "ExistingVpcEndpointConnections",
-                "The private DNS name cannot change while endpoints are attached to the service",
-            ));
-        }
+        let bound = service.private_dns.is_some() && service.has_attached(caller.now) && !dns_moves;
+        check_renaming(change, bound)?;
         service.check_settled(&change.add_regions, caller.now)?;
         service.check_settled(&change.remove_regions, caller.now)?;
         let in_use =
