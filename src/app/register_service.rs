@@ -40,7 +40,7 @@ pub struct NewService {
     pub name: String,
     /// Created or adopted.
     pub source: Source,
-    /// Principals that may connect, in any form that [`principal::normalise`] takes.
+    /// Principals that may connect, in any form that [`crate::domain::principal::normalise`] takes.
     pub allowed_principals: Vec<String>,
     /// Whether it is meant that everybody with an AWS account may connect unasked.
     pub confirm_open_to_everybody: bool,
