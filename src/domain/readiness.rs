@@ -108,6 +108,23 @@ pub fn run(facts: &Facts) -> Vec<Check> {
     checks
 }
 
+/// Whether something is still coming up by itself, so that the checks will soon come out otherwise: a load balancer that is being
+/// provisioned, a target before the end of its first health checks.
+pub fn is_settling(facts: &Facts) -> bool {
+    facts.balancers.iter().any(|facts| {
+        let provisioning = facts
+            .balancer
+            .as_ref()
+            .is_ok_and(|balancer| balancer.state == "provisioning");
+        let mut targets = facts
+            .targets
+            .iter()
+            .flatten()
+            .flat_map(|(_, health)| health);
+        provisioning || targets.any(|target| target.state == TargetState::Initial)
+    })
+}
+
 /// Whether nothing failed.
 pub fn is_ready(checks: &[Check]) -> bool {
     !checks.is_empty() && checks.iter().all(|c| c.status != CheckStatus::Fail)

@@ -25,6 +25,9 @@ pub struct WorkerSettings {
     /// How often a registered service is read and checked.
     #[serde(with = "humantime_serde")]
     pub service_interval: Duration,
+    /// How often it is read while a load balancer or a target of it is still coming up.
+    #[serde(with = "humantime_serde")]
+    pub settling_interval: Duration,
     /// How often the database is asked for work that another process caused.
     #[serde(with = "humantime_serde")]
     pub poll_interval: Duration,
@@ -53,6 +56,7 @@ impl Default for WorkerSettings {
             max_account_regions: 200,
             listing_interval: Duration::from_secs(5),
             service_interval: Duration::from_mins(5),
+            settling_interval: Duration::from_secs(3),
             poll_interval: Duration::from_secs(1),
             batch_size: 100,
             pass_size: 2_000,
@@ -99,6 +103,7 @@ impl WorkerSettings {
             ("lease_interval", self.lease_interval),
             ("listing_interval", self.listing_interval),
             ("service_interval", self.service_interval),
+            ("settling_interval", self.settling_interval),
             ("poll_interval", self.poll_interval),
             ("retry_base", self.retry_base),
         ] {

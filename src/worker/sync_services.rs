@@ -124,13 +124,14 @@ async fn sync_one(place: &Place, service: &RegisteredService) -> Result<Done, Fa
         }
         seen = followed.seen;
     }
-    check(place, service, &seen.service).await?;
+    let settling = check(place, service, &seen.service).await?;
     let settings = &place.shared.settings;
-    let settled = seen.service.state.as_str() == "Available";
-    let next = if settled {
-        settings.service_interval
-    } else {
+    let next = if seen.service.state.as_str() != "Available" {
         settings.retry_base
+    } else if settling {
+        settings.settling_interval.min(settings.service_interval)
+    } else {
+        settings.service_interval
     };
     Ok(Done::InStep(place.now() + delta(next)))
 }
@@ -250,11 +251,12 @@ async fn record_seen(
     Ok(())
 }
 
+/// Runs the readiness checks and records them. Answers whether they will soon come out otherwise.
 async fn check(
     place: &Place,
     service: &RegisteredService,
     seen: &EndpointService,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let at = place.now();
     let arns = &seen.network_load_balancer_arns;
     let facts = probe::facts(place.gateway.as_ref(), arns, &seen.availability_zones).await?;
@@ -262,7 +264,7 @@ async fn check(
     let mut tx = place.begin().await?;
     endpoint_services::record_checks(&mut tx, service.id, &checks, at).await?;
     tx.commit().await.map_err(StoreError::from)?;
-    Ok(())
+    Ok(readiness::is_settling(&facts))
 }
 
 fn in_step(next: DateTime<Utc>) -> ServiceSync {

@@ -36,6 +36,44 @@ async fn a_service_is_created_from_its_load_balancer_and_found_ready(pool: PgPoo
     assert_eq!(creates.len(), 1);
 }
 
+/// Load balancers take minutes in AWS, and a service may be registered before: nobody has to wait for the next round of checks.
+#[sqlx::test(migrations = "./migrations")]
+async fn a_service_is_ready_soon_after_its_load_balancer_is(pool: PgPool) {
+    let behavior = Behavior {
+        load_balancer_provisioning_ms: 60_000,
+        target_initial_ms: 20_000,
+        ..Behavior::instant()
+    };
+    let setup = Setup {
+        behavior,
+        ..Setup::default()
+    };
+    let app = TestApp::start_with(pool, setup);
+    app.add_account_region().await;
+    let body = json!({
+        "account_id": PROVIDER, "region": HERE, "name": "fresh",
+        "load_balancer_arns": [app.fresh_load_balancer("fresh")],
+    });
+    let service = app.registered(&body).await;
+    assert_eq!(app.service(&service.id).await["ready"], false);
+
+    let mut waited = Duration::ZERO;
+    while app.service(&service.id).await["ready"] != true {
+        assert!(waited <= Duration::from_secs(90), "still not ready");
+        app.advance(Duration::from_secs(1));
+        waited += Duration::from_secs(1);
+        app.run_worker().await;
+    }
+    assert!(waited >= Duration::from_secs(20), "{waited:?}");
+
+    // At rest the checks go back to their slow round.
+    let reads = || app.sim().calls().of("DescribeTargetHealth").len();
+    let before = reads();
+    app.advance(Duration::from_mins(1));
+    app.run_worker().await;
+    assert_eq!(reads(), before);
+}
+
 #[sqlx::test(migrations = "./migrations")]
 async fn a_service_that_exists_is_adopted_with_its_own_settings(pool: PgPool) {
     let app = TestApp::start(pool);

@@ -48,6 +48,13 @@ impl ProviderSetup {
         })
     }
 
+    /// As [`ProviderSetup::ready_load_balancer`], but as AWS makes them: it is being provisioned and its targets are checked for as long
+    /// as the switches say.
+    pub fn fresh_load_balancer(&self, name: &str) -> Result<LoadBalancerArn, AwsError> {
+        let caller = self.simulator.caller(&self.account, &self.region);
+        self.change(|world| build(world, &caller, name, usize::MAX))
+    }
+
     /// Sets the health of every target behind a load balancer; `None` gives it back to the targets' own checks.
     pub fn set_health(
         &self,

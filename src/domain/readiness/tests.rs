@@ -187,3 +187,26 @@ fn load_balancers_that_listen_differently_fail() {
     facts.balancers.push(second);
     assert_eq!(status(&facts, "listeners_equal"), CheckStatus::Fail);
 }
+
+#[test]
+fn only_what_comes_up_by_itself_is_settling() {
+    assert!(!is_settling(&sound()));
+    assert!(is_settling(&with_balancer(
+        |b| b.state = "provisioning".into()
+    )));
+    assert!(!is_settling(&with_balancer(|b| b.state = "failed".into())));
+    for (state, settling) in [
+        (TargetState::Initial, true),
+        (TargetState::Unhealthy, false),
+        (TargetState::Unused, false),
+    ] {
+        let mut facts = sound();
+        facts.balancers[0].targets.as_mut().unwrap()[0].1[1].state = state.clone();
+        assert_eq!(is_settling(&facts), settling, "{state:?}");
+    }
+    // What could not be read does not come up: it is looked at in its turn.
+    let mut unread = sound();
+    unread.balancers[0].balancer = Err("AccessDenied".into());
+    unread.balancers[0].targets = Err("AccessDenied".into());
+    assert!(!is_settling(&unread));
+}

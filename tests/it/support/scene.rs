@@ -51,6 +51,12 @@ impl TestApp {
         setup.ready_load_balancer(name).expect("a NLB").to_string()
     }
 
+    /// The same, still coming up.
+    pub(crate) fn fresh_load_balancer(&self, name: &str) -> String {
+        let setup = self.sim().provider_setup(provider(), here());
+        setup.fresh_load_balancer(name).expect("a NLB").to_string()
+    }
+
     pub(crate) async fn add_account_region(&self) -> String {
         let body = json!({ "account_id": PROVIDER, "region": HERE });
         let made = self.post(Who::Admin, "/v1/account-regions", &body).await;
