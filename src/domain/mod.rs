@@ -11,6 +11,7 @@ pub mod connection;
 pub mod dispatch;
 pub mod drift;
 pub mod endpoint_service;
+pub mod hint;
 pub mod history;
 pub mod ids;
 pub mod observe;

@@ -11,6 +11,7 @@ pub mod connections;
 pub mod decisions;
 pub mod endpoint_services;
 pub mod error;
+pub mod hints;
 pub mod history;
 pub mod leases;
 pub mod observed;
