@@ -38,9 +38,9 @@ impl Named {
         // Every id is one run of letters, digits and hyphens that begins with `vpce-`.
         let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
         for word in words.filter(|word| word.starts_with("vpce-")) {
-            if let Ok(service) = word.parse() {
+            if let Ok(service) = word.parse::<ServiceId>() {
                 named.services.insert(service);
-            } else if let Ok(endpoint) = word.parse() {
+            } else if let Ok(endpoint) = word.parse::<VpcEndpointId>() {
                 named.endpoints.insert(endpoint);
             }
             if named.services.len() > MOST_IDS || named.endpoints.len() > MOST_IDS {
