@@ -108,16 +108,16 @@ fn an_application_load_balancer_fails() {
 }
 
 #[test]
-fn provisioning_warns_and_failed_fails() {
-    let check = "load_balancer_is_active";
-    assert_eq!(
-        status(&with_balancer(|b| b.state = "provisioning".into()), check),
-        CheckStatus::Warn
-    );
-    assert_eq!(
-        status(&with_balancer(|b| b.state = "failed".into()), check),
-        CheckStatus::Fail
-    );
+fn a_load_balancer_that_lets_nothing_through_fails() {
+    for (state, wanted) in [
+        ("active", CheckStatus::Pass),
+        ("active_impaired", CheckStatus::Warn),
+        ("provisioning", CheckStatus::Fail),
+        ("failed", CheckStatus::Fail),
+    ] {
+        let facts = with_balancer(|b| b.state = state.into());
+        assert_eq!(status(&facts, "load_balancer_is_active"), wanted, "{state}");
+    }
 }
 
 #[test]
