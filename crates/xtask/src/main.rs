@@ -3,6 +3,7 @@
 //! Each verb is one file. They share [`step`] (run a command, time it, say how to run it again), [`place`] (where things are),
 //! [`database`] (a private PostgreSQL with the migrations applied) and [`python`] (a private Python environment).
 
+mod bench;
 mod compose;
 mod conformance;
 mod database;
@@ -10,6 +11,7 @@ mod db;
 mod openapi;
 mod place;
 mod python;
+mod scripts;
 mod sim_load;
 mod sqlx;
 mod step;
@@ -54,6 +56,11 @@ enum Verb {
         /// Run only the scripts whose name contains this.
         filter: Option<String>,
     },
+    /// Measures the program in release beside the least that AWS's limits allow.
+    Bench {
+        /// Run only the measurements whose name contains this.
+        filter: Option<String>,
+    },
     /// Measures the simulator from outside and prints one table.
     SimLoad {
         /// How long each stage of many calls lasts at most.
@@ -73,6 +80,7 @@ fn main() -> ExitCode {
         Verb::Db => db::run(),
         Verb::Compose => compose::run(),
         Verb::Conformance { filter } => conformance::run(filter.as_deref()),
+        Verb::Bench { filter } => bench::run(filter.as_deref()),
         Verb::SimLoad { seconds, json } => sim_load::run(seconds, json),
     };
     match result {

@@ -47,8 +47,14 @@ pub(crate) fn python_venv(requirements: &[&str]) -> Result<PathBuf> {
     Ok(python)
 }
 
+/// The Python of an environment that has what a `requirements.txt` names.
+pub(crate) fn venv_of(file: &Path) -> Result<PathBuf> {
+    let wanted = requirements(file)?;
+    python_venv(&wanted.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
 /// The requirements in a `requirements.txt`, without comments.
-pub(crate) fn requirements(file: &Path) -> Result<Vec<String>> {
+fn requirements(file: &Path) -> Result<Vec<String>> {
     let text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
     let lines = text
         .lines()

@@ -1,0 +1,38 @@
+//! `cargo xtask bench`: what Portcullis takes, beside the least that AWS's limits allow.
+//!
+//! Every `tests/bench/*.py` is one measurement ([`crate::scripts`]) of the program in release, over HTTP, against the simulator. Each prints its figures beside
+//! its anchor's, and fails where it misses its goal.
+
+use std::env;
+use std::path::PathBuf;
+
+use crate::python::venv_of;
+use crate::scripts::{self, Scripts};
+use crate::{Result, place, step};
+
+/// Builds the program and the bare listing loop, and runs the measurements whose name contains `filter`.
+pub(crate) fn run(filter: Option<&str>) -> Result {
+    let root = place::root();
+    let dir = root.join("tests/bench");
+    let scripts = Scripts::find(&dir, filter)?;
+    let python = venv_of(&dir.join("requirements.txt"))?;
+    let program = scripts::build_program(true)?;
+    let bare_listing = build_bare_listing()?;
+    // What the conformance scripts share serves here too.
+    let shared = env::join_paths([dir, root.join("tests/conformance")])?;
+    scripts.run(&python, |_, command| {
+        command
+            .env("PYTHONPATH", &shared)
+            .env("PORTCULLIS_BIN", &program)
+            .env("BARE_LISTING_BIN", &bare_listing);
+    })
+}
+
+/// The loop that a sweep is compared with: pages through the SDK, and nothing else.
+fn build_bare_listing() -> Result<PathBuf> {
+    let mut build = place::cargo();
+    build.args(["build", "--locked", "--release"]);
+    build.args(["--package", "privatelink-aws", "--example", "list"]);
+    step::run(&mut build)?;
+    Ok(place::target()?.join("release/examples/list"))
+}
