@@ -9,6 +9,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
+from _program import wait_for
+
 HOME = "eu-west-1"
 GONE = "vpce-svc-0123456789abcdef0"
 CONFIG = Config(retries={"total_max_attempts": 1, "mode": "standard"}, connect_timeout=5, read_timeout=20, parameter_validation=False)
@@ -107,8 +109,14 @@ def zone_names_by_account(world):
 
 
 def network_load_balancer(world):
+    """Once it is provisioned, which takes a moment here and none there."""
     arn = world.provider.load_balancer()
-    state = world.provider.elbv2.describe_load_balancers(LoadBalancerArns=[arn])["LoadBalancers"][0]["State"]["Code"]
+
+    def settled():
+        found = world.provider.elbv2.describe_load_balancers(LoadBalancerArns=[arn])["LoadBalancers"][0]
+        return found["State"]["Code"] != "provisioning" and found["State"]["Code"]
+
+    state, _ = wait_for("the load balancer being provisioned", settled, 10)
     return [arn.split("loadbalancer/")[1].split("/")[0], state]
 
 
