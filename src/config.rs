@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use crate::sns::HookSettings;
 use crate::telemetry::LogFormat;
 use crate::worker::WorkerSettings;
 
@@ -25,6 +26,8 @@ pub struct Settings {
     pub aws: AwsEndpoint,
     /// The worker.
     pub worker: WorkerSettings,
+    /// What others post to us.
+    pub hooks: HookSettings,
     /// Logging.
     pub log: LogSettings,
 }
@@ -130,11 +133,10 @@ impl Settings {
         if let Some(file) = file {
             builder = builder.add_source(config::File::from(file));
         }
-        let environment = config::Environment::with_prefix("PORTCULLIS")
-            .prefix_separator("__")
-            .separator("__")
-            .try_parsing(true);
-        let mut settings: Self = builder.add_source(environment).build()?.try_deserialize()?;
+        let mut settings: Self = builder
+            .add_source(environment())
+            .build()?
+            .try_deserialize()?;
         if settings.database.url.is_none() {
             settings.database.url = std::env::var("DATABASE_URL").ok().map(Into::into);
         }
@@ -173,8 +175,20 @@ impl Settings {
         {
             problems.push("aws.endpoint_url must be an http:// or https:// URL".to_owned());
         }
+        problems.extend(self.hooks.sns.problems(self.aws.endpoint_url.is_some()));
         problems
     }
+}
+
+/// The environment as a source.
+fn environment() -> config::Environment {
+    config::Environment::with_prefix("PORTCULLIS")
+        .prefix_separator("__")
+        .separator("__")
+        .try_parsing(true)
+        // Only what is named here is taken for a list: other values may contain commas.
+        .list_separator(",")
+        .with_list_parse_key("hooks.sns.topics")
 }
 
 #[cfg(test)]
@@ -241,6 +255,30 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("listing_intervall"), "{error}");
+    }
+
+    #[test]
+    fn sns_is_resolved_to_a_simulator_only_where_aws_is() {
+        let hook = "[hooks.sns]\nresolve_to = \"http://127.0.0.1:4600\"\n";
+        let error = from_toml(hook).unwrap_err().to_string();
+        assert!(error.contains("hooks.sns.resolve_to"), "{error}");
+        let both = format!("[aws]\nendpoint_url = \"http://127.0.0.1:4600\"\n{hook}");
+        assert!(from_toml(&both).is_ok());
+    }
+
+    #[test]
+    fn topics_in_the_environment_are_separated_by_commas() {
+        let variables = [(
+            "PORTCULLIS__HOOKS__SNS__TOPICS".to_owned(),
+            "arn:aws:sns:eu-west-1:111122223333:a,arn:aws:sns:eu-west-1:111122223333:b".to_owned(),
+        )];
+        let settings: Settings = config::Config::builder()
+            .add_source(environment().source(Some(variables.into())))
+            .build()
+            .and_then(config::Config::try_deserialize)
+            .unwrap();
+        assert_eq!(settings.hooks.sns.topics.len(), 2);
+        assert!(settings.problems().is_empty());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Imports point one way, and `tests/layers.rs` holds them to it:
 //!
 //! ```text
-//! domain  <-  store  <-  app  <-  api
+//! domain  <-  store  <-  app  <-  sns  <-  api
 //!   ^           ^         ^
 //!   +-----------+---------+---  worker  --->  privatelink (the port)
 //! ```
@@ -16,6 +16,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod domain;
+pub mod sns;
 pub mod startup;
 pub mod store;
 pub mod telemetry;

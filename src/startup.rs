@@ -16,6 +16,8 @@ use crate::api::{self, ApiState, Edge, NotReady, Readiness};
 use crate::app::{AppContext, Nudge};
 use crate::config::{ConfigError, Settings};
 use crate::domain::clock::{Clock, SystemClock};
+use crate::sns::metrics::HookMetrics;
+use crate::sns::{self, Hook, HttpFetch};
 use crate::store::{self, PgPool};
 use crate::worker::metrics::WorkerMetrics;
 use crate::worker::{Shared, Worker};
@@ -49,6 +51,9 @@ pub enum StartError {
     /// The development issuer's key.
     #[error("the development issuer's key cannot be used")]
     Key(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The SNS hook.
+    #[error("the SNS hook cannot be set up")]
+    Hook(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The server ended by itself.
     #[error("the HTTP server ended")]
     Server(#[source] std::io::Error),
@@ -102,8 +107,12 @@ pub fn start(
             nudge: nudge.clone(),
             patience,
         };
+        let hook_metrics = HookMetrics::default();
+        hook_metrics.register(&mut registry);
         let edge = Edge::new(verifier(settings)?, readiness, clock.clone(), registry);
         let mut state = ApiState::new(app, edge);
+        let hook = sns_hook(settings, hook_metrics).map_err(StartError::Hook)?;
+        state.sns = Some(Arc::new(hook));
         state.workers = settings.http.workers;
         running.serve(settings.http.listen, |listener| {
             api::server(listener, state)
@@ -124,6 +133,28 @@ pub fn start(
         running.worker = Some(tokio::spawn(async move { worker.run(stop).await }));
     }
     Ok(running)
+}
+
+/// Who judges what SNS posts: the public authorities are trusted, and those in `hooks.sns.extra_root_file`.
+fn sns_hook(
+    settings: &Settings,
+    metrics: HookMetrics,
+) -> Result<Hook, Box<dyn std::error::Error + Send + Sync>> {
+    let settings = &settings.hooks.sns;
+    let mut roots = sns::trust::Roots::public();
+    let mut extra = Vec::new();
+    if let Some(path) = &settings.extra_root_file {
+        let named = |error: &dyn std::fmt::Display| {
+            format!("hooks.sns.extra_root_file {}: {error}", path.display())
+        };
+        let pem = std::fs::read(path).map_err(|error| named(&error))?;
+        let certificates = sns::trust::certificates(&pem).map_err(|error| named(&error))?;
+        roots.add(&certificates).map_err(|error| named(&error))?;
+        extra = certificates.iter().map(|c| c.to_vec()).collect();
+    }
+    let instead = settings.resolve_to.as_deref();
+    let fetch = HttpFetch::new(settings.fetch_timeout, &extra, instead)?;
+    Ok(Hook::new(settings, Arc::new(fetch), roots, metrics))
 }
 
 /// Who may call: the development issuer if it is switched on. Nobody at all is a mistake.

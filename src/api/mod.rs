@@ -10,6 +10,7 @@ mod docs;
 mod edge;
 pub mod extract;
 mod fallback;
+mod hooks;
 mod middleware;
 pub mod openapi;
 mod ops;
@@ -35,6 +36,7 @@ pub use edge::{Edge, NotReady, Readiness};
 pub use middleware::request_id::{RequestId, current as current_request_id};
 
 use crate::app::AppContext;
+use crate::sns::Hook;
 use middleware::{metrics, request_id, security_headers, trace::Trace};
 use openapi::Document;
 
@@ -62,6 +64,8 @@ pub struct ApiState {
     pub edge: Edge,
     /// How many threads serve requests.
     pub workers: usize,
+    /// Who judges what SNS posts; without one there is no `/hooks/sns`.
+    pub sns: Option<Arc<Hook>>,
 }
 
 impl ApiState {
@@ -71,6 +75,7 @@ impl ApiState {
             app,
             edge,
             workers: DEFAULT_WORKERS,
+            sns: None,
         }
     }
 }
@@ -80,11 +85,25 @@ impl ApiState {
 /// It leaves signals alone: whoever starts it stops it through its handle. Fails if the listener
 /// cannot be used.
 pub fn server(listener: TcpListener, state: ApiState) -> std::io::Result<Server> {
-    let ApiState { app, edge, workers } = state;
+    let ApiState {
+        app,
+        edge,
+        workers,
+        sns,
+    } = state;
     serve(listener, edge, workers, move |cfg| {
         cfg.app_data(web::Data::new(app.clone()));
-        v1::configure(cfg);
+        if let Some(hook) = &sns {
+            cfg.app_data(web::Data::from(hook.clone()));
+        }
+        product(cfg);
     })
+}
+
+/// Registers everything but the operational routes.
+fn product(cfg: &mut ServiceConfig) {
+    v1::configure(cfg);
+    hooks::configure(cfg);
 }
 
 /// Makes a server of the operational routes alone: health, readiness, metrics. For a process that serves no API.

@@ -32,6 +32,7 @@ pub const BEARER: &str = "bearer";
         (name = "account-regions", description = "AWS accounts in Regions that this installation works in."),
         (name = "services", description = "Endpoint services and their checks."),
         (name = "connections", description = "Connections, the decisions about them and their history."),
+        (name = "hooks", description = "What others post; each proves itself by a signature of its own."),
         (name = "operations", description = "Health, metrics and this document; public."),
     ),
     security(("bearer" = [])),
@@ -41,7 +42,7 @@ struct Base;
 
 /// The document of the product's API, as `portcullis openapi` prints it.
 pub fn document() -> OpenApi {
-    collect(super::v1::configure)
+    collect(super::product)
 }
 
 /// The document of the given routes together with the operational ones.

@@ -53,6 +53,10 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::ConnectionNotStalled => StatusCode::CONFLICT,
         Code::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Code::SnsMessageMalformed => StatusCode::BAD_REQUEST,
+        Code::SnsTopicNotAllowed | Code::SnsSignatureInvalid | Code::SnsMessageTooOld => {
+            StatusCode::FORBIDDEN
+        }
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         Code::Unavailable | Code::Timeout => StatusCode::SERVICE_UNAVAILABLE,
     }

@@ -63,6 +63,10 @@ problems! {
     ConnectionRetryConflict = [ConnectionNotStalled];
     /// There is nothing to retry about the endpoint service.
     ServiceRetryConflict = [ServiceNotStalled];
+    /// The message posted by SNS is forged, foreign or malformed, for ever.
+    HookProblems = [
+        SnsMessageMalformed, SnsTopicNotAllowed, SnsSignatureInvalid, SnsMessageTooOld, PayloadTooLarge
+    ];
 }
 
 fn describe(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {

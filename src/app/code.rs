@@ -86,6 +86,14 @@ codes! {
     PayloadTooLarge = "payload_too_large", "The request body is too large";
     /// The body is not declared as JSON.
     UnsupportedMediaType = "unsupported_media_type", "The request body must be JSON";
+    /// What was posted to the SNS hook is no message of SNS.
+    SnsMessageMalformed = "sns_message_malformed", "The SNS message is malformed";
+    /// The topic is not listened to.
+    SnsTopicNotAllowed = "sns_topic_not_allowed", "The SNS topic is not listened to";
+    /// SNS did not sign it, or cannot be shown to have.
+    SnsSignatureInvalid = "sns_signature_invalid", "The signature of the SNS message is not valid";
+    /// It was signed too long ago, or in the future.
+    SnsMessageTooOld = "sns_message_too_old", "The SNS message is too old";
     /// A fault of ours.
     Internal = "internal", "Something went wrong on our side";
     /// A part we depend on cannot be reached now.

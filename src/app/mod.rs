@@ -11,6 +11,8 @@ pub mod error;
 mod from_store;
 mod principals;
 pub mod read;
+pub mod receive_hint;
+pub mod record_subscription;
 pub mod register_account_region;
 pub mod register_service;
 pub mod retry_sync;

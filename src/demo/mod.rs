@@ -135,7 +135,9 @@ async fn run_on(
     let sim_task = tokio::spawn(sim_server);
 
     let key_file = args.data_dir.join("development-issuer.pem");
-    let settings = settings(args.listen, database_url, sim_url, &key_file);
+    let mut settings = settings(args.listen, database_url, sim_url, &key_file);
+    settings.hooks.sns.resolve_to = Some(sim_url.to_owned());
+    settings.hooks.sns.extra_root_file = Some(keep_sns_root(args, sim_url).await?);
     let mut running = startup::start(&settings, Role::All, || gateways(&settings, &simulator))?;
     let api = running.api.ok_or("the API did not start")?;
     let token = DevelopmentIssuer::open(&key_file)?.issue(
@@ -183,6 +185,19 @@ async fn run_on(
     sim_handle.stop(true).await;
     sim_task.await??;
     ended
+}
+
+/// Keeps the certificate of the authority that vouches for the simulated SNS; it is another with each start.
+async fn keep_sns_root(args: &DemoArgs, sim_url: &str) -> Result<PathBuf, Failure> {
+    let root = reqwest::get(format!("{sim_url}/_sim/sns/root.pem"))
+        .await?
+        .error_for_status()?
+        .text()
+        .await?;
+    let file = args.data_dir.join("simulator-sns-root.pem");
+    std::fs::write(&file, root)
+        .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
+    Ok(file)
 }
 
 fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener, Failure> {

@@ -167,6 +167,23 @@ pub async fn id_by_place(
     Ok(id)
 }
 
+/// The id of an account in a Region, if it is served.
+pub async fn enabled_at(
+    conn: &mut PgConnection,
+    account: &AccountId,
+    region: &Region,
+) -> Result<Option<AccountRegionId>, StoreError> {
+    let id = sqlx::query_scalar!(
+        r#"SELECT id AS "id: AccountRegionId" FROM account_regions
+            WHERE account_id = $1 AND region = $2 AND state = 'enabled'"#,
+        account.as_str(),
+        region.as_str(),
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(id)
+}
+
 /// A page, newest first, starting after `before`.
 pub async fn page(
     conn: &mut PgConnection,

@@ -19,6 +19,22 @@ pub struct NewHint<'a> {
     pub at: DateTime<Utc>,
 }
 
+/// Whether a message was stored before.
+pub async fn is_known(
+    conn: &mut PgConnection,
+    account_region: AccountRegionId,
+    message_id: &str,
+) -> Result<bool, StoreError> {
+    let known = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM hints WHERE account_region_id = $1 AND message_id = $2) AS "known!""#,
+        account_region as _,
+        message_id,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(known)
+}
+
 /// Stores a hint. Answers `false`, and stores nothing, when the message is known already.
 pub async fn insert(
     conn: &mut PgConnection,

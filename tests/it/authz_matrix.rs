@@ -15,6 +15,7 @@ const LOWEST: &[(&str, Who)] = &[
     ("readyz", Who::Nobody),
     ("metrics", Who::Nobody),
     ("openapi_json", Who::Nobody),
+    ("receive_sns_message", Who::Nobody),
     ("list_account_regions", Who::Viewer),
     ("read_account_region", Who::Viewer),
     ("register_account_region", Who::Admin),

@@ -22,6 +22,8 @@ mod schema;
 mod service_change_faults;
 mod service_changes;
 mod service_faults;
+mod sns_attacks;
+mod sns_hook;
 mod summary;
 mod support;
 mod sync_batches;

@@ -10,6 +10,7 @@ use portcullis::api::auth::{DevelopmentIssuer, Verifier};
 use portcullis::api::{self, ApiState, Edge, NotReady, Readiness};
 use portcullis::app::{AppContext, Nudge};
 use portcullis::domain::clock::{Clock, SystemClock, TestClock};
+use portcullis::sns::Hook;
 use portcullis::store::partitions;
 use portcullis::worker::metrics::WorkerMetrics;
 use portcullis::worker::{
@@ -19,12 +20,16 @@ use privatelink_sim::{Behavior, SimClock, SimConfig, Simulator};
 use prometheus_client::registry::Registry;
 use sqlx::PgPool;
 
+use super::sns;
+
 /// What a test may want different.
 #[derive(Debug)]
 pub(crate) struct Setup {
     pub(crate) behavior: Behavior,
     pub(crate) page_size: Option<usize>,
     pub(crate) settings: WorkerSettings,
+    /// Who judges what SNS posts; one that trusts nobody unless set.
+    pub(crate) hook: Option<Arc<Hook>>,
 }
 
 impl Default for Setup {
@@ -37,6 +42,7 @@ impl Default for Setup {
                 lease_ttl: Duration::from_hours(1),
                 ..WorkerSettings::default()
             },
+            hook: None,
         }
     }
 }
@@ -86,7 +92,8 @@ impl TestApp {
             nudge: Nudge::new(),
         };
         let worker = Worker::new(shared.clone(), Arc::new(sim.clone()));
-        let address = serve(&shared, &issuer);
+        let hook = setup.hook.unwrap_or_else(|| Arc::new(sns::deaf_hook()));
+        let address = serve(&shared, &issuer, hook);
         Self {
             address,
             client: reqwest::Client::new(),
@@ -218,7 +225,7 @@ fn settled<T>(pass: Result<T, PassError>) -> Option<T> {
 }
 
 /// Serves the API on a port of its own; the server ends with the test's process.
-fn serve(shared: &Shared, issuer: &DevelopmentIssuer) -> String {
+fn serve(shared: &Shared, issuer: &DevelopmentIssuer, hook: Arc<Hook>) -> String {
     let app = AppContext {
         pool: shared.pool.clone(),
         clock: shared.clock.clone(),
@@ -233,6 +240,7 @@ fn serve(shared: &Shared, issuer: &DevelopmentIssuer) -> String {
     );
     let mut state = ApiState::new(app, edge);
     state.workers = 1;
+    state.sns = Some(hook);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(api::server(listener, state).expect("a server"));

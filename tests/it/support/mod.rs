@@ -1,10 +1,11 @@
 //! What the tests share: the running product ([`app`]), requests and answers ([`http`]), the story's beginnings ([`scene`]), and an AWS
-//! that can be halted in the middle of a call ([`halting`]).
+//! that can be halted in the middle of a call ([`halting`]), and somebody who signs as SNS does ([`sns`]).
 
 pub(crate) mod app;
 pub(crate) mod halting;
 pub(crate) mod http;
 pub(crate) mod scene;
+pub(crate) mod sns;
 
 pub(crate) use app::{Setup, TestApp};
 pub(crate) use http::{Answer, Who};
