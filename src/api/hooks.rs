@@ -137,8 +137,10 @@ fn too_large() -> Problem {
 /// A refusal on the wire. What time can mend says when to come again.
 fn refusal(refusal: Refusal) -> Problem {
     let problem = match refusal {
-        // Under a flood this is no fault to be logged each time; it is counted.
-        Refusal::Busy => Problem::new(Code::Unavailable, "Too much is going on."),
+        // Anybody can bring these about, so they are no fault to be logged each time; they are counted.
+        Refusal::Busy | Refusal::NoCertificate(_) | Refusal::NotConfirmed(_) => {
+            Problem::new(Code::Unavailable, "SNS may come again.")
+        }
         other => Problem::from(AppError::from(other)),
     };
     if status(problem.code()).is_server_error() {

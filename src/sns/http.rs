@@ -89,8 +89,15 @@ fn chain(error: &dyn std::error::Error) -> String {
 mod tests {
     use std::time::Instant;
 
+    use std::sync::Arc;
+
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+    use rustls_pki_types::PrivatePkcs8KeyDer;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+    use tokio_rustls::rustls::ServerConfig;
+    use tokio_rustls::rustls::crypto::aws_lc_rs;
 
     use super::*;
     use crate::sns::topic::TopicArn;
@@ -177,6 +184,66 @@ mod tests {
         let (got, _) = ask(Vec::new()).await;
         assert!(matches!(got, Err(FetchError::NoAnswer(_))), "{got:?}");
         assert!(began.elapsed() < Duration::from_secs(5));
+    }
+
+    /// A server over TLS at `localhost` that answers everybody with `hi`: its origin, and its authority in DER.
+    async fn secure(name: &str) -> (String, Vec<u8>) {
+        let mut root = CertificateParams::new(Vec::new()).unwrap();
+        root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let root = CertifiedIssuer::self_signed(root, KeyPair::generate().unwrap()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let own = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let chain = vec![own.signed_by(&key, &root).unwrap().der().clone()];
+        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain, PrivatePkcs8KeyDer::from(key.serialize_der()).into())
+            .unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            loop {
+                let (socket, _) = listener.accept().await.unwrap();
+                // Whoever does not trust the certificate hangs up.
+                let Ok(mut socket) = acceptor.accept(socket).await else {
+                    continue;
+                };
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    socket.read_buf(&mut head).await.unwrap();
+                }
+                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nhi";
+                socket.write_all(answer).await.unwrap();
+                let _ = socket.shutdown().await;
+            }
+        });
+        (
+            format!("https://localhost:{port}"),
+            root.as_ref().der().to_vec(),
+        )
+    }
+
+    #[tokio::test]
+    async fn only_whom_a_trusted_authority_vouches_for_by_that_name_is_heard() {
+        let limit = Duration::from_secs(5);
+        let (origin, root) = secure("localhost").await;
+        let trusting = HttpFetch::new(limit, std::slice::from_ref(&root), Some(&origin)).unwrap();
+        assert_eq!(trusting.get(&url()).await, Ok(b"hi".to_vec()));
+        let wary = HttpFetch::new(limit, &[], Some(&origin)).unwrap();
+        let refused = wary.get(&url()).await;
+        assert!(
+            matches!(refused, Err(FetchError::NoAnswer(_))),
+            "{refused:?}"
+        );
+        let (origin, root) = secure("sns.eu-west-1.amazonaws.com").await;
+        let misled = HttpFetch::new(limit, &[root], Some(&origin)).unwrap();
+        let refused = misled.get(&url()).await;
+        assert!(
+            matches!(refused, Err(FetchError::NoAnswer(_))),
+            "{refused:?}"
+        );
     }
 
     /// An error is logged, and a link has a token in it.
