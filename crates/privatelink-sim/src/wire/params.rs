@@ -54,9 +54,10 @@ impl<'a> Params<'a> {
     }
 
     /// What a page token of this request is good for: the account, the Region, and every parameter but those that choose the
-    /// page and those of a presigned URL.
+    /// page, those of a presigned URL, and `DryRun`, which asks for nothing else.
     pub fn scope(&self) -> u64 {
-        let free = |name: &str| PAGES.contains(&name) || name.starts_with("X-Amz-");
+        let free =
+            |name: &str| PAGES.contains(&name) || name == "DryRun" || name.starts_with("X-Amz-");
         let asked = self.node.children.iter();
         asked
             .filter(|(name, _)| !free(name))
