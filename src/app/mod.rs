@@ -7,6 +7,7 @@ pub mod change_service;
 pub mod code;
 pub mod context;
 pub mod decide_connection;
+pub mod diagnose;
 pub mod error;
 mod from_store;
 mod principals;
@@ -15,6 +16,7 @@ pub mod receive_hint;
 pub mod record_subscription;
 pub mod register_account_region;
 pub mod register_service;
+pub mod request_check;
 pub mod retry_sync;
 mod text;
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use privatelink::{AccountId, EndpointService, LoadBalancerArn, Region, ServiceId};
 
+use super::doctor::Check;
 use super::ids::{AccountRegionId, EndpointServiceId};
-use super::readiness::Check;
 use super::sync::SyncState;
 use super::text::text_enum;
 
@@ -63,7 +63,7 @@ pub struct RegisteredService {
     pub service_name: Option<String>,
     /// The last Describe.
     pub observed: Option<ObservedService>,
-    /// The last readiness checks.
+    /// The last checks of what is behind it.
     pub checks: Option<Checks>,
     /// Whether AWS is told yet.
     pub sync: ServiceSync,
@@ -71,6 +71,8 @@ pub struct RegisteredService {
     pub created_at: DateTime<Utc>,
     /// Who registered it.
     pub created_by: String,
+    /// Since when somebody waits for the worker to look.
+    pub check_requested_at: Option<DateTime<Utc>>,
 }
 
 /// What AWS said about a service, and when.
@@ -84,7 +86,7 @@ pub struct ObservedService {
     pub at: DateTime<Utc>,
 }
 
-/// The outcome of the readiness checks, and when they ran.
+/// The outcome of the checks of what is behind a service, and when they ran.
 #[derive(Debug, Clone)]
 pub struct Checks {
     /// Each check.

@@ -1,4 +1,4 @@
-//! The rules, pure: ids, time, states and their transitions, the sync plan, readiness checks.
+//! The rules, pure: ids, time, states and their transitions, the sync plan, the doctor's checks.
 //!
 //! Nothing here is async, does I/O or knows HTTP. `sqlx` appears only as the derive on ids.
 
@@ -9,6 +9,7 @@ pub mod bucket;
 pub mod clock;
 pub mod connection;
 pub mod dispatch;
+pub mod doctor;
 pub mod drift;
 pub mod endpoint_service;
 pub mod hint;
@@ -17,7 +18,6 @@ pub mod ids;
 pub mod observe;
 pub mod outcome;
 pub mod principal;
-pub mod readiness;
 pub mod review;
 pub mod service_plan;
 pub mod settlement;

@@ -5,11 +5,11 @@ use privatelink::{EndpointService, ServiceId};
 use serde_json::Value;
 
 use super::{PgConnection, StoreError};
+use crate::domain::doctor::Check;
 use crate::domain::endpoint_service::{
     Checks, ObservedService, Origin, RegisteredService, ServiceSync,
 };
 use crate::domain::ids::{AccountRegionId, EndpointServiceId};
-use crate::domain::readiness::Check;
 use crate::domain::sync::SyncState;
 
 const TABLE: &str = "endpoint_services";
@@ -46,6 +46,7 @@ struct Row {
     sync_message: Option<String>,
     created_at: DateTime<Utc>,
     created_by: String,
+    check_requested_at: Option<DateTime<Utc>>,
 }
 
 impl TryFrom<Row> for RegisteredService {
@@ -117,6 +118,7 @@ impl TryFrom<Row> for RegisteredService {
             },
             created_at: row.created_at,
             created_by: row.created_by,
+            check_requested_at: row.check_requested_at,
         })
     }
 }
@@ -164,7 +166,7 @@ macro_rules! service_rows {
                       s.allowed_principals, s.supported_ip_address_types, s.supported_regions, s.tags, s.open_to_everybody,
                       s.granted_principals, s.set_tag_keys, s.version, s.applied_version, s.aws_service_id, s.service_name,
                       s.observed, s.observed_at, s.observed_principals, s.checks, s.checked_at, s.sync_state, s.sync_due_at, s.sync_attempts, s.sync_code, s.sync_message,
-                      s.created_at, s.created_by
+                      s.created_at, s.created_by, s.check_requested_at
                  FROM endpoint_services s JOIN account_regions a ON a.id = s.account_region_id "# + $rest
             $(, $argument)*
         )
@@ -218,7 +220,7 @@ pub async fn page(
     rows.into_iter().map(RegisteredService::try_from).collect()
 }
 
-/// What the worker has to look at now: out of step, or not looked at for a while.
+/// What the worker has to look at now: out of step, not looked at for a while, or asked for.
 pub async fn due(
     conn: &mut PgConnection,
     account_region: AccountRegionId,
@@ -226,9 +228,10 @@ pub async fn due(
     limit: i64,
 ) -> Result<Vec<RegisteredService>, StoreError> {
     let rows = service_rows!(
-        r#"WHERE s.account_region_id = $1 AND s.sync_state <> 'stalled' AND s.sync_due_at <= $2
-            -- New registrations before refreshes: somebody may be waiting.
-            ORDER BY s.sync_state, s.sync_due_at
+        r#"WHERE s.account_region_id = $1
+              AND ((s.sync_state <> 'stalled' AND s.sync_due_at <= $2) OR s.check_requested_at IS NOT NULL)
+            -- New registrations and looks that were asked for before refreshes: somebody may be waiting.
+            ORDER BY s.check_requested_at IS NULL AND s.sync_state <> 'due', s.sync_due_at
             LIMIT $3"#,
         account_region as _,
         now,
@@ -285,26 +288,6 @@ pub async fn record_observed(
         &arns,
         at,
         principals,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Records the outcome of the readiness checks. The caller holds the lease.
-pub async fn record_checks(
-    conn: &mut PgConnection,
-    id: EndpointServiceId,
-    checks: &[Check],
-    at: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    let checks =
-        serde_json::to_value(checks).map_err(|e| StoreError::inconsistent(TABLE, id, e))?;
-    sqlx::query!(
-        "UPDATE endpoint_services SET checks = $2, checked_at = $3 WHERE id = $1",
-        id as _,
-        checks,
-        at,
     )
     .execute(conn)
     .await?;

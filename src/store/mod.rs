@@ -9,6 +9,7 @@ pub mod audit;
 pub mod connection_list;
 pub mod connections;
 pub mod decisions;
+pub mod doctor;
 pub mod endpoint_services;
 pub mod error;
 pub mod hints;

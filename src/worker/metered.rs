@@ -7,8 +7,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use privatelink::{
     AccountId, AllowedPrincipal, AvailabilityZone, Connection, ConnectionFilter, EndpointService,
-    EndpointServiceChange, GatewayError, ItemFailure, Listener, LoadBalancer, LoadBalancerArn,
-    NewEndpointService, Page, PageToken, PrivateLink, ServiceId, TargetGroup, TargetHealth,
+    EndpointServiceChange, GatewayError, ItemFailure, Listener, ListenerAttributes, LoadBalancer,
+    LoadBalancerArn, LoadBalancerAttributes, NewEndpointService, Page, PageToken, PrivateLink,
+    ServiceId, ServiceNotification, TargetGroup, TargetGroupAttributes, TargetHealth,
     VpcEndpointId,
 };
 
@@ -220,10 +221,11 @@ impl PrivateLink for Metered {
             .await
     }
 
-    async fn load_balancer(&self, arn: &LoadBalancerArn) -> Result<LoadBalancer, GatewayError> {
-        // Two requests: the description and the attributes.
-        drop(self.budget.take(Bucket::BalancerRead).await);
-        let call = self.inner.load_balancer(arn);
+    async fn load_balancers(
+        &self,
+        arns: &[LoadBalancerArn],
+    ) -> Result<Vec<LoadBalancer>, GatewayError> {
+        let call = self.inner.load_balancers(arns);
         self.call("DescribeLoadBalancers", Bucket::BalancerRead, call)
             .await
     }
@@ -269,6 +271,48 @@ impl PrivateLink for Metered {
             "GetCallerIdentity",
             Bucket::Read,
             self.inner.caller_account(),
+        )
+        .await
+    }
+
+    // What only the doctor asks: attributes and notifications.
+
+    async fn load_balancer_attributes(
+        &self,
+        arn: &LoadBalancerArn,
+    ) -> Result<LoadBalancerAttributes, GatewayError> {
+        let call = self.inner.load_balancer_attributes(arn);
+        self.call("DescribeLoadBalancerAttributes", Bucket::BalancerRead, call)
+            .await
+    }
+
+    async fn listener_attributes(
+        &self,
+        listener_arn: &str,
+    ) -> Result<ListenerAttributes, GatewayError> {
+        let call = self.inner.listener_attributes(listener_arn);
+        self.call("DescribeListenerAttributes", Bucket::BalancerRead, call)
+            .await
+    }
+
+    async fn target_group_attributes(
+        &self,
+        target_group_arn: &str,
+    ) -> Result<TargetGroupAttributes, GatewayError> {
+        let call = self.inner.target_group_attributes(target_group_arn);
+        self.call("DescribeTargetGroupAttributes", Bucket::BalancerRead, call)
+            .await
+    }
+
+    async fn service_notifications(
+        &self,
+        id: &ServiceId,
+    ) -> Result<Vec<ServiceNotification>, GatewayError> {
+        let call = self.inner.service_notifications(id);
+        self.call(
+            "DescribeVpcEndpointConnectionNotifications",
+            Bucket::Read,
+            call,
         )
         .await
     }

@@ -13,6 +13,7 @@ pub mod budget;
 pub mod call;
 mod converge_service;
 pub mod error;
+mod examine;
 pub mod identity;
 pub mod listing;
 pub mod metered;

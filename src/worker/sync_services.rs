@@ -10,14 +10,13 @@ use privatelink::{EndpointService, GatewayError, NewEndpointService, PageToken, 
 use super::converge_service::{claim, follow};
 use super::settings::delta;
 use super::{PassError, Place};
-use super::{probe, runner};
+use super::{examine, runner};
 use crate::domain::backoff;
 use crate::domain::endpoint_service::{RegisteredService, ServiceSync};
-use crate::domain::readiness;
 use crate::domain::service_plan::{self, TAG};
 use crate::domain::sync::SyncState;
 use crate::domain::sync_step::{AfterFailure, NOT_CONFIRMED, after_failure};
-use crate::store::{StoreError, endpoint_services};
+use crate::store::{StoreError, doctor, endpoint_services};
 
 /// How many services one pass takes up: few, so that a new registration does not wait behind a round of refreshes.
 const PASS: i64 = 5;
@@ -55,7 +54,11 @@ pub async fn run_pass(place: &Place) -> Result<Report, PassError> {
         ..Report::default()
     };
     for service in due {
-        let sync = match sync_one(place, &service).await {
+        if service.sync.state == SyncState::Stalled {
+            examine::stalled(place, &service, now).await?;
+            continue;
+        }
+        let sync = match sync_one(place, &service, now).await {
             Ok(Done::InStep(next)) => {
                 report.in_step += 1;
                 in_step(next)
@@ -76,6 +79,10 @@ pub async fn run_pass(place: &Place) -> Result<Report, PassError> {
         };
         let mut tx = place.begin().await?;
         endpoint_services::record_sync(&mut tx, service.id, service.version, &sync).await?;
+        if service.check_requested_at.is_some() {
+            // Also after a failure: back-off decides when the next look is, not who asks.
+            doctor::answered(&mut tx, service.id, now).await?;
+        }
         tx.commit().await.map_err(StoreError::from)?;
     }
     report.next_due = place
@@ -106,8 +113,12 @@ impl<E: Into<PassError>> From<E> for Failure {
     }
 }
 
-/// Runs every step and answers when to look next.
-async fn sync_one(place: &Place, service: &RegisteredService) -> Result<Done, Failure> {
+/// Runs every step and answers when to look next. `began` is when the service was found due.
+async fn sync_one(
+    place: &Place,
+    service: &RegisteredService,
+    began: DateTime<Utc>,
+) -> Result<Done, Failure> {
     let id = match &service.aws_service_id {
         Some(id) => id.clone(),
         None => create(place, service).await?,
@@ -124,7 +135,7 @@ async fn sync_one(place: &Place, service: &RegisteredService) -> Result<Done, Fa
         }
         seen = followed.seen;
     }
-    let settling = check(place, service, &seen.service).await?;
+    let settling = examine::examine(place, service, Some(&seen.service), began).await?;
     let settings = &place.shared.settings;
     let next = if seen.service.state.as_str() != "Available" {
         settings.retry_base
@@ -249,22 +260,6 @@ async fn record_seen(
     }
     tx.commit().await.map_err(StoreError::from)?;
     Ok(())
-}
-
-/// Runs the readiness checks and records them. Answers whether they will soon come out otherwise.
-async fn check(
-    place: &Place,
-    service: &RegisteredService,
-    seen: &EndpointService,
-) -> Result<bool, Failure> {
-    let at = place.now();
-    let arns = &seen.network_load_balancer_arns;
-    let facts = probe::facts(place.gateway.as_ref(), arns, &seen.availability_zones).await?;
-    let checks = readiness::run(&facts);
-    let mut tx = place.begin().await?;
-    endpoint_services::record_checks(&mut tx, service.id, &checks, at).await?;
-    tx.commit().await.map_err(StoreError::from)?;
-    Ok(readiness::is_settling(&facts))
 }
 
 fn in_step(next: DateTime<Utc>) -> ServiceSync {

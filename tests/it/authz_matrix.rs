@@ -30,6 +30,9 @@ const LOWEST: &[(&str, Who)] = &[
     ("reject_connection", Who::Approver),
     ("revoke_connection", Who::Approver),
     ("retry_connection_sync", Who::Admin),
+    ("examine_service", Who::Viewer),
+    ("check_service", Who::Approver),
+    ("examine_connection", Who::Viewer),
 ];
 
 struct Operation {

@@ -11,6 +11,7 @@
 mod authz_matrix;
 mod concurrency;
 mod crash;
+mod doctor;
 mod drift;
 mod life;
 mod listing;

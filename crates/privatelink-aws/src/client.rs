@@ -14,8 +14,9 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use privatelink::{
     AccountId, AccountRegionRef, AllowedPrincipal, AvailabilityZone, Connection, ConnectionFilter,
     EndpointService, EndpointServiceChange, GatewayError, Gateways, ItemFailure, Listener,
-    LoadBalancer, LoadBalancerArn, NewEndpointService, Page, PageToken, PrivateLink, Region,
-    ServiceId, TargetGroup, TargetHealth, VpcEndpointId,
+    ListenerAttributes, LoadBalancer, LoadBalancerArn, LoadBalancerAttributes, NewEndpointService,
+    Page, PageToken, PrivateLink, Region, ServiceId, ServiceNotification, TargetGroup,
+    TargetGroupAttributes, TargetHealth, VpcEndpointId,
 };
 use tokio::sync::{Mutex, OnceCell};
 
@@ -254,8 +255,11 @@ impl PrivateLink for AwsGateway {
         connections::reject(self, id, endpoints).await
     }
 
-    async fn load_balancer(&self, arn: &LoadBalancerArn) -> Result<LoadBalancer, GatewayError> {
-        load_balancers::read(self, arn).await
+    async fn load_balancers(
+        &self,
+        arns: &[LoadBalancerArn],
+    ) -> Result<Vec<LoadBalancer>, GatewayError> {
+        load_balancers::read(self, arns).await
     }
 
     async fn listeners(&self, arn: &LoadBalancerArn) -> Result<Vec<Listener>, GatewayError> {
@@ -288,5 +292,35 @@ impl PrivateLink for AwsGateway {
             .account()
             .and_then(|account| account.parse().ok())
             .ok_or_else(|| errors::bad_response("GetCallerIdentity named no account"))
+    }
+
+    // What only the doctor asks: attributes and notifications.
+
+    async fn load_balancer_attributes(
+        &self,
+        arn: &LoadBalancerArn,
+    ) -> Result<LoadBalancerAttributes, GatewayError> {
+        load_balancers::attributes(self, arn).await
+    }
+
+    async fn listener_attributes(
+        &self,
+        listener_arn: &str,
+    ) -> Result<ListenerAttributes, GatewayError> {
+        load_balancers::listener_attributes(self, listener_arn).await
+    }
+
+    async fn target_group_attributes(
+        &self,
+        target_group_arn: &str,
+    ) -> Result<TargetGroupAttributes, GatewayError> {
+        load_balancers::target_group_attributes(self, target_group_arn).await
+    }
+
+    async fn service_notifications(
+        &self,
+        id: &ServiceId,
+    ) -> Result<Vec<ServiceNotification>, GatewayError> {
+        endpoint_services::notifications(self, id).await
     }
 }

@@ -13,12 +13,16 @@ use aws_sdk_ec2::types as ec2;
 use chrono::{DateTime, Utc};
 use privatelink::{
     AllowedPrincipal, AvailabilityZone, Connection, ConnectionState, DnsEntry, EndpointService,
-    GatewayError, ItemFailure, Page, PageToken, PrivateDnsName, Region, ServiceState,
+    GatewayError, ItemFailure, Page, PageToken, PrivateDnsName, Region, ServiceNotification,
+    ServiceState,
 };
 
 use crate::errors::{bad_response, scrub};
 
-pub(crate) use elb::{listener, load_balancer, target_group, target_health};
+pub(crate) use elb::{
+    listener, listener_attributes, load_balancer, load_balancer_attributes, target_group,
+    target_group_attributes, target_health,
+};
 
 /// What AWS gives at most per page of an EC2 listing; asking for more is clipped to it.
 pub(crate) const PAGE_SIZE: i32 = 1000;
@@ -93,6 +97,19 @@ pub(crate) fn allowed_principal(row: &ec2::AllowedPrincipal) -> Option<AllowedPr
         principal: named("principal", row.principal())?,
         principal_type: row.principal_type().map(|kind| kind.as_str().to_owned()),
         service_permission_id: row.service_permission_id().map(str::to_owned),
+    })
+}
+
+/// One notification of a service; `None` when AWS left out its topic.
+pub(crate) fn service_notification(
+    row: &ec2::ConnectionNotification,
+) -> Option<ServiceNotification> {
+    Some(ServiceNotification {
+        topic_arn: named("topic ARN", row.connection_notification_arn())?,
+        events: row.connection_events().to_vec(),
+        enabled: row
+            .connection_notification_state()
+            .is_none_or(|state| *state == ec2::ConnectionNotificationState::Enabled),
     })
 }
 

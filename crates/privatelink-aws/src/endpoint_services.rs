@@ -1,9 +1,9 @@
 //! The calls about endpoint services and their permissions.
 
-use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification};
+use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagSpecification};
 use privatelink::{
     AllowedPrincipal, EndpointService, EndpointServiceChange, GatewayError, ItemFailure,
-    NewEndpointService, Page, PageToken, ServiceId,
+    NewEndpointService, Page, PageToken, ServiceId, ServiceNotification,
 };
 
 use crate::client::AwsGateway;
@@ -239,4 +239,26 @@ fn done(answer: Option<bool>) -> Result<(), GatewayError> {
         return Err(bad_response("AWS answered a change with false"));
     }
     Ok(())
+}
+
+/// `DescribeVpcEndpointConnectionNotifications` of one service, all pages.
+pub(crate) async fn notifications(
+    gateway: &AwsGateway,
+    id: &ServiceId,
+) -> Result<Vec<ServiceNotification>, GatewayError> {
+    let filter = Filter::builder().name("service-id").values(id.as_str());
+    let rows = gateway
+        .ec2
+        .describe_vpc_endpoint_connection_notifications()
+        .filters(filter.build())
+        .into_paginator()
+        .items()
+        .send()
+        .try_collect()
+        .await
+        .map_err(|error| from_sdk(&error))?;
+    Ok(rows
+        .iter()
+        .filter_map(convert::service_notification)
+        .collect())
 }

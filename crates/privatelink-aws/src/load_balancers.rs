@@ -1,49 +1,80 @@
 //! The calls about load balancers and what hangs on them, and about the Region's zones.
 
 use privatelink::{
-    AvailabilityZone, GatewayError, Listener, LoadBalancer, LoadBalancerArn, TargetGroup,
-    TargetHealth,
+    AvailabilityZone, GatewayError, Listener, ListenerAttributes, LoadBalancer, LoadBalancerArn,
+    LoadBalancerAttributes, TargetGroup, TargetGroupAttributes, TargetHealth,
 };
 
 use crate::client::AwsGateway;
 use crate::convert;
 use crate::errors::from_sdk;
 
-/// The attribute that spreads traffic over zones; off by default on Network Load Balancers.
-const CROSS_ZONE: &str = "load_balancing.cross_zone.enabled";
-
-/// `DescribeLoadBalancers` by ARN, then `DescribeLoadBalancerAttributes`.
+/// `DescribeLoadBalancers` by ARN. Without any it would list every load balancer, so then it is not called.
 pub(crate) async fn read(
     gateway: &AwsGateway,
-    arn: &LoadBalancerArn,
-) -> Result<LoadBalancer, GatewayError> {
+    arns: &[LoadBalancerArn],
+) -> Result<Vec<LoadBalancer>, GatewayError> {
+    if arns.is_empty() {
+        return Ok(Vec::new());
+    }
+    let asked = arns.iter().map(ToString::to_string).collect();
     let answer = gateway
         .elb
         .describe_load_balancers()
-        .load_balancer_arns(arn.as_str())
+        .set_load_balancer_arns(Some(asked))
         .send()
         .await
         .map_err(|error| from_sdk(&error))?;
-    let row = answer
+    Ok(answer
         .load_balancers()
         .iter()
-        .find(|row| row.load_balancer_arn() == Some(arn.as_str()))
-        .ok_or_else(|| GatewayError::NotFound {
-            code: "NotListed".to_owned(),
-            message: format!("AWS answered without {arn}"),
-        })?;
-    let attributes = gateway
+        .filter_map(convert::load_balancer)
+        .collect())
+}
+
+/// `DescribeLoadBalancerAttributes`.
+pub(crate) async fn attributes(
+    gateway: &AwsGateway,
+    arn: &LoadBalancerArn,
+) -> Result<LoadBalancerAttributes, GatewayError> {
+    let answer = gateway
         .elb
         .describe_load_balancer_attributes()
         .load_balancer_arn(arn.as_str())
         .send()
         .await
         .map_err(|error| from_sdk(&error))?;
-    let cross_zone = attributes
-        .attributes()
-        .iter()
-        .any(|attribute| attribute.key() == Some(CROSS_ZONE) && attribute.value() == Some("true"));
-    Ok(convert::load_balancer(row, arn, cross_zone))
+    Ok(convert::load_balancer_attributes(answer.attributes()))
+}
+
+/// `DescribeListenerAttributes`.
+pub(crate) async fn listener_attributes(
+    gateway: &AwsGateway,
+    arn: &str,
+) -> Result<ListenerAttributes, GatewayError> {
+    let answer = gateway
+        .elb
+        .describe_listener_attributes()
+        .listener_arn(arn)
+        .send()
+        .await
+        .map_err(|error| from_sdk(&error))?;
+    Ok(convert::listener_attributes(answer.attributes()))
+}
+
+/// `DescribeTargetGroupAttributes`.
+pub(crate) async fn target_group_attributes(
+    gateway: &AwsGateway,
+    arn: &str,
+) -> Result<TargetGroupAttributes, GatewayError> {
+    let answer = gateway
+        .elb
+        .describe_target_group_attributes()
+        .target_group_arn(arn)
+        .send()
+        .await
+        .map_err(|error| from_sdk(&error))?;
+    Ok(convert::target_group_attributes(answer.attributes()))
 }
 
 /// `DescribeListeners`, all pages.

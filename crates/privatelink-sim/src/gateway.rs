@@ -5,12 +5,15 @@ mod port_types;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use port_types::{connection, endpoint_service, items, page, paging, strings};
+use port_types::{
+    attribute, connection, endpoint_service, is_true, items, load_balancer, page, paging, strings,
+};
 use privatelink::{
     AccountId, AccountRegionRef, AllowedPrincipal, AvailabilityZone, Connection, ConnectionFilter,
     EndpointService, EndpointServiceChange, GatewayError, Gateways, ItemFailure, Listener,
-    LoadBalancer, LoadBalancerArn, NewEndpointService, Page, PageToken, PrivateLink, Region,
-    ServiceId, TargetGroup, TargetHealth, TargetState, VpcEndpointId,
+    ListenerAttributes, LoadBalancer, LoadBalancerArn, LoadBalancerAttributes, NewEndpointService,
+    Page, PageToken, PrivateLink, Region, ServiceId, ServiceNotification, TargetGroup,
+    TargetGroupAttributes, TargetHealth, TargetState, VpcEndpointId,
 };
 
 use crate::AwsError;
@@ -341,34 +344,23 @@ impl PrivateLink for SimGateway {
         .await
     }
 
-    async fn load_balancer(&self, arn: &LoadBalancerArn) -> Result<LoadBalancer, GatewayError> {
+    async fn load_balancers(
+        &self,
+        arns: &[LoadBalancerArn],
+    ) -> Result<Vec<LoadBalancer>, GatewayError> {
+        if arns.is_empty() {
+            return Ok(Vec::new());
+        }
+        let arns = strings(arns);
         self.call(
             Api::Elb,
             "DescribeLoadBalancers",
             Vec::new(),
             |world, me| {
                 let zones = world.zones(&me.account, &me.region);
-                let found = world.load_balancer(me, arn.as_str())?;
-                Ok(LoadBalancer {
-                    arn: found.arn.clone(),
-                    name: found.name.clone(),
-                    kind: found.kind().as_str().to_owned(),
-                    state: found.state_at(me.now).to_owned(),
-                    state_reason: found.state_reason().map(str::to_owned),
-                    scheme: found.scheme.clone(),
-                    ip_address_type: Some(found.ip_address_type.clone()),
-                    availability_zones: found
-                        .subnets
-                        .iter()
-                        .filter_map(|(id, _)| zones.iter().find(|z| z.id == *id))
-                        .map(|zone| zone.name.clone())
-                        .collect(),
-                    security_groups: found.security_groups.clone(),
-                    enforce_security_groups_on_private_link: found
-                        .enforcement()
-                        .map(|word| word == "on"),
-                    cross_zone: found.cross_zone,
-                })
+                let found = world.load_balancers(me, &arns, &[])?;
+                let row = |found| load_balancer(found, &zones, me);
+                Ok(found.iter().map(row).collect())
             },
         )
         .await
@@ -380,6 +372,7 @@ impl PrivateLink for SimGateway {
             Ok(found
                 .into_iter()
                 .map(|listener| Listener {
+                    arn: listener.arn,
                     port: listener.port,
                     protocol: listener.protocol,
                     target_group_arns: listener.target_groups,
@@ -445,7 +438,86 @@ impl PrivateLink for SimGateway {
         })
         .await
     }
+
+    // What only the doctor asks: attributes and notifications.
+
+    async fn load_balancer_attributes(
+        &self,
+        arn: &LoadBalancerArn,
+    ) -> Result<LoadBalancerAttributes, GatewayError> {
+        let action = "DescribeLoadBalancerAttributes";
+        self.call(Api::Elb, action, Vec::new(), |world, me| {
+            let found = world.load_balancer_attributes(me, arn.as_str())?;
+            Ok(LoadBalancerAttributes {
+                cross_zone: is_true(&found, CROSS_ZONE),
+                deletion_protection: is_true(&found, "deletion_protection.enabled"),
+            })
+        })
+        .await
+    }
+
+    async fn listener_attributes(
+        &self,
+        listener_arn: &str,
+    ) -> Result<ListenerAttributes, GatewayError> {
+        let action = "DescribeListenerAttributes";
+        self.call(Api::Elb, action, Vec::new(), |world, me| {
+            let found = world.listener_attributes(me, listener_arn)?;
+            let seconds = attribute(&found, "tcp.idle_timeout.seconds");
+            Ok(ListenerAttributes {
+                tcp_idle_timeout_seconds: seconds.and_then(|value| value.parse().ok()),
+            })
+        })
+        .await
+    }
+
+    async fn target_group_attributes(
+        &self,
+        target_group_arn: &str,
+    ) -> Result<TargetGroupAttributes, GatewayError> {
+        let action = "DescribeTargetGroupAttributes";
+        self.call(Api::Elb, action, Vec::new(), |world, me| {
+            let found = world.target_group_attributes(me, target_group_arn)?;
+            Ok(TargetGroupAttributes {
+                // `use_load_balancer_configuration` is neither.
+                cross_zone: attribute(&found, CROSS_ZONE).and_then(|value| value.parse().ok()),
+                proxy_protocol_v2: is_true(&found, "proxy_protocol_v2.enabled"),
+            })
+        })
+        .await
+    }
+
+    async fn service_notifications(
+        &self,
+        id: &ServiceId,
+    ) -> Result<Vec<ServiceNotification>, GatewayError> {
+        let action = "DescribeVpcEndpointConnectionNotifications";
+        let mut all = Vec::new();
+        let mut from: Option<PageToken> = None;
+        loop {
+            let ids = vec![id.to_string()];
+            let found = self.call(Api::Ec2, action, ids, |world, me| {
+                let filters = Filters::one("service-id", id.as_str());
+                let paging = paging(from.as_ref(), me, &filters.0);
+                Ok(page(world.notifications(me, None, &filters, &paging)?))
+            });
+            let found = found.await?;
+            all.extend(found.items.into_iter().map(|row| ServiceNotification {
+                topic_arn: row.topic_arn,
+                events: row.events,
+                // No simulated notification is ever given up.
+                enabled: true,
+            }));
+            if found.next.is_none() || found.next == from {
+                return Ok(all);
+            }
+            from = found.next;
+        }
+    }
 }
+
+/// Spreads traffic over zones, on load balancers and on target groups.
+const CROSS_ZONE: &str = "load_balancing.cross_zone.enabled";
 
 #[cfg(test)]
 #[path = "gateway_tests.rs"]

@@ -213,11 +213,15 @@ async fn the_port_sees_the_state_the_enforcement_and_the_health_that_were_set() 
     });
     let guarded = guarded.unwrap().unwrap().arn;
     let gateway = gateway(&simulator);
-    let seen = gateway.load_balancer(&arn).await.unwrap();
+    let seen = gateway
+        .load_balancers(std::slice::from_ref(&arn))
+        .await
+        .unwrap()
+        .remove(0);
     assert_eq!(seen.state, "active_impaired");
     assert_eq!(seen.state_reason.as_deref(), Some("a zone is lost"));
     assert_eq!(seen.enforce_security_groups_on_private_link, None);
-    let seen = gateway.load_balancer(&guarded).await.unwrap();
+    let seen = gateway.load_balancers(&[guarded]).await.unwrap().remove(0);
     assert_eq!(seen.enforce_security_groups_on_private_link, Some(false));
     let group = gateway.target_groups(&arn).await.unwrap().remove(0);
     let health = gateway.target_health(&group.arn).await.unwrap();

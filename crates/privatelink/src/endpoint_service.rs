@@ -168,3 +168,19 @@ impl AllowedPrincipal {
         format!("arn:aws:iam::{account}:root")
     }
 }
+
+/// One row of `DescribeVpcEndpointConnectionNotifications`, of a service: where AWS publishes what happens to its connections.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceNotification {
+    /// The SNS topic.
+    pub topic_arn: String,
+    /// `Connect`, `Accept`, `Reject`, `Delete`, in no stable order.
+    pub events: Vec<String>,
+    /// Whether AWS publishes (`Enabled`) or has given up (`Disabled`).
+    pub enabled: bool,
+}
+
+impl ServiceNotification {
+    /// Every event that AWS has a notification for.
+    pub const EVENTS: [&str; 4] = ["Connect", "Accept", "Reject", "Delete"];
+}

@@ -6,8 +6,9 @@ use async_trait::async_trait;
 
 use crate::{
     AccountId, AllowedPrincipal, AvailabilityZone, Connection, ConnectionFilter, EndpointService,
-    EndpointServiceChange, GatewayError, ItemFailure, Listener, LoadBalancer, LoadBalancerArn,
-    NewEndpointService, Region, ServiceId, TargetGroup, TargetHealth, VpcEndpointId,
+    EndpointServiceChange, GatewayError, ItemFailure, Listener, ListenerAttributes, LoadBalancer,
+    LoadBalancerArn, LoadBalancerAttributes, NewEndpointService, Region, ServiceId,
+    ServiceNotification, TargetGroup, TargetGroupAttributes, TargetHealth, VpcEndpointId,
 };
 
 /// An opaque place in a paged listing.
@@ -111,8 +112,12 @@ pub trait PrivateLink: Send + Sync {
         endpoints: &[VpcEndpointId],
     ) -> Result<Vec<ItemFailure>, GatewayError>;
 
-    /// Reads one load balancer and its cross-zone attribute: two requests.
-    async fn load_balancer(&self, arn: &LoadBalancerArn) -> Result<LoadBalancer, GatewayError>;
+    /// Reads load balancers, at most [`LoadBalancer::MOST_IN_ONE_CALL`] of them, in no stable order. One that AWS does not have fails the whole
+    /// call with [`GatewayError::NotFound`]. Without any, no call: AWS would list them all.
+    async fn load_balancers(
+        &self,
+        arns: &[LoadBalancerArn],
+    ) -> Result<Vec<LoadBalancer>, GatewayError>;
 
     /// Lists all listeners of a load balancer (at most 50 exist).
     async fn listeners(&self, arn: &LoadBalancerArn) -> Result<Vec<Listener>, GatewayError>;
@@ -131,6 +136,32 @@ pub trait PrivateLink: Send + Sync {
 
     /// Tells whose credentials these are (STS `GetCallerIdentity`), so that one account is never mistaken for another.
     async fn caller_account(&self) -> Result<AccountId, GatewayError>;
+
+    // What only the doctor asks: attributes and notifications.
+
+    /// Reads the attributes of a Network Load Balancer.
+    async fn load_balancer_attributes(
+        &self,
+        arn: &LoadBalancerArn,
+    ) -> Result<LoadBalancerAttributes, GatewayError>;
+
+    /// Reads the attributes of a listener.
+    async fn listener_attributes(
+        &self,
+        listener_arn: &str,
+    ) -> Result<ListenerAttributes, GatewayError>;
+
+    /// Reads the attributes of a target group.
+    async fn target_group_attributes(
+        &self,
+        target_group_arn: &str,
+    ) -> Result<TargetGroupAttributes, GatewayError>;
+
+    /// Lists all connection notifications of a service, all pages of them; none for a service that is not this account's.
+    async fn service_notifications(
+        &self,
+        id: &ServiceId,
+    ) -> Result<Vec<ServiceNotification>, GatewayError>;
 }
 
 /// Which account and Region to reach, and how.

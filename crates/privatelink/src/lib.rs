@@ -18,7 +18,7 @@ pub mod load_balancer;
 pub use connection::{Connection, ConnectionFilter, ConnectionState, DnsEntry};
 pub use endpoint_service::{
     AllowedPrincipal, EndpointService, EndpointServiceChange, NewEndpointService, PrivateDnsName,
-    ServiceState,
+    ServiceNotification, ServiceState,
 };
 pub use error::{Advice, GatewayError, ItemFailure};
 pub use gateway::{AccountRegionRef, Gateways, Page, PageToken, PrivateLink};
@@ -26,5 +26,6 @@ pub use ids::{
     AccountId, AvailabilityZoneId, InvalidId, LoadBalancerArn, Region, ServiceId, VpcEndpointId,
 };
 pub use load_balancer::{
-    AvailabilityZone, Listener, LoadBalancer, TargetGroup, TargetHealth, TargetState,
+    AvailabilityZone, Listener, ListenerAttributes, LoadBalancer, LoadBalancerAttributes,
+    TargetGroup, TargetGroupAttributes, TargetHealth, TargetState,
 };

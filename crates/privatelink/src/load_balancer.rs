@@ -1,4 +1,4 @@
-//! The load balancer behind an endpoint service, as far as a readiness check asks about it.
+//! The load balancer behind an endpoint service, as far as the doctor asks about it.
 
 use serde::{Deserialize, Serialize};
 
@@ -27,19 +27,45 @@ pub struct LoadBalancer {
     pub security_groups: Vec<String>,
     /// Whether inbound rules are enforced on PrivateLink traffic; absent without security groups.
     pub enforce_security_groups_on_private_link: Option<bool>,
+}
+
+impl LoadBalancer {
+    /// How many load balancers one `DescribeLoadBalancers` may name.
+    pub const MOST_IN_ONE_CALL: usize = 20;
+}
+
+/// What the doctor reads of ELBv2 `DescribeLoadBalancerAttributes`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadBalancerAttributes {
     /// `load_balancing.cross_zone.enabled`, which is off by default on Network Load Balancers.
     pub cross_zone: bool,
+    /// `deletion_protection.enabled`, off by default.
+    pub deletion_protection: bool,
 }
 
 /// One row of ELBv2 `DescribeListeners`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listener {
+    /// The listener.
+    pub arn: String,
     /// 1 to 65535.
     pub port: u16,
     /// `TCP`, `TLS`, `UDP`, `TCP_UDP`, `QUIC` or `TCP_QUIC` on a Network Load Balancer.
     pub protocol: String,
     /// Target groups that it forwards to by default.
     pub target_group_arns: Vec<String>,
+}
+
+/// What the doctor reads of ELBv2 `DescribeListenerAttributes`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListenerAttributes {
+    /// `tcp.idle_timeout.seconds`, 60 to 6000 and 350 by default; only listeners that pass TCP on have it.
+    pub tcp_idle_timeout_seconds: Option<u32>,
+}
+
+impl ListenerAttributes {
+    /// AWS's default of `tcp.idle_timeout.seconds`, the only value that goes together with consumers in other Regions.
+    pub const DEFAULT_TCP_IDLE_TIMEOUT_SECONDS: u32 = 350;
 }
 
 /// One row of ELBv2 `DescribeTargetGroups`.
@@ -51,6 +77,15 @@ pub struct TargetGroup {
     pub name: String,
     /// `instance`, `ip` or `alb`.
     pub target_type: String,
+}
+
+/// What the doctor reads of ELBv2 `DescribeTargetGroupAttributes`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetGroupAttributes {
+    /// `load_balancing.cross_zone.enabled`; absent for `use_load_balancer_configuration`, the default.
+    pub cross_zone: Option<bool>,
+    /// `proxy_protocol_v2.enabled`. Targets must then expect the header, which carries the id of the consumer's endpoint.
+    pub proxy_protocol_v2: bool,
 }
 
 /// One row of ELBv2 `DescribeTargetHealth`.

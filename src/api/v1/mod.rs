@@ -4,6 +4,7 @@ pub mod account_regions;
 mod arguments;
 pub mod connections;
 pub mod decisions;
+pub mod doctor;
 pub mod service_changes;
 pub mod services;
 mod views;
@@ -28,7 +29,10 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(decisions::accept_connection)
         .service(decisions::reject_connection)
         .service(decisions::revoke_connection)
-        .service(connections::retry_connection_sync);
+        .service(connections::retry_connection_sync)
+        .service(doctor::examine_service)
+        .service(doctor::check_service)
+        .service(doctor::examine_connection);
 }
 
 /// The caller as the audit trail knows it, with the request's id.

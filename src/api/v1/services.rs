@@ -22,9 +22,9 @@ use crate::api::responses::{
 use crate::app::code::Code;
 use crate::app::register_service::{self as app, NewService, Place, Source};
 use crate::app::{AppContext, AppError, read, retry_sync};
+use crate::domain::doctor::{Check, is_ready};
 use crate::domain::endpoint_service::{Origin, RegisteredService};
 use crate::domain::ids::{AccountRegionId, EndpointServiceId};
-use crate::domain::readiness::{Check, is_ready};
 use crate::domain::service_plan::{Desired, Seen, plan, unknown_principals};
 use crate::domain::sync::SyncState;
 use crate::store::endpoint_services::Filter;
@@ -73,9 +73,9 @@ pub struct ServiceView {
     service_name: Option<String>,
     /// What AWS last said; null until the first read.
     observed: Option<ObservedServiceView>,
-    /// Whether no readiness check failed; null until they ran.
+    /// Whether none of `checks` failed; null until they ran.
     ready: Option<bool>,
-    /// The readiness checks; empty until they ran.
+    /// The checks of what is behind the service; empty until they ran. `GET /v1/services/{id}/doctor` has more.
     checks: Vec<Check>,
     /// When the checks ran.
     checked_at: Option<DateTime<Utc>>,

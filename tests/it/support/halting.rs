@@ -8,8 +8,9 @@ use async_trait::async_trait;
 use portcullis::worker::Place;
 use privatelink::{
     AccountId, AllowedPrincipal, AvailabilityZone, Connection, ConnectionFilter, EndpointService,
-    EndpointServiceChange, GatewayError, ItemFailure, Listener, LoadBalancer, LoadBalancerArn,
-    NewEndpointService, Page, PageToken, PrivateLink, ServiceId, TargetGroup, TargetHealth,
+    EndpointServiceChange, GatewayError, ItemFailure, Listener, ListenerAttributes, LoadBalancer,
+    LoadBalancerArn, LoadBalancerAttributes, NewEndpointService, Page, PageToken, PrivateLink,
+    ServiceId, ServiceNotification, TargetGroup, TargetGroupAttributes, TargetHealth,
     VpcEndpointId,
 };
 use tokio::sync::Notify;
@@ -140,8 +141,8 @@ impl PrivateLink for Halting {
         self.inner.connections(filter, from).await
     }
 
-    async fn load_balancer(&self, arn: &LoadBalancerArn) -> Answer<LoadBalancer> {
-        self.inner.load_balancer(arn).await
+    async fn load_balancers(&self, arns: &[LoadBalancerArn]) -> Answer<Vec<LoadBalancer>> {
+        self.inner.load_balancers(arns).await
     }
 
     async fn listeners(&self, arn: &LoadBalancerArn) -> Answer<Vec<Listener>> {
@@ -162,5 +163,29 @@ impl PrivateLink for Halting {
 
     async fn caller_account(&self) -> Answer<AccountId> {
         self.inner.caller_account().await
+    }
+
+    // What only the doctor asks: attributes and notifications.
+
+    async fn load_balancer_attributes(
+        &self,
+        arn: &LoadBalancerArn,
+    ) -> Answer<LoadBalancerAttributes> {
+        self.inner.load_balancer_attributes(arn).await
+    }
+
+    async fn listener_attributes(&self, listener_arn: &str) -> Answer<ListenerAttributes> {
+        self.inner.listener_attributes(listener_arn).await
+    }
+
+    async fn target_group_attributes(
+        &self,
+        target_group_arn: &str,
+    ) -> Answer<TargetGroupAttributes> {
+        self.inner.target_group_attributes(target_group_arn).await
+    }
+
+    async fn service_notifications(&self, id: &ServiceId) -> Answer<Vec<ServiceNotification>> {
+        self.inner.service_notifications(id).await
     }
 }

@@ -2,20 +2,20 @@
 
 use aws_sdk_elasticloadbalancingv2::types as elb;
 use privatelink::{
-    Listener, LoadBalancer, LoadBalancerArn, TargetGroup, TargetHealth, TargetState,
+    Listener, ListenerAttributes, LoadBalancer, LoadBalancerAttributes, TargetGroup,
+    TargetGroupAttributes, TargetHealth, TargetState,
 };
 
-use super::named;
+use super::{named, parsed};
 
-/// One load balancer. `cross_zone` comes from its attributes.
-pub(crate) fn load_balancer(
-    row: &elb::LoadBalancer,
-    arn: &LoadBalancerArn,
-    cross_zone: bool,
-) -> LoadBalancer {
+/// The attribute that spreads traffic over zones; of load balancers and of target groups.
+const CROSS_ZONE: &str = "load_balancing.cross_zone.enabled";
+
+/// One load balancer; `None` when AWS left out its ARN.
+pub(crate) fn load_balancer(row: &elb::LoadBalancer) -> Option<LoadBalancer> {
     let state = row.state();
-    LoadBalancer {
-        arn: arn.clone(),
+    Some(LoadBalancer {
+        arn: parsed("load balancer ARN", row.load_balancer_arn())?,
         name: row.load_balancer_name().unwrap_or_default().to_owned(),
         kind: row.r#type().map_or("", |kind| kind.as_str()).to_owned(),
         state: state
@@ -36,13 +36,53 @@ pub(crate) fn load_balancer(
         enforce_security_groups_on_private_link: row
             .enforce_security_group_inbound_rules_on_private_link_traffic()
             .map(|word| word == "on"),
-        cross_zone,
+    })
+}
+
+/// What is read of a load balancer's attributes. AWS sends all that apply; both are off unless it says otherwise.
+pub(crate) fn load_balancer_attributes(
+    rows: &[elb::LoadBalancerAttribute],
+) -> LoadBalancerAttributes {
+    let is_true = |key| {
+        rows.iter()
+            .any(|row| row.key() == Some(key) && row.value() == Some("true"))
+    };
+    LoadBalancerAttributes {
+        cross_zone: is_true(CROSS_ZONE),
+        deletion_protection: is_true("deletion_protection.enabled"),
     }
 }
 
-/// One listener; `None` when AWS left out its port.
+/// What is read of a listener's attributes.
+pub(crate) fn listener_attributes(rows: &[elb::ListenerAttribute]) -> ListenerAttributes {
+    let row = rows
+        .iter()
+        .find(|row| row.key() == Some("tcp.idle_timeout.seconds"));
+    ListenerAttributes {
+        tcp_idle_timeout_seconds: row
+            .and_then(elb::ListenerAttribute::value)
+            .and_then(|value| value.parse().ok()),
+    }
+}
+
+/// What is read of a target group's attributes.
+pub(crate) fn target_group_attributes(rows: &[elb::TargetGroupAttribute]) -> TargetGroupAttributes {
+    let value = |key| {
+        rows.iter()
+            .find(|row| row.key() == Some(key))
+            .and_then(elb::TargetGroupAttribute::value)
+    };
+    TargetGroupAttributes {
+        // `use_load_balancer_configuration` is neither.
+        cross_zone: value(CROSS_ZONE).and_then(|value| value.parse().ok()),
+        proxy_protocol_v2: value("proxy_protocol_v2.enabled") == Some("true"),
+    }
+}
+
+/// One listener; `None` when AWS left out its ARN or its port.
 pub(crate) fn listener(row: &elb::Listener) -> Option<Listener> {
     Some(Listener {
+        arn: named("listener ARN", row.listener_arn())?,
         port: port(row.port())?,
         protocol: row
             .protocol()
@@ -146,17 +186,59 @@ mod tests {
 
     #[test]
     fn enforcement_is_absent_without_security_groups() {
-        let arn: LoadBalancerArn =
-            "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/net/edge/0123456789abcdef"
-                .parse()
-                .unwrap();
-        let bare = elb::LoadBalancer::builder().build();
-        let read = load_balancer(&bare, &arn, false);
+        let arn = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/net/edge/0123456789abcdef";
+        let bare = elb::LoadBalancer::builder().load_balancer_arn(arn).build();
+        let read = load_balancer(&bare).unwrap();
         assert_eq!(read.enforce_security_groups_on_private_link, None);
         let off = elb::LoadBalancer::builder()
+            .load_balancer_arn(arn)
             .enforce_security_group_inbound_rules_on_private_link_traffic("off")
             .build();
-        let read = load_balancer(&off, &arn, false);
+        let read = load_balancer(&off).unwrap();
         assert_eq!(read.enforce_security_groups_on_private_link, Some(false));
+    }
+
+    #[test]
+    fn a_target_group_that_does_as_its_load_balancer_says_neither() {
+        let row = |key: &str, value: &str| {
+            elb::TargetGroupAttribute::builder()
+                .key(key)
+                .value(value)
+                .build()
+        };
+        for (word, want) in [
+            ("use_load_balancer_configuration", None),
+            ("true", Some(true)),
+            ("false", Some(false)),
+        ] {
+            let read = target_group_attributes(&[row(CROSS_ZONE, word)]);
+            assert_eq!((read.cross_zone, read.proxy_protocol_v2), (want, false));
+        }
+        let read = target_group_attributes(&[row("proxy_protocol_v2.enabled", "true")]);
+        assert!(read.proxy_protocol_v2);
+    }
+
+    #[test]
+    fn a_listener_without_an_idle_timeout_has_none() {
+        assert_eq!(listener_attributes(&[]).tcp_idle_timeout_seconds, None);
+        let row = elb::ListenerAttribute::builder()
+            .key("tcp.idle_timeout.seconds")
+            .value("600");
+        let read = listener_attributes(&[row.build()]);
+        assert_eq!(read.tcp_idle_timeout_seconds, Some(600));
+    }
+
+    #[test]
+    fn a_load_balancers_switches_are_off_unless_aws_says_true() {
+        let row = |key: &str, value: &str| {
+            elb::LoadBalancerAttribute::builder()
+                .key(key)
+                .value(value)
+                .build()
+        };
+        let read = load_balancer_attributes(&[row(CROSS_ZONE, "true")]);
+        assert!(read.cross_zone && !read.deletion_protection);
+        let read = load_balancer_attributes(&[row("deletion_protection.enabled", "true")]);
+        assert!(!read.cross_zone && read.deletion_protection);
     }
 }

@@ -1,12 +1,16 @@
 //! The world's rows as the port's types.
 
 use privatelink::{
-    Connection, DnsEntry, EndpointService, ItemFailure, Page, PageToken, PrivateDnsName,
+    Connection, DnsEntry, EndpointService, ItemFailure, LoadBalancer, Page, PageToken,
+    PrivateDnsName,
 };
 
 use crate::error::Unsuccessful;
 use crate::world::connections::ConnectionRow;
+use crate::world::elb_attributes::Attribute;
 use crate::world::ids;
+use crate::world::load_balancers::LoadBalancer as Balancer;
+use crate::world::regions::Zone;
 use crate::world::select::{Filter, Listed, Paging};
 use crate::world::services::Service;
 use crate::world::{Caller, World};
@@ -105,4 +109,34 @@ pub(super) fn connection(row: ConnectionRow) -> Connection {
             })
             .collect(),
     }
+}
+
+pub(super) fn load_balancer(found: &Balancer, zones: &[Zone], me: &Caller) -> LoadBalancer {
+    LoadBalancer {
+        arn: found.arn.clone(),
+        name: found.name.clone(),
+        kind: found.kind().as_str().to_owned(),
+        state: found.state_at(me.now).to_owned(),
+        state_reason: found.state_reason().map(str::to_owned),
+        scheme: found.scheme.clone(),
+        ip_address_type: Some(found.ip_address_type.clone()),
+        availability_zones: found
+            .subnets
+            .iter()
+            .filter_map(|(id, _)| zones.iter().find(|z| z.id == *id))
+            .map(|zone| zone.name.clone())
+            .collect(),
+        security_groups: found.security_groups.clone(),
+        enforce_security_groups_on_private_link: found.enforcement().map(|word| word == "on"),
+    }
+}
+
+/// The value of an attribute.
+pub(super) fn attribute<'a>(all: &'a [Attribute], key: &str) -> Option<&'a str> {
+    let found = all.iter().find(|(name, _)| name == key);
+    found.map(|(_, value)| value.as_str())
+}
+
+pub(super) fn is_true(all: &[Attribute], key: &str) -> bool {
+    attribute(all, key) == Some("true")
 }

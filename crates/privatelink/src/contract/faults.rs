@@ -40,7 +40,8 @@ async fn refused_everywhere(
     let describe = gateway
         .connections(&ConnectionFilter::Service(service.clone()), None)
         .await;
-    let balancer = gateway.load_balancer(&load_balancer).await;
+    let asked = std::slice::from_ref(&load_balancer);
+    let balancer = gateway.load_balancers(asked).await;
     world.clear_faults().await?;
     ensure_fails(accept, kind, "accepting")?;
     ensure_fails(describe, kind, "listing connections")?;

@@ -1,20 +1,28 @@
-//! Checks about what a readiness check reads: load balancers, listeners, targets, zones, and whose credentials these are.
+//! Checks about what the doctor reads: load balancers, listeners, targets, zones, and whose credentials these are.
 
 use std::collections::HashSet;
 
-use crate::{InvalidId, LoadBalancerArn, TargetState};
+use crate::{InvalidId, ListenerAttributes, LoadBalancer, LoadBalancerArn, TargetState};
 
 use super::steps::{During, ensure, ensure_fails};
 use super::{CheckResult, ContractWorld};
 
-/// Type, state and zones come from the load balancer, the cross-zone switch from its attributes.
+/// One load balancer, by its ARN.
+async fn read_one(
+    world: &dyn ContractWorld,
+    arn: &LoadBalancerArn,
+) -> Result<LoadBalancer, String> {
+    let asked = std::slice::from_ref(arn);
+    let read = world.gateway().load_balancers(asked).await;
+    let read = read.during("reading a load balancer")?;
+    ensure!(read.len() == 1, "reading {arn} gave {read:?}");
+    read.into_iter().next().ok_or_else(|| arn.to_string())
+}
+
+/// Type, state and zones come from the load balancer, the switches from its attributes.
 pub(super) async fn a_load_balancer_reads_back_ready(world: &dyn ContractWorld) -> CheckResult {
     let arn = world.ready_load_balancer().await?;
-    let read = world
-        .gateway()
-        .load_balancer(&arn)
-        .await
-        .during("reading")?;
+    let read = read_one(world, &arn).await?;
     ensure!(read.arn == arn, "reading {arn} gave {read:?}");
     ensure!(
         !read.name.is_empty() && arn.as_str().contains(&format!("/{}/", read.name)),
@@ -30,10 +38,60 @@ pub(super) async fn a_load_balancer_reads_back_ready(world: &dyn ContractWorld) 
     );
     let zones: HashSet<_> = read.availability_zones.iter().collect();
     ensure!(zones.len() == 2, "there should be two zones: {read:?}");
+    let attributes = world.gateway().load_balancer_attributes(&arn).await;
+    let attributes = attributes.during("reading the attributes")?;
     ensure!(
-        !read.cross_zone,
-        "cross-zone is off by default on a Network Load Balancer: {read:?}"
+        !attributes.cross_zone && !attributes.deletion_protection,
+        "both are off by default on a Network Load Balancer: {attributes:?}"
     );
+    Ok(())
+}
+
+/// Several at once; none is no question at all; one that is not there fails them all.
+pub(super) async fn load_balancers_read_together(world: &dyn ContractWorld) -> CheckResult {
+    let gateway = world.gateway();
+    let mut arns = Vec::new();
+    for _ in 0..3 {
+        arns.push(world.ready_load_balancer().await?);
+    }
+    let read = gateway
+        .load_balancers(&arns)
+        .await
+        .during("reading three")?;
+    let read: HashSet<_> = read.into_iter().map(|balancer| balancer.arn).collect();
+    let asked: HashSet<_> = arns.iter().cloned().collect();
+    ensure!(read == asked, "asked for {asked:?} and got {read:?}");
+    let none = gateway.load_balancers(&[]).await.during("reading none")?;
+    ensure!(none.is_empty(), "asked for none and got {none:?}");
+    let unknown = unknown_like(&world.ready_load_balancer().await?)?;
+    arns.push(unknown);
+    let step = "reading three and an unknown one";
+    ensure_fails(gateway.load_balancers(&arns).await, "not_found", step).map(drop)
+}
+
+/// What AWS sets by itself: 350 seconds without traffic, no PROXY protocol, zones as the load balancer says.
+pub(super) async fn listener_and_target_group_attributes_have_their_defaults(
+    world: &dyn ContractWorld,
+) -> CheckResult {
+    let gateway = world.gateway();
+    let arn = world.ready_load_balancer().await?;
+    for listener in gateway.listeners(&arn).await.during("listing listeners")? {
+        let read = gateway.listener_attributes(&listener.arn).await;
+        let read = read.during("reading a listener's attributes")?;
+        let default = ListenerAttributes::DEFAULT_TCP_IDLE_TIMEOUT_SECONDS;
+        ensure!(
+            read.tcp_idle_timeout_seconds == Some(default),
+            "a TCP listener waits {default} s unless told otherwise: {read:?}"
+        );
+    }
+    for group in gateway.target_groups(&arn).await.during("listing groups")? {
+        let read = gateway.target_group_attributes(&group.arn).await;
+        let read = read.during("reading a target group's attributes")?;
+        ensure!(
+            read.cross_zone.is_none() && !read.proxy_protocol_v2,
+            "a target group does as its load balancer, without PROXY protocol: {read:?}"
+        );
+    }
     Ok(())
 }
 
@@ -58,8 +116,8 @@ pub(super) async fn listeners_and_target_groups_read_back(
     );
     for (listener, group) in listeners.iter().zip(&groups) {
         ensure!(
-            listener.protocol == "TCP" && listener.port > 0,
-            "the listener should be TCP with a port: {listener:?}"
+            listener.protocol == "TCP" && listener.port > 0 && !listener.arn.is_empty(),
+            "the listener should be TCP with a port and an ARN: {listener:?}"
         );
         ensure!(
             listener.target_group_arns == [group.arn.clone()],
@@ -123,7 +181,7 @@ pub(super) async fn zones_have_a_name_here_and_an_id_everywhere(
         "these zones should be of {}: {zones:?}",
         arn.region()
     );
-    let read = gateway.load_balancer(&arn).await.during("reading")?;
+    let read = read_one(world, &arn).await?;
     for zone in &read.availability_zones {
         ensure!(
             names.contains(zone.as_str()),
@@ -138,20 +196,27 @@ pub(super) async fn an_unknown_load_balancer_is_not_found(
     world: &dyn ContractWorld,
 ) -> CheckResult {
     let gateway = world.gateway();
-    let real = world.ready_load_balancer().await?;
+    let unknown = unknown_like(&world.ready_load_balancer().await?)?;
+    let step = "reading an unknown load balancer";
+    let asked = std::slice::from_ref(&unknown);
+    ensure_fails(gateway.load_balancers(asked).await, "not_found", step)?;
+    let step = "listing listeners of an unknown load balancer";
+    ensure_fails(gateway.listeners(&unknown).await, "not_found", step)?;
+    let step = "reading the attributes of an unknown load balancer";
+    let attributes = gateway.load_balancer_attributes(&unknown).await;
+    ensure_fails(attributes, "not_found", step).map(drop)
+}
+
+/// A load balancer of the same account and Region that nobody made.
+fn unknown_like(real: &LoadBalancerArn) -> Result<LoadBalancerArn, String> {
     let head = real
         .as_str()
         .split("/net/")
         .next()
         .ok_or_else(|| format!("{real} is not a Network Load Balancer"))?;
-    let unknown: LoadBalancerArn = format!("{head}/net/nobody/0f0f0f0f0f0f0f0f")
+    format!("{head}/net/nobody/0f0f0f0f0f0f0f0f")
         .parse()
-        .map_err(|why: InvalidId| why.to_string())?;
-    let step = "reading an unknown load balancer";
-    ensure_fails(gateway.load_balancer(&unknown).await, "not_found", step)?;
-    let step = "listing listeners of an unknown load balancer";
-    ensure_fails(gateway.listeners(&unknown).await, "not_found", step)?;
-    Ok(())
+        .map_err(|why: InvalidId| why.to_string())
 }
 
 /// The credentials are the provider's, and another gateway's are not.

@@ -372,6 +372,18 @@ pub(super) async fn deleting_an_unknown_service_is_a_refusal_inside_success(
     Ok(())
 }
 
+/// Nobody is told of connections until somebody asks to be, and a service that is not there notifies nobody either.
+pub(super) async fn a_new_service_notifies_nobody(world: &dyn ContractWorld) -> CheckResult {
+    let gateway = world.gateway();
+    let service = a_service(world).await?.service_id;
+    for id in [service, nobodys_service()?] {
+        let told = gateway.service_notifications(&id).await;
+        let told = told.during("listing notifications")?;
+        ensure!(told.is_empty(), "{id} should notify nobody: {told:?}");
+    }
+    Ok(())
+}
+
 /// A service with live connections stays.
 pub(super) async fn deleting_a_service_with_connections_is_a_refusal_inside_success(
     world: &dyn ContractWorld,
