@@ -113,6 +113,7 @@ pub async fn register_service(
         },
         created_at: at,
         created_by: actor.name.clone(),
+        stall: None,
     };
     endpoint_services::insert(&mut tx, &service)
         .await

@@ -7,6 +7,7 @@ use privatelink::{AccountId, EndpointService, LoadBalancerArn, Region, ServiceId
 
 use super::ids::{AccountRegionId, EndpointServiceId};
 use super::readiness::Check;
+use super::stall::Stall;
 use super::sync::SyncState;
 use super::text::text_enum;
 
@@ -71,6 +72,8 @@ pub struct RegisteredService {
     pub created_at: DateTime<Utc>,
     /// Who registered it.
     pub created_by: String,
+    /// While it is stalled: since when, and who takes care.
+    pub stall: Option<Stall>,
 }
 
 /// What AWS said about a service, and when.

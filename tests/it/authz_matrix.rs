@@ -30,6 +30,14 @@ const LOWEST: &[(&str, Who)] = &[
     ("reject_connection", Who::Approver),
     ("revoke_connection", Who::Approver),
     ("retry_connection_sync", Who::Admin),
+    ("change_account_region", Who::Admin),
+    ("list_replicas", Who::Viewer),
+    ("claim_service_stall", Who::Admin),
+    ("release_service_stall", Who::Admin),
+    ("claim_connection_stall", Who::Admin),
+    ("release_connection_stall", Who::Admin),
+    ("give_up_connection", Who::Admin),
+    ("list_stalls", Who::Viewer),
 ];
 
 struct Operation {
