@@ -172,6 +172,34 @@ async fn replicas_share_fairly_when_they_join_and_when_they_die(pool: PgPool) {
     assert_eq!(replicas["items"], json!([]));
 }
 
+/// The promise of the settings as they are shipped: a lease of 4 s that is looked after every second.
+#[sqlx::test(migrations = "./migrations")]
+async fn hand_over_takes_a_second_after_sigterm_and_five_after_a_death(pool: PgPool) {
+    let setup = Setup {
+        settings: WorkerSettings::default(),
+        ..Setup::default()
+    };
+    let app = TestApp::start_with(pool, setup);
+    app.add_account_regions(4).await;
+    let first = Replica::start(&app);
+    app.spread(&[4]).await;
+    let second = Replica::start(&app);
+    let joined = app.spread(&[2, 2]).await;
+    let began = Instant::now();
+    first.terminate().await;
+    app.spread(&[4]).await;
+    let terminated = began.elapsed();
+    let third = Replica::start(&app);
+    app.spread(&[2, 2]).await;
+    second.kill();
+    let killed = app.spread(&[4]).await;
+    println!("joined {joined:?}, after SIGTERM {terminated:?}, after a death {killed:?}");
+    assert!(joined < Duration::from_secs(6), "{joined:?}");
+    assert!(terminated < Duration::from_secs(3), "{terminated:?}");
+    assert!(killed < Duration::from_secs(7), "{killed:?}");
+    third.terminate().await;
+}
+
 /// Two replicas and one AccountRegion: the second waits, politely, and the first is left alone.
 #[sqlx::test(migrations = "./migrations")]
 async fn a_replica_with_nothing_to_do_waits(pool: PgPool) {
