@@ -62,10 +62,10 @@ def shared(rest):
     expect("and then nothing changes hands", [place["served_by"]["fence"] for place in places(rest)], fences)
 
 
-def others(rest, count):
-    """The AccountRegions that another replica than the one asked serves: those of whoever came `count`th."""
-    ids = [replica["replica"] for replica in rest.get("/v1/replicas")["items"]]
-    return [place["id"] for place in places(rest) if place["served_by"]["replica"] == ids[count]]
+def of_the_elder(rest):
+    """The AccountRegions of the replica that has lived longest."""
+    elder = rest.get("/v1/replicas")["items"][0]["replica"]
+    return [place["id"] for place in places(rest) if place["served_by"]["replica"] == elder]
 
 
 def listed_since(rest, ids, moment):
@@ -91,7 +91,7 @@ def hand_over(rest, ids, what, most):
 
 
 def terminate(leaver, heir):
-    ids = others(heir.rest, 0)
+    ids = of_the_elder(heir.rest)
     expect("the one that is to stop serves half", len(ids), 3)
     leaver.child.send_signal(signal.SIGTERM)
     hand_over(heir.rest, ids, "SIGTERM", TERMINATED_WITHIN)
@@ -99,7 +99,7 @@ def terminate(leaver, heir):
 
 
 def kill(victim, heir, sim):
-    ids = others(heir.rest, 0)
+    ids = of_the_elder(heir.rest)
     place = next(place for place in places(heir.rest) if place["id"] == ids[0])
     balancer = sim.load_balancer(place["account_id"], "ledger")
     service = heir.rest.register_service("Ledger", place, balancer)
