@@ -33,6 +33,7 @@ pub const BEARER: &str = "bearer";
         (name = "services", description = "Endpoint services and their checks."),
         (name = "connections", description = "Connections, the decisions about them and their history."),
         (name = "hooks", description = "What others post; each proves itself by a signature of its own."),
+        (name = "stalls", description = "What the worker gave up on, and who takes care."),
         (name = "operations", description = "Health, metrics and this document; public."),
     ),
     security(("bearer" = [])),

@@ -41,7 +41,9 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::ConnectionNotFound => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-        Code::AccountRegionExists
+        Code::AccountRegionChanged
+        | Code::StallClaimed
+        | Code::AccountRegionExists
         | Code::ServiceExists
         | Code::ServiceChanged
         | Code::ServiceNotObserved

@@ -67,6 +67,12 @@ problems! {
     HookProblems = [
         SnsMessageMalformed, SnsTopicNotAllowed, SnsSignatureInvalid, SnsMessageTooOld, PayloadTooLarge
     ];
+    /// The account and Region is not as the caller believes.
+    AccountRegionChangeConflict = [AccountRegionChanged];
+    /// Nobody can take care of the connection, or somebody else does.
+    ConnectionClaimConflict = [ConnectionNotStalled, StallClaimed];
+    /// Nobody can take care of the endpoint service, or somebody else does.
+    ServiceClaimConflict = [ServiceNotStalled, StallClaimed];
 }
 
 fn describe(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {

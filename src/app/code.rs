@@ -82,6 +82,10 @@ codes! {
     ServiceNotStalled = "service_not_stalled", "The endpoint service is not stalled";
     /// There is nothing to retry about the connection.
     ConnectionNotStalled = "connection_not_stalled", "The connection is not stalled";
+    /// Somebody else changed it first.
+    AccountRegionChanged = "account_region_changed", "The account and Region were changed by somebody else";
+    /// Somebody else takes care of it.
+    StallClaimed = "stall_claimed", "Somebody else takes care of it";
     /// The body is larger than we read.
     PayloadTooLarge = "payload_too_large", "The request body is too large";
     /// The body is not declared as JSON.

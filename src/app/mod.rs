@@ -3,6 +3,7 @@
 //! A use case reads, asks the domain, writes guarded, records the audit line and makes the sync due, all in one transaction; then it
 //! wakes this process's worker. A lost wake-up costs a second, not correctness.
 
+pub mod change_account_region;
 pub mod change_service;
 pub mod code;
 pub mod context;
@@ -18,6 +19,7 @@ pub mod register_account_region;
 pub mod register_service;
 pub mod request_check;
 pub mod retry_sync;
+pub mod stall_care;
 mod text;
 
 pub use context::{AppContext, Nudge};

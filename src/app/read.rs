@@ -7,8 +7,10 @@ use crate::domain::connection::Connection;
 use crate::domain::endpoint_service::RegisteredService;
 use crate::domain::history::HistoryEntry;
 use crate::domain::ids::{AccountRegionId, ConnectionId, EndpointServiceId};
+use crate::domain::stall::{Stalled, StalledId};
 use crate::store::{
     PgConnection, account_regions, connection_list, connections, endpoint_services, history,
+    replicas, stalls,
 };
 
 /// One page of a list and where the next one starts.
@@ -105,4 +107,28 @@ pub async fn connections(
     let conn: &mut PgConnection = &mut *ctx.acquire().await?;
     let rows = connection_list::page(conn, filter, before, limit + 1).await?;
     Ok(Listed::cut(rows, limit, |row| row.id))
+}
+
+/// What is stalled, the oldest first.
+pub async fn stalls(
+    ctx: &AppContext,
+    filter: &stalls::Filter<'_>,
+    after: Option<stalls::After>,
+    limit: i64,
+) -> Result<Listed<Stalled, stalls::After>, AppError> {
+    let conn: &mut PgConnection = &mut *ctx.acquire().await?;
+    let rows = stalls::page(conn, filter, after, limit + 1).await?;
+    Ok(Listed::cut(rows, limit, |row| {
+        let id = match row.id {
+            StalledId::Connection(id) => id.uuid(),
+            StalledId::Service(id) => id.uuid(),
+        };
+        (row.stall.since, id)
+    }))
+}
+
+/// Replicas that work, the oldest first.
+pub async fn replicas(ctx: &AppContext) -> Result<Vec<replicas::Replica>, AppError> {
+    let conn: &mut PgConnection = &mut *ctx.acquire().await?;
+    Ok(replicas::all(conn).await?)
 }

@@ -76,7 +76,7 @@ pub async fn register_account_region(
 }
 
 /// A role must be an IAM role of that account; an external id goes with a role only.
-fn check_role(place: &AccountRegionRef) -> Result<(), AppError> {
+pub(super) fn check_role(place: &AccountRegionRef) -> Result<(), AppError> {
     let refuse =
         |field: &str, detail: String| Err(AppError::new(Code::InvalidRequest, detail).field(field));
     if let Some(role) = &place.role_arn {

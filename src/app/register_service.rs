@@ -114,6 +114,7 @@ pub async fn register_service(
         created_at: at,
         created_by: actor.name.clone(),
         check_requested_at: None,
+        stall: None,
     };
     endpoint_services::insert(&mut tx, &service)
         .await

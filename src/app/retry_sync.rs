@@ -11,7 +11,7 @@ use crate::domain::ids::{ConnectionId, EndpointServiceId};
 use crate::store::audit::{self, Entry, Subject};
 use crate::store::{connections, endpoint_services};
 
-/// Makes a stalled connection due again. Where it stalled because somebody acted behind our back, this is what overwrites it.
+/// Makes a connection that is stalled or was given up due again. Where it stalled because somebody acted behind our back, this is what overwrites it.
 pub async fn retry_connection(
     ctx: &AppContext,
     actor: &Actor,

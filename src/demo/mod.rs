@@ -21,7 +21,7 @@ use crate::api::auth::{DevelopmentIssuer, Role as TokenRole};
 use crate::config::Settings;
 use crate::domain::clock::{Clock as _, SystemClock};
 use crate::startup::{self, Role};
-use crate::store::{self, account_regions, leases};
+use crate::store::{self, account_regions, leases, replicas};
 
 /// What the demo can be told.
 #[derive(Debug, Args)]
@@ -107,6 +107,7 @@ async fn run_on(
     // The cluster admits one starter at a time, so whoever held a lease in it is dead.
     let mut conn = pool.acquire().await?;
     leases::release_all(&mut conn).await?;
+    replicas::leave_all(&mut conn).await?;
     let has_data = !account_regions::page(&mut conn, None, 1).await?.is_empty();
     drop(conn);
     pool.close().await;

@@ -17,6 +17,8 @@ pub struct AccountRegion {
     pub name: String,
     /// Whether the worker serves it.
     pub enabled: bool,
+    /// Rises with every change by a person.
+    pub version: i64,
     /// Which replica serves it, and until when unless it renews.
     pub lease: Option<LeaseView>,
     /// How many times ownership changed.
@@ -36,6 +38,8 @@ pub struct AccountRegion {
 pub struct LeaseView {
     /// The replica.
     pub holder: Uuid,
+    /// Since when it has it; unknown where an older version took it.
+    pub since: Option<DateTime<Utc>>,
     /// When the lease ends unless it is renewed.
     pub until: DateTime<Utc>,
 }
@@ -62,6 +66,8 @@ pub struct ListingError {
     pub message: String,
     /// When.
     pub at: DateTime<Utc>,
+    /// When it is tried again, where that is known.
+    pub next_at: Option<DateTime<Utc>>,
 }
 
 /// A replica's right to work in an AccountRegion. Every write of the worker names the fence; a replica that slept through its lease can

@@ -5,6 +5,7 @@ use privatelink::{AccountId, ConnectionState, DnsEntry, ServiceId, VpcEndpointId
 
 use super::ids::{AccountRegionId, ConnectionId, DecisionId, EndpointServiceId};
 use super::review::ReviewState;
+use super::stall::{GivenUp, Stall};
 use super::summary::{Summary, summarise};
 use super::sync::{Act, SyncState};
 
@@ -35,6 +36,10 @@ pub struct Connection {
     pub sync: ConnectionSync,
     /// Rises with every decision.
     pub version: i64,
+    /// While it is stalled: since when, and who takes care.
+    pub stall: Option<Stall>,
+    /// Whether and why a person gave it up.
+    pub given_up: Option<GivenUp>,
 }
 
 /// What AWS says about a connection. Written only by observers.
@@ -59,7 +64,7 @@ pub struct Observed {
 /// How far AWS is told about a decision. Written only by the worker; a decision makes it due.
 #[derive(Debug, Clone)]
 pub struct ConnectionSync {
-    /// Idle, due, confirming or stalled.
+    /// Idle, due, confirming, stalled or given up.
     pub state: SyncState,
     /// When the worker looks next.
     pub due_at: Option<DateTime<Utc>>,

@@ -7,6 +7,7 @@ use privatelink::{AccountId, EndpointService, LoadBalancerArn, Region, ServiceId
 
 use super::doctor::Check;
 use super::ids::{AccountRegionId, EndpointServiceId};
+use super::stall::Stall;
 use super::sync::SyncState;
 use super::text::text_enum;
 
@@ -73,6 +74,8 @@ pub struct RegisteredService {
     pub created_by: String,
     /// Since when somebody waits for the worker to look.
     pub check_requested_at: Option<DateTime<Utc>>,
+    /// While it is stalled: since when, and who takes care.
+    pub stall: Option<Stall>,
 }
 
 /// What AWS said about a service, and when.

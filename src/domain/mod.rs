@@ -5,6 +5,7 @@
 pub mod account_region;
 pub mod actor;
 pub mod backoff;
+pub mod batch_size;
 pub mod bucket;
 pub mod clock;
 pub mod connection;
@@ -21,8 +22,10 @@ pub mod principal;
 pub mod review;
 pub mod service_plan;
 pub mod settlement;
+pub mod share;
 #[cfg(test)]
 mod simulation;
+pub mod stall;
 pub mod summary;
 pub mod sync;
 pub mod sync_step;

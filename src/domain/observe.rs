@@ -43,12 +43,14 @@ pub fn sync_change(
         (Plan::Nothing, SyncState::Idle)
         // A call is under way, or a person is asked already.
         | (Plan::Wait | Plan::Act(_), SyncState::Due | SyncState::Confirming | SyncState::Stalled) => SyncChange::Keep,
-        (Plan::Nothing, SyncState::Due | SyncState::Confirming | SyncState::Stalled) => {
-            SyncChange::Settle
-        }
+        (
+            Plan::Nothing,
+            SyncState::Due | SyncState::Confirming | SyncState::Stalled | SyncState::GivenUp,
+        ) => SyncChange::Settle,
         (Plan::Surface, _) => SyncChange::Stall(REJECTED_OUTSIDE, REJECTED_OUTSIDE_MESSAGE),
         (Plan::Act(_), SyncState::Idle) if drift.is_some() => SyncChange::Stall(ACCEPTED_OUTSIDE, ACCEPTED_OUTSIDE_MESSAGE),
-        (Plan::Wait | Plan::Act(_), SyncState::Idle) => SyncChange::Look,
+        // AWS moved after all: whoever gave up did so about what it showed before.
+        (Plan::Wait | Plan::Act(_), SyncState::Idle | SyncState::GivenUp) => SyncChange::Look,
     }
 }
 
@@ -59,7 +61,12 @@ mod tests {
     #[test]
     fn seeing_what_was_decided_settles_the_sync() {
         let seen = ConnectionState::Available;
-        for sync in [SyncState::Due, SyncState::Confirming, SyncState::Stalled] {
+        for sync in [
+            SyncState::Due,
+            SyncState::Confirming,
+            SyncState::Stalled,
+            SyncState::GivenUp,
+        ] {
             assert_eq!(
                 sync_change(ReviewState::Accepted, sync, &seen, None),
                 SyncChange::Settle
@@ -100,6 +107,17 @@ mod tests {
         );
     }
 
+    #[test]
+    fn what_aws_shows_next_wakes_what_was_given_up() {
+        for (review, seen) in [
+            (ReviewState::Accepted, ConnectionState::Pending),
+            (ReviewState::Rejected, ConnectionState::Available),
+        ] {
+            let change = sync_change(review, SyncState::GivenUp, &seen, None);
+            assert_eq!(change, SyncChange::Look);
+        }
+    }
+
     /// Nothing is ever left in a state that no pass looks at while a call is still owed.
     #[test]
     fn what_is_owed_is_never_idle() {
@@ -109,7 +127,8 @@ mod tests {
                     let change = sync_change(*review, *sync, &seen, None);
                     if matches!(plan(*review, &seen), Plan::Act(_) | Plan::Surface) {
                         let idle = change == SyncChange::Settle
-                            || (change == SyncChange::Keep && *sync == SyncState::Idle);
+                            || (change == SyncChange::Keep
+                                && matches!(sync, SyncState::Idle | SyncState::GivenUp));
                         assert!(!idle, "{review} {sync} {seen}");
                     }
                 }

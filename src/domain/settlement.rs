@@ -54,6 +54,16 @@ impl Settlement {
         }
     }
 
+    /// A call has to be made again, in its turn and from the tokens that are there for it.
+    pub fn call_again(connection: &Connection, now: DateTime<Utc>) -> Self {
+        Self {
+            due_at: Some(now),
+            code: connection.sync.code.clone(),
+            message: connection.sync.message.clone(),
+            ..Self::of(connection, SyncState::Due)
+        }
+    }
+
     /// The worker gives up: a person has to see it.
     pub fn stalled(connection: &Connection, code: String, message: String) -> Self {
         Self {

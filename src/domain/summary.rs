@@ -40,6 +40,8 @@ text_enum!(
         Deleted = "deleted",
         /// The worker gave up telling AWS; a person has to look.
         Stalled = "stalled",
+        /// A person accepted that AWS cannot be brought in step.
+        GivenUp = "given_up",
         /// AWS reports a state that this version does not know.
         Unknown = "unknown",
     }
@@ -48,8 +50,10 @@ text_enum!(
 /// The one word.
 pub fn summarise(review: ReviewState, observed: &ConnectionState, sync: SyncState) -> Summary {
     use ConnectionState as S;
-    if sync == SyncState::Stalled {
-        return Summary::Stalled;
+    match sync {
+        SyncState::Stalled => return Summary::Stalled,
+        SyncState::GivenUp => return Summary::GivenUp,
+        SyncState::Idle | SyncState::Due | SyncState::Confirming => {}
     }
     match (review, observed) {
         (_, S::Deleted) => Summary::Deleted,

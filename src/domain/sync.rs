@@ -31,6 +31,8 @@ text_enum!(
         Confirming = "confirming",
         /// The worker gave up and a person has to look: see the code and the message.
         Stalled = "stalled",
+        /// A person accepted that AWS cannot be brought in step. What AWS shows next, or a new decision, wakes it.
+        GivenUp = "given_up",
     }
 );
 

@@ -47,7 +47,7 @@ pub enum Step {
 /// Decides the next step after a fresh read. `shown` tells whether that read showed the connection at all.
 pub fn next_step(connection: &Connection, shown: bool, now: DateTime<Utc>, rules: Rules) -> Step {
     match connection.sync.state {
-        SyncState::Idle | SyncState::Stalled => return Step::Skip,
+        SyncState::Idle | SyncState::Stalled | SyncState::GivenUp => return Step::Skip,
         SyncState::Due | SyncState::Confirming => {}
     }
     let overdue = connection

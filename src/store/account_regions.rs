@@ -28,6 +28,9 @@ struct Row {
     error_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
     created_by: String,
+    version: i64,
+    lease_since: Option<DateTime<Utc>>,
+    next_try: Option<DateTime<Utc>>,
 }
 
 impl TryFrom<Row> for AccountRegion {
@@ -60,7 +63,12 @@ impl TryFrom<Row> for AccountRegion {
         };
         let error = match (row.error_code, row.error_message, row.error_at) {
             (None, None, None) => None,
-            (Some(code), Some(message), Some(at)) => Some(ListingError { code, message, at }),
+            (Some(code), Some(message), Some(at)) => Some(ListingError {
+                code,
+                message,
+                at,
+                next_at: row.next_try,
+            }),
             _ => {
                 return Err(StoreError::inconsistent(
                     "account_regions",
@@ -79,10 +87,15 @@ impl TryFrom<Row> for AccountRegion {
             },
             name: row.name,
             enabled: row.state == "enabled",
+            version: row.version,
             lease: row
                 .lease_holder
                 .zip(row.lease_until)
-                .map(|(holder, until)| LeaseView { holder, until }),
+                .map(|(holder, until)| LeaseView {
+                    holder,
+                    since: row.lease_since,
+                    until,
+                }),
             fence: row.lease_fence,
             listing,
             error,
@@ -131,9 +144,14 @@ macro_rules! account_region_rows {
     ($rest:literal $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
             Row,
-            r#"SELECT id AS "id: AccountRegionId", account_id, region, name, role_arn, external_id, state, lease_holder,
+            r#"SELECT id AS "id: AccountRegionId", account_id, region, name, role_arn, external_id, state,
+                      -- A lease that has run out is nobody's.
+                      CASE WHEN lease_until >= now() THEN lease_holder END AS lease_holder,
                       lease_fence, lease_until, listed_at, listed_ms, listed_connections, unregistered_seen, error_code,
-                      error_message, error_at, created_at, created_by
+                      error_message, error_at, created_at, created_by, version, lease_since,
+                      CASE WHEN state <> 'enabled' THEN NULL
+                           WHEN lease_until >= now() THEN error_next_at
+                           ELSE entry_after END AS next_try
                  FROM account_regions "# + $rest
             $(, $argument)*
         )
@@ -211,7 +229,7 @@ pub async fn record_listing(
     sqlx::query!(
         "UPDATE account_regions
             SET listed_at = $2, listed_ms = $3, listed_connections = $4, unregistered_seen = $5,
-                error_code = NULL, error_message = NULL, error_at = NULL
+                error_code = NULL, error_message = NULL, error_at = NULL, error_next_at = NULL
           WHERE id = $1",
         id as _,
         listing.at,
@@ -231,13 +249,49 @@ pub async fn record_error(
     error: &ListingError,
 ) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE account_regions SET error_code = $2, error_message = $3, error_at = $4 WHERE id = $1",
+        "UPDATE account_regions SET error_code = $2, error_message = $3, error_at = $4, error_next_at = $5 WHERE id = $1",
         id as _,
         error.code,
         error.message,
         error.at,
+        error.next_at,
     )
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Takes the row's lock, so that what is read next stays true until the transaction ends.
+pub async fn lock(conn: &mut PgConnection, id: AccountRegionId) -> Result<bool, StoreError> {
+    let found = sqlx::query_scalar!(
+        r#"SELECT true AS "found!" FROM account_regions WHERE id = $1 FOR UPDATE"#,
+        id as _
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(found.is_some())
+}
+
+/// Records a change where the row still is at the version of `row`. Whatever kept replicas out before is forgotten: the change may have
+/// mended it. Answers whether it was recorded.
+pub async fn record_change(
+    conn: &mut PgConnection,
+    row: &AccountRegion,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query!(
+        "UPDATE account_regions
+            SET name = $3, role_arn = $4, external_id = $5, state = CASE WHEN $6 THEN 'enabled' ELSE 'disabled' END,
+                version = version + 1, entry_failures = 0, entry_after = NULL,
+                error_code = NULL, error_message = NULL, error_at = NULL, error_next_at = NULL
+          WHERE id = $1 AND version = $2",
+        row.id as _,
+        row.version,
+        row.name,
+        row.place.role_arn,
+        row.place.external_id,
+        row.enabled,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
 }

@@ -8,6 +8,7 @@ use super::{PgConnection, StoreError};
 use crate::domain::connection::{Connection, ConnectionSync, Observed};
 use crate::domain::ids::{AccountRegionId, ConnectionId, DecisionId, EndpointServiceId};
 use crate::domain::review::ReviewState;
+use crate::domain::stall::{GivenUp, Stall};
 use crate::domain::sync::{Act, SyncState};
 
 /// The columns of a connection, with its service's AWS id. Shared by the modules that read connections.
@@ -37,6 +38,12 @@ pub(super) struct Row {
     pub(super) sync_code: Option<String>,
     pub(super) sync_message: Option<String>,
     pub(super) version: i64,
+    pub(super) stalled_at: Option<DateTime<Utc>>,
+    pub(super) stall_owner: Option<String>,
+    pub(super) stall_owned_at: Option<DateTime<Utc>>,
+    pub(super) gave_up_at: Option<DateTime<Utc>>,
+    pub(super) gave_up_by: Option<String>,
+    pub(super) gave_up_reason: Option<String>,
 }
 
 impl TryFrom<Row> for Connection {
@@ -91,6 +98,15 @@ impl TryFrom<Row> for Connection {
                 message: row.sync_message,
             },
             version: row.version,
+            stall: row.stalled_at.map(|since| Stall {
+                since,
+                owner: row.stall_owner.zip(row.stall_owned_at),
+            }),
+            given_up: match (row.gave_up_at, row.gave_up_by, row.gave_up_reason) {
+                (Some(at), Some(by), Some(reason)) => Some(GivenUp { at, by, reason }),
+                (None, None, None) => None,
+                _ => return Err(broken(&"half given up")),
+            },
         })
     }
 }
@@ -105,7 +121,8 @@ macro_rules! connection_rows {
                       c.owner_account, c.observed_state, c.observed_at, c.aws_created_at, c.aws_connection_id,
                       c.endpoint_region, c.ip_address_type, c.dns_entries, c.first_seen_at, c.review_state,
                       c.decision_id AS "decision_id: DecisionId", c.sync_state, c.sync_due_at, c.sync_deadline_at,
-                      c.sync_attempts, c.sync_act, c.sync_act_at, c.sync_code, c.sync_message, c.version
+                      c.sync_attempts, c.sync_act, c.sync_act_at, c.sync_code, c.sync_message, c.version,
+                      c.stalled_at, c.stall_owner, c.stall_owned_at, c.gave_up_at, c.gave_up_by, c.gave_up_reason
                  FROM connections c JOIN endpoint_services s ON s.id = c.endpoint_service_id "# + $rest
             $(, $argument)*
         )
@@ -176,7 +193,7 @@ pub async fn record_review(conn: &mut PgConnection, new: &Reviewed) -> Result<bo
     Ok(done.rows_affected() == 1)
 }
 
-/// Makes a stalled connection due again. Answers whether it was stalled.
+/// Makes a connection that is stalled or was given up due again. Answers whether it was.
 pub async fn retry(
     conn: &mut PgConnection,
     id: ConnectionId,
@@ -187,7 +204,7 @@ pub async fn retry(
         "UPDATE connections
             SET sync_state = 'due', sync_due_at = $2, sync_deadline_at = $3, sync_attempts = 0,
                 sync_act = NULL, sync_act_at = NULL, sync_code = NULL, sync_message = NULL
-          WHERE id = $1 AND sync_state = 'stalled'",
+          WHERE id = $1 AND sync_state IN ('stalled', 'given_up')",
         id as _,
         now,
         deadline,

@@ -10,6 +10,7 @@ use crate::domain::endpoint_service::{
     Checks, ObservedService, Origin, RegisteredService, ServiceSync,
 };
 use crate::domain::ids::{AccountRegionId, EndpointServiceId};
+use crate::domain::stall::Stall;
 use crate::domain::sync::SyncState;
 
 const TABLE: &str = "endpoint_services";
@@ -47,6 +48,9 @@ struct Row {
     created_at: DateTime<Utc>,
     created_by: String,
     check_requested_at: Option<DateTime<Utc>>,
+    stalled_at: Option<DateTime<Utc>>,
+    stall_owner: Option<String>,
+    stall_owned_at: Option<DateTime<Utc>>,
 }
 
 impl TryFrom<Row> for RegisteredService {
@@ -119,6 +123,10 @@ impl TryFrom<Row> for RegisteredService {
             created_at: row.created_at,
             created_by: row.created_by,
             check_requested_at: row.check_requested_at,
+            stall: row.stalled_at.map(|since| Stall {
+                since,
+                owner: row.stall_owner.zip(row.stall_owned_at),
+            }),
         })
     }
 }
@@ -166,7 +174,7 @@ macro_rules! service_rows {
                       s.allowed_principals, s.supported_ip_address_types, s.supported_regions, s.tags, s.open_to_everybody,
                       s.granted_principals, s.set_tag_keys, s.version, s.applied_version, s.aws_service_id, s.service_name,
                       s.observed, s.observed_at, s.observed_principals, s.checks, s.checked_at, s.sync_state, s.sync_due_at, s.sync_attempts, s.sync_code, s.sync_message,
-                      s.created_at, s.created_by, s.check_requested_at
+                      s.created_at, s.created_by, s.check_requested_at, s.stalled_at, s.stall_owner, s.stall_owned_at
                  FROM endpoint_services s JOIN account_regions a ON a.id = s.account_region_id "# + $rest
             $(, $argument)*
         )

@@ -17,7 +17,9 @@ pub mod history;
 pub mod leases;
 pub mod observed;
 pub mod partitions;
+pub mod replicas;
 pub mod service_changes;
+pub mod stalls;
 pub mod sync_queue;
 
 use std::str::FromStr;
@@ -27,6 +29,9 @@ pub use error::StoreError;
 use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 pub use sqlx::{PgConnection, PgPool};
+
+/// A connection out of a pool.
+pub type PooledConnection = sqlx::pool::PoolConnection<sqlx::Postgres>;
 
 /// The tables that grow for ever, partitioned by month.
 pub const PARTITIONED: [&str; 3] = ["observations", "sync_attempts", "audit_entries"];

@@ -419,7 +419,11 @@ impl SyncBatch {
                     sync_due_at = CASE WHEN u.state = 'confirming' THEN $4::timestamptz END,
                     sync_deadline_at = CASE WHEN u.state = 'confirming' THEN $5::timestamptz END,
                     sync_code = u.code,
-                    sync_message = u.message
+                    sync_message = u.message,
+                    -- What was given up begins anew.
+                    sync_attempts = CASE WHEN c.sync_state = 'given_up' THEN 0 ELSE c.sync_attempts END,
+                    sync_act = CASE WHEN c.sync_state <> 'given_up' THEN c.sync_act END,
+                    sync_act_at = CASE WHEN c.sync_state <> 'given_up' THEN c.sync_act_at END
                FROM unnest($1::uuid[], $2::text[], $3::text[], $6::text[]) AS u (id, state, code, message)
               WHERE c.id = u.id",
             &self.ids,

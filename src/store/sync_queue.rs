@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::connections::connection_rows;
 use super::{PgConnection, StoreError};
 use crate::domain::connection::Connection;
-use crate::domain::dispatch::Waiting;
+use crate::domain::dispatch::{Rank, Urgency, Waiting, put_in_order};
 use crate::domain::ids::{AccountRegionId, ConnectionId, DecisionId, EndpointServiceId, uuid_at};
 use crate::domain::settlement::Settlement;
 use crate::domain::sync::Act;
@@ -31,59 +31,77 @@ pub async fn confirming(
     rows.into_iter().map(Connection::try_from).collect()
 }
 
-/// What waits for a call now, by service and call: taking access away first, then whoever waits longest.
+/// What waits for a call now, by service, call and urgency: taking access away first, then what is most urgent, then the oldest deadline. What
+/// has its deadline before `hurry` is as urgent as what a person waits for.
 pub async fn waiting(
     conn: &mut PgConnection,
     account_region: AccountRegionId,
     now: DateTime<Utc>,
+    hurry: DateTime<Utc>,
 ) -> Result<Vec<Waiting>, StoreError> {
     let rows = sqlx::query!(
-        r#"SELECT s.id AS "service: EndpointServiceId", s.aws_service_id AS "aws_id!", w.taking AS "taking!", w.count AS "count!",
-                  w.since AS "since!"
-             FROM (SELECT c.endpoint_service_id, c.review_state IN ('rejected', 'revoked') AS taking, count(*),
-                          min(c.sync_due_at) AS since
-                     FROM connections c
+        r#"SELECT s.id AS "service: EndpointServiceId", s.aws_service_id AS "aws_id!", w.taking AS "taking!", w.rank AS "rank!",
+                  w.count AS "count!", w.since AS "since!", w.deadline
+             FROM (SELECT c.endpoint_service_id, c.review_state IN ('rejected', 'revoked') AS taking,
+                          sync_rank(d.actor_kind, c.sync_attempts, c.sync_deadline_at, $3) AS rank, count(*),
+                          min(c.sync_due_at) AS since, min(c.sync_deadline_at) AS deadline
+                     FROM connections c LEFT JOIN decisions d ON d.id = c.decision_id
                     WHERE c.account_region_id = $1 AND c.sync_state = 'due' AND c.sync_due_at <= $2
-                    GROUP BY 1, 2) AS w
+                    GROUP BY 1, 2, 3) AS w
              JOIN endpoint_services s ON s.id = w.endpoint_service_id
             WHERE s.aws_service_id IS NOT NULL
-            ORDER BY w.taking DESC, w.since, s.id"#,
+            -- The ranks of one service and call stand together, the most urgent first.
+            ORDER BY w.taking DESC, s.id, w.rank"#,
         account_region as _,
         now,
+        hurry,
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            let broken = |e| StoreError::inconsistent("endpoint_services", row.service, e);
-            Ok(Waiting {
+    let mut all: Vec<Waiting> = Vec::new();
+    for row in rows {
+        let broken = |e| StoreError::inconsistent("endpoint_services", row.service, e);
+        let act = if row.taking { Act::Reject } else { Act::Accept };
+        let rank = Rank {
+            urgency: Urgency::from_rank(row.rank).unwrap_or(Urgency::Sweep),
+            count: usize::try_from(row.count).unwrap_or(usize::MAX),
+            since: row.since,
+            deadline: row.deadline,
+        };
+        match all.last_mut() {
+            Some(last) if last.service == row.service && last.act == act => last.ranks.push(rank),
+            _ => all.push(Waiting {
                 service: row.service,
                 aws_id: row.aws_id.parse().map_err(broken)?,
-                act: if row.taking { Act::Reject } else { Act::Accept },
-                count: usize::try_from(row.count).unwrap_or(usize::MAX),
-                since: row.since,
-            })
-        })
-        .collect()
+                act,
+                ranks: vec![rank],
+            }),
+        }
+    }
+    put_in_order(&mut all);
+    Ok(all)
 }
 
-/// The connections of one service that have waited longest for this call.
+/// The connections of one service for one call: the most urgent, and then those with the oldest deadline.
 pub async fn batch(
     conn: &mut PgConnection,
     service: EndpointServiceId,
     act: Act,
     now: DateTime<Utc>,
+    hurry: DateTime<Utc>,
     limit: i64,
 ) -> Result<Vec<Connection>, StoreError> {
     let rows = connection_rows!(
-        r#"WHERE c.endpoint_service_id = $1 AND c.sync_state = 'due' AND c.sync_due_at <= $2
-             AND (c.review_state IN ('rejected', 'revoked')) = $3
-            ORDER BY c.sync_due_at, c.id
+        r#"LEFT JOIN decisions d ON d.id = c.decision_id
+            WHERE c.endpoint_service_id = $1 AND c.sync_state = 'due' AND c.sync_due_at <= $2
+              AND (c.review_state IN ('rejected', 'revoked')) = $3
+            ORDER BY sync_rank(d.actor_kind, c.sync_attempts, c.sync_deadline_at, $5), c.sync_deadline_at, c.sync_due_at, c.id
             LIMIT $4"#,
         service as _,
         now,
         act == Act::Reject,
         limit,
+        hurry,
     )
     .fetch_all(conn)
     .await?;

@@ -8,7 +8,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::domain::batch_size::BatchSize;
 use crate::domain::bucket::TokenBucket;
+pub use crate::domain::dispatch::Urgency;
 use crate::domain::sync::Act;
 
 /// The buckets that calls pay from.
@@ -36,23 +38,12 @@ impl Bucket {
             Act::Reject => Self::Reject,
         }
     }
-}
 
-/// Who waits for a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Urgency {
-    /// A person decided and waits for it.
-    Person,
-    /// Nobody waits: a rule decided.
-    Policy,
-}
-
-impl Urgency {
-    /// Tokens that are left for others: a rule that decides by the thousand leaves two, so that a person's next decision goes at once.
-    fn keeps(self) -> u32 {
+    /// Whether the calls that pay from it change something in AWS.
+    pub fn pays_changes(self) -> bool {
         match self {
-            Self::Person => 0,
-            Self::Policy => 2,
+            Self::Accept | Self::Reject | Self::ServiceMutation | Self::Mutation => true,
+            Self::Read | Self::BalancerRead => false,
         }
     }
 }
@@ -67,11 +58,17 @@ pub struct Budget {
     mutation: Mutex<TokenBucket>,
     read: Mutex<TokenBucket>,
     balancer: Mutex<TokenBucket>,
+    batch: Mutex<BatchSize>,
 }
 
 impl Budget {
     /// Full buckets of AWS's default sizes.
     pub fn aws_defaults() -> Self {
+        Self::with_batches(BatchSize::new(100, 1_000))
+    }
+
+    /// The same, with accepts and rejects that begin with this size.
+    pub fn with_batches(batch: BatchSize) -> Self {
         let bucket = |size, per_second| Mutex::new(TokenBucket::full(size, per_second));
         Self {
             began: Instant::now(),
@@ -81,7 +78,18 @@ impl Budget {
             mutation: bucket(50, 5),
             read: bucket(100, 20),
             balancer: bucket(40, 10),
+            batch: Mutex::new(batch),
         }
+    }
+
+    /// How many endpoints an accept or a reject names now.
+    pub fn batch_size(&self) -> usize {
+        self.batch().get()
+    }
+
+    /// The size of accepts and rejects, for learning.
+    pub(super) fn batch(&self) -> MutexGuard<'_, BatchSize> {
+        self.batch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How long until there is a token for a call of this urgency. Nothing if there is one.

@@ -1,7 +1,10 @@
 //! One batched accept or reject, and the split when one id spoils the batch.
 
+use std::time::Instant;
+
 use privatelink::{GatewayError, ServiceId, VpcEndpointId};
 
+use super::term::not_made;
 use super::{PassError, Place};
 use crate::domain::outcome::{Outcome, join};
 use crate::domain::sync::Act;
@@ -10,20 +13,23 @@ use crate::domain::sync::Act;
 /// beginning takes 11; its neighbour is then taken.
 const MOST_REFUSALS: usize = 14;
 
-/// Accepts or rejects endpoints of one service, and answers for each of them. A batch that AWS refuses as a whole is split until the id that
-/// spoils it stands alone; when splitting finds nothing that AWS takes, it is not an id that spoils it, and all of it has failed.
+/// Accepts or rejects endpoints of one service, and answers for each of them that AWS was asked about. A batch that AWS refuses as a whole is split
+/// until the id that spoils it stands alone; when splitting finds nothing that AWS takes, it is not an id that spoils it, and all of it has
+/// failed. Where AWS takes all the parts, the batch was too long, and that is remembered.
 pub(super) async fn call(
     place: &Place,
     act: Act,
     service: &ServiceId,
     endpoints: Vec<VpcEndpointId>,
 ) -> Result<Vec<(VpcEndpointId, Outcome)>, PassError> {
-    let size = place.shared.settings.batch_size.max(1);
+    let size = place.batch_size();
     let mut outcomes = Vec::with_capacity(endpoints.len());
     let mut batches: Vec<Vec<VpcEndpointId>> =
         endpoints.chunks(size).rev().map(<[_]>::to_vec).collect();
     let mut refusals = 0;
+    let (mut shortest_refused, mut all_taken) = (usize::MAX, true);
     while let Some(mut batch) = batches.pop() {
+        let (count, began) = (batch.len(), Instant::now());
         let result = match act {
             Act::Accept => place.gateway.accept_connections(service, &batch).await,
             Act::Reject => place.gateway.reject_connections(service, &batch).await,
@@ -31,15 +37,29 @@ pub(super) async fn call(
         match result {
             Ok(failures) => {
                 refusals = 0;
+                place.budget.batch().taken(count, began.elapsed());
                 outcomes.extend(join(batch, failures));
             }
-            Err(GatewayError::Invalid { .. }) if batch.len() > 1 && refusals < MOST_REFUSALS => {
+            Err(GatewayError::Invalid { .. }) if count > 1 && refusals < MOST_REFUSALS => {
                 refusals += 1;
-                let second = batch.split_off(batch.len() / 2);
+                shortest_refused = shortest_refused.min(count);
+                let second = batch.split_off(count / 2);
                 batches.push(second);
                 batches.push(batch);
             }
+            // Nothing was asked, and nothing more can be now: the rest stays due.
+            Err(error) if not_made(&error) => {
+                if outcomes.is_empty() {
+                    return Err(error.into());
+                }
+                all_taken = false;
+                break;
+            }
             Err(error) => {
+                if matches!(error, GatewayError::Unknown { .. }) {
+                    place.budget.batch().unanswered(count);
+                }
+                all_taken = false;
                 refusals += 1;
                 outcomes.extend(
                     batch
@@ -48,6 +68,14 @@ pub(super) async fn call(
                 );
             }
         }
+    }
+    if all_taken && shortest_refused < usize::MAX {
+        place.budget.batch().refused(shortest_refused);
+        tracing::info!(
+            refused = shortest_refused,
+            size = place.batch_size(),
+            "AWS takes fewer endpoints in a call than it was given"
+        );
     }
     Ok(outcomes)
 }

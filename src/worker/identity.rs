@@ -1,4 +1,4 @@
-//! Whose credentials are these? Asked once for each lease, before anything else is asked or done.
+//! Whose credentials are these? Asked for each lease before anything else is asked or done, and again when AWS does not take them.
 //!
 //! Ids are regional and the calls carry no account: with another account's credentials a listing would be empty, and every connection
 //! would look deleted. So a replica works in an AccountRegion only after STS has named that very account.
@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::term::not_made;
 use super::{PassError, Place};
 use crate::domain::account_region::ListingError;
 use crate::domain::backoff;
-use crate::store::{StoreError, account_regions};
+use crate::store::{StoreError, account_regions, leases};
 
 /// The code that an AccountRegion shows when its credentials are somebody else's.
 pub const WRONG_ACCOUNT: &str = "wrong_account";
@@ -59,11 +60,17 @@ pub(super) async fn verified(place: &Place, stop: &CancellationToken) -> Verdict
 pub async fn verify(place: &Place) -> Result<bool, PassError> {
     let wanted = &place.lease.place.account;
     let (code, message) = match place.gateway.caller_account().await {
-        Ok(account) if account == *wanted => return Ok(true),
+        Ok(account) if account == *wanted => {
+            let mut tx = place.begin().await?;
+            leases::record_entered(&mut tx, place.lease.account_region).await?;
+            tx.commit().await.map_err(StoreError::from)?;
+            return Ok(true);
+        }
         Ok(account) => (
             WRONG_ACCOUNT.to_owned(),
             format!("the credentials belong to account {account}, so nothing is done here"),
         ),
+        Err(error) if not_made(&error) => return Err(error.into()),
         Err(error) => (error.code().to_owned(), error.to_string()),
     };
     tracing::error!(account = %wanted, region = %place.lease.place.region, code, "cannot work in an AccountRegion: {message}");
@@ -71,6 +78,7 @@ pub async fn verify(place: &Place) -> Result<bool, PassError> {
         code,
         message,
         at: place.now(),
+        next_at: None,
     };
     let mut tx = place.begin().await?;
     account_regions::record_error(&mut tx, place.lease.account_region, &noted).await?;

@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use privatelink::{
@@ -15,7 +16,7 @@ use privatelink::{
 
 use super::budget::{Bucket, Budget};
 use super::metrics::{CallLabels, WorkerMetrics};
-use super::term::LeaseTerm;
+use super::term::{HANDING_OVER, LEASE_EXPIRING, LeaseTerm, not_made};
 
 /// Wraps a gateway.
 pub struct Metered {
@@ -47,19 +48,32 @@ impl Metered {
         bucket: Bucket,
         call: impl Future<Output = Result<T, GatewayError>>,
     ) -> Result<T, GatewayError> {
+        let result = self.made(action, bucket, call).await;
+        result.map_err(|error| self.of_credentials(error, bucket))
+    }
+
+    async fn made<T>(
+        &self,
+        action: &'static str,
+        bucket: Bucket,
+        call: impl Future<Output = Result<T, GatewayError>>,
+    ) -> Result<T, GatewayError> {
         let token = self.budget.take(bucket).await;
         // Asked after the wait for a token, which may have been long.
-        let result = if self.term.allows_call() {
-            let result = call.await;
-            if matches!(result, Err(GatewayError::Busy { .. })) {
-                token.throttled();
-            } else {
-                drop(token);
+        let result = if bucket.pays_changes() {
+            match self.term.cover_change().await {
+                Some(_under_way) => call.await,
+                None => Err(self.no_call()),
             }
-            result
+        } else if self.term.allows_call() {
+            call.await
         } else {
-            Err(lease_expiring())
+            Err(self.no_call())
         };
+        match &result {
+            Err(error @ GatewayError::Busy { .. }) if !not_made(error) => token.throttled(),
+            _ => drop(token),
+        }
         let outcome = result.as_ref().err().map_or("ok", GatewayError::kind);
         self.metrics
             .calls
@@ -73,13 +87,65 @@ impl Metered {
         }
         result
     }
+
+    /// Not done, and to be done later: by this replica once it has renewed its lease, or by the next owner.
+    fn no_call(&self) -> GatewayError {
+        let code = if self.term.is_leaving() {
+            HANDING_OVER
+        } else {
+            LEASE_EXPIRING
+        };
+        GatewayError::Busy {
+            code: code.to_owned(),
+            retry_after: None,
+        }
+    }
+
+    /// What says that AWS does not take our credentials says nothing about the thing that the call was for: that is left for later, and the
+    /// credentials are proven anew before anything else is done here.
+    fn of_credentials(&self, error: GatewayError, bucket: Bucket) -> GatewayError {
+        if !doubts_credentials(&error, bucket) {
+            return error;
+        }
+        self.term.doubt();
+        GatewayError::Busy {
+            code: error.code().to_owned(),
+            retry_after: Some(NEW_CREDENTIALS),
+        }
+    }
 }
 
-/// Not done, and to be done later: by this replica once it has renewed its lease, or by the next owner.
-fn lease_expiring() -> GatewayError {
-    GatewayError::Busy {
-        code: "LeaseExpiring".to_owned(),
-        retry_after: None,
+/// How long a call waits for its AccountRegion's credentials to be proven anew.
+const NEW_CREDENTIALS: Duration = Duration::from_secs(2);
+
+/// Codes that are about who asks and not about what is asked: those common to all AWS Query APIs, EC2's `AuthFailure`, and the adapter's own for
+/// credentials that could not be had. EC2 says `UnauthorizedOperation` where a policy forbids a call.
+const OF_CREDENTIALS: [&str; 12] = [
+    "AuthFailure",
+    "Credentials",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "InvalidClientTokenId",
+    "MissingAuthenticationToken",
+    "NoCredentials",
+    "RequestExpired",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+];
+
+/// Whether AWS refused us, or STS refused us the role. ELBv2 says `AccessDenied` where a policy forbids a call; from EC2 it can only be
+/// STS's.
+fn doubts_credentials(error: &GatewayError, bucket: Bucket) -> bool {
+    match error {
+        GatewayError::Denied { code, .. } | GatewayError::Unknown { code, .. } => {
+            OF_CREDENTIALS.contains(&code.as_str())
+                || code == "AccessDenied" && bucket != Bucket::BalancerRead
+        }
+        GatewayError::Busy { .. }
+        | GatewayError::NotFound { .. }
+        | GatewayError::Invalid { .. } => false,
     }
 }
 
@@ -267,12 +333,9 @@ impl PrivateLink for Metered {
     }
 
     async fn caller_account(&self) -> Result<AccountId, GatewayError> {
-        self.call(
-            "GetCallerIdentity",
-            Bucket::Read,
-            self.inner.caller_account(),
-        )
-        .await
+        // This is how credentials are proven: what AWS says of them is the answer.
+        let call = self.inner.caller_account();
+        self.made("GetCallerIdentity", Bucket::Read, call).await
     }
 
     // What only the doctor asks: attributes and notifications.
@@ -315,5 +378,36 @@ impl PrivateLink for Metered {
             call,
         )
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn denied(code: &str) -> GatewayError {
+        GatewayError::Denied {
+            code: code.to_owned(),
+            message: String::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_about_credentials_is_told_from_what_a_policy_forbids() {
+        for code in OF_CREDENTIALS {
+            assert!(doubts_credentials(&denied(code), Bucket::Accept), "{code}");
+        }
+        assert!(!doubts_credentials(
+            &denied("UnauthorizedOperation"),
+            Bucket::Accept
+        ));
+        assert!(
+            doubts_credentials(&denied("AccessDenied"), Bucket::Read),
+            "STS's"
+        );
+        assert!(!doubts_credentials(
+            &denied("AccessDenied"),
+            Bucket::BalancerRead
+        ));
     }
 }

@@ -1,5 +1,8 @@
 //! What the worker counts.
 
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -24,6 +27,42 @@ pub struct PassLabels {
     pub outcome: &'static str,
 }
 
+/// What is stalled, by where, what and why.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct StallLabels {
+    /// The AccountRegion's id.
+    pub account_region: String,
+    /// `connection` or `service`.
+    pub kind: &'static str,
+    /// The last AWS error code, or the worker's reason.
+    pub code: String,
+}
+
+/// What is stalled at present in the AccountRegions that this replica serves.
+#[derive(Debug, Clone, Default)]
+pub struct Stalls {
+    count: Family<StallLabels, Gauge>,
+    oldest: Family<StallLabels, Gauge>,
+    shown: Arc<Mutex<HashSet<StallLabels>>>,
+}
+
+impl Stalls {
+    /// Shows these: how many there are, and the age of the oldest in seconds. What was shown before and is not among them is gone.
+    pub fn show(&self, counted: Vec<(StallLabels, i64, i64)>) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let now: HashSet<StallLabels> = counted.iter().map(|(labels, ..)| labels.clone()).collect();
+        for gone in shown.difference(&now) {
+            self.count.remove(gone);
+            self.oldest.remove(gone);
+        }
+        for (labels, count, oldest) in counted {
+            self.count.get_or_create(&labels).set(count);
+            self.oldest.get_or_create(&labels).set(oldest);
+        }
+        *shown = now;
+    }
+}
+
 /// The worker's metrics. Clones count together.
 #[derive(Debug, Clone, Default)]
 pub struct WorkerMetrics {
@@ -39,6 +78,8 @@ pub struct WorkerMetrics {
     pub drifts: Counter,
     /// Connections that the worker gave up on.
     pub stalled: Counter,
+    /// What is stalled at present.
+    pub stalls: Stalls,
 }
 
 impl WorkerMetrics {
@@ -73,6 +114,16 @@ impl WorkerMetrics {
             "portcullis_connections_stalled",
             "Connections whose sync the worker gave up on",
             self.stalled.clone(),
+        );
+        registry.register(
+            "portcullis_stalled",
+            "Connections and services that are stalled, in the AccountRegions this replica serves",
+            self.stalls.count.clone(),
+        );
+        registry.register(
+            "portcullis_stalled_oldest_seconds",
+            "The age of the oldest of them",
+            self.stalls.oldest.clone(),
         );
     }
 }

@@ -23,6 +23,7 @@ pub mod place;
 pub mod probe;
 pub mod runner;
 pub mod settings;
+pub mod stalls;
 pub mod supervisor;
 pub mod sync_connections;
 pub mod sync_services;

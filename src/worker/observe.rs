@@ -6,6 +6,8 @@ use privatelink::{ConnectionFilter, GatewayError};
 
 use super::absent::{self, Sighted};
 use super::listing::read_all;
+use super::settings::delta;
+use super::term::not_made;
 use super::{PassError, Place};
 use crate::domain::account_region::{Listing, ListingError};
 use crate::store::observed::Recorded;
@@ -25,15 +27,27 @@ pub struct Report {
     pub deleted: u64,
 }
 
+/// As [`run_pass`] does; should it fail, it is repeated after `wait`, and that is shown with the error.
+pub async fn run_pass_again_after(place: &Place, wait: Duration) -> Result<Report, PassError> {
+    listed(place, Some(wait)).await
+}
+
 /// Lists everything once. A listing that fails part of the way keeps what it recorded and concludes nothing from what it did not see.
 #[tracing::instrument(skip_all, fields(account = %place.lease.place.account, region = %place.lease.place.region))]
 pub async fn run_pass(place: &Place) -> Result<Report, PassError> {
+    listed(place, None).await
+}
+
+async fn listed(place: &Place, wait: Option<Duration>) -> Result<Report, PassError> {
     match list(place).await {
+        // AWS was not asked, so there is nothing to show.
+        Err(PassError::Gateway(error)) if not_made(&error) => Err(error.into()),
         Err(PassError::Gateway(error)) => {
             let noted = ListingError {
                 code: error.code().to_owned(),
                 message: error.to_string(),
                 at: place.now(),
+                next_at: wait.map(|wait| place.now() + delta(wait)),
             };
             let mut tx = place.begin().await?;
             account_regions::record_error(&mut tx, place.lease.account_region, &noted).await?;

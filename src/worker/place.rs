@@ -7,7 +7,7 @@ use privatelink::PrivateLink;
 use tokio::sync::Mutex;
 
 use super::WorkerSettings;
-use super::budget::{Bucket, Budget, Urgency};
+use super::budget::{Bucket, Budget};
 use super::metrics::WorkerMetrics;
 use super::settings::delta;
 use super::term::LeaseTerm;
@@ -73,17 +73,21 @@ impl Place {
         self.shared.clock.now()
     }
 
-    /// The most connections that one call takes.
+    /// The most connections that one call takes now.
     pub fn batch_size(&self) -> usize {
-        self.shared.settings.batch_size.max(1)
+        self.budget.batch_size()
+    }
+
+    /// What has its deadline before this is as urgent as what a person waits for: half of its time is over.
+    pub fn hurry(&self) -> DateTime<Utc> {
+        self.now() + delta(self.shared.settings.patience / 2)
     }
 
     /// From when on a call that waits may go: it has waited for company long enough and there is a token for it.
     pub fn goes_at(&self, waiting: &Waiting) -> DateTime<Utc> {
         let bucket = Bucket::of(waiting.act);
         let ripe = waiting.goes_at(self.batch_size(), self.budget.fullness(bucket));
-        // Only people decide as yet.
-        let wait = self.budget.wait(bucket, Urgency::Person);
+        let wait = self.budget.wait(bucket, waiting.urgency());
         if wait.is_zero() {
             ripe
         } else {
@@ -91,10 +95,10 @@ impl Place {
         }
     }
 
-    /// For how many of these calls, which are all of one kind, there are tokens now.
-    pub fn free_calls(&self, waiting: &[Waiting]) -> usize {
-        let tokens = |w: &Waiting| self.budget.tokens(Bucket::of(w.act), Urgency::Person);
-        waiting.first().map_or(0, tokens)
+    /// How many calls of this kind and urgency there are tokens for now.
+    pub fn free_calls(&self, waiting: &Waiting) -> usize {
+        self.budget
+            .tokens(Bucket::of(waiting.act), waiting.urgency())
     }
 
     /// A transaction that has proven the lease. It must not be open across a call to AWS.

@@ -16,10 +16,24 @@ pub(super) async fn run<F, Fut>(
     name: &'static str,
     shared: &Shared,
     stop: &CancellationToken,
-    mut nudge: Option<watch::Receiver<u64>>,
+    nudge: Option<watch::Receiver<u64>>,
     pass: F,
 ) where
     F: Fn() -> Fut,
+    Fut: Future<Output = Result<Duration, PassError>>,
+{
+    run_with_wait(name, shared, stop, nudge, |_| pass()).await;
+}
+
+/// The same for a pass that wants to know after what wait it is repeated should it fail.
+pub(super) async fn run_with_wait<F, Fut>(
+    name: &'static str,
+    shared: &Shared,
+    stop: &CancellationToken,
+    mut nudge: Option<watch::Receiver<u64>>,
+    pass: F,
+) where
+    F: Fn(Duration) -> Fut,
     Fut: Future<Output = Result<Duration, PassError>>,
 {
     let mut failures = 0_u32;
@@ -28,10 +42,12 @@ pub(super) async fn run<F, Fut>(
         if let Some(nudge) = nudge.as_mut() {
             nudge.borrow_and_update();
         }
+        let next_failure = failures.saturating_add(1);
+        let wait = backoff::delay(shared.settings.retry_base, next_failure, rand::random());
         let result = tokio::select! {
             // A pass that is cut off here leaves what the next owner's pass mends.
             () = stop.cancelled() => return,
-            result = pass() => result,
+            result = pass(wait) => result,
         };
         count(&shared.metrics, name, result.is_ok());
         let rest = match result {
@@ -47,10 +63,10 @@ pub(super) async fn run<F, Fut>(
                 return;
             }
             Err(error) => {
-                failures = failures.saturating_add(1);
+                failures = next_failure;
                 let chain = chain(&error);
                 tracing::warn!(worker.pass = name, failures, error = %chain, "a pass failed");
-                backoff::delay(shared.settings.retry_base, failures, rand::random())
+                wait
             }
         };
         let nudged = async {

@@ -34,8 +34,10 @@ pub struct WorkerSettings {
     /// How often the database is asked for work that another process caused.
     #[serde(with = "humantime_serde")]
     pub poll_interval: Duration,
-    /// The most connections that one call accepts or rejects. AWS documents no bound.
+    /// With how many connections in a call accepts and rejects begin. AWS documents no bound.
     pub batch_size: usize,
+    /// How many that may grow to while AWS takes full calls.
+    pub largest_batch: usize,
     /// The most connections that one pass reads back after their calls.
     pub pass_size: i64,
     /// How long a read may still show the state from before a call that AWS recorded.
@@ -54,8 +56,8 @@ pub struct WorkerSettings {
 impl Default for WorkerSettings {
     fn default() -> Self {
         Self {
-            lease_ttl: Duration::from_secs(12),
-            lease_interval: Duration::from_secs(2),
+            lease_ttl: Duration::from_secs(4),
+            lease_interval: Duration::from_secs(1),
             max_account_regions: 200,
             listing_interval: Duration::from_secs(5),
             service_interval: Duration::from_mins(5),
@@ -63,6 +65,7 @@ impl Default for WorkerSettings {
             attributes_interval: Duration::from_mins(30),
             poll_interval: Duration::from_secs(1),
             batch_size: 100,
+            largest_batch: 1_000,
             pass_size: 2_000,
             stale_read_grace: Duration::from_secs(10),
             max_attempts: 5,
@@ -93,6 +96,9 @@ impl WorkerSettings {
         }
         if self.batch_size == 0 || self.batch_size > 1_000 {
             problems.push("worker.batch_size must be 1 to 1000".to_owned());
+        }
+        if self.largest_batch < self.batch_size || self.largest_batch > 1_000 {
+            problems.push("worker.largest_batch must be worker.batch_size to 1000".to_owned());
         }
         if self.pass_size < 1 {
             problems.push("worker.pass_size must be at least 1".to_owned());

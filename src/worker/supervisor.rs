@@ -1,7 +1,12 @@
 //! Leases AccountRegions for this replica and runs their loops.
+//!
+//! Replicas share the AccountRegions fairly ([`crate::domain::share`]). One that holds more than its share while another finds none free gives
+//! some back: no new call is started there, what is under way ends and is written down, and then the lease is free. The same happens where
+//! an AccountRegion is disabled, and to all of them when the process is told to stop.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -15,10 +20,23 @@ use super::budget::Budget;
 use super::identity::Verdict;
 use super::metered::Metered;
 use super::term::LeaseTerm;
-use super::{PassError, Place, Shared, identity, observe, runner, sync_connections, sync_services};
+use super::{
+    PassError, Place, Shared, identity, observe, runner, stalls, sync_connections, sync_services,
+};
 use crate::domain::account_region::Lease;
+use crate::domain::backoff;
+use crate::domain::batch_size::BatchSize;
 use crate::domain::ids::{AccountRegionId, uuid_at};
-use crate::store::{StoreError, leases, partitions};
+use crate::domain::share::{Census, Move};
+use crate::store::leases::Held;
+use crate::store::{PgPool, PooledConnection, StoreError, leases, partitions, replicas};
+
+/// The rest after the first failure to get into an AccountRegion; each further one is twice as long, up to a minute.
+const FIRST_REST: Duration = Duration::from_secs(5);
+/// For how many passes in a row a surplus has to be wanted before it is given back, so that nobody moves for a moment's sake.
+const WANTED_FOR: u32 = 2;
+/// How often what is stalled is counted.
+const COUNT_STALLS_EVERY: Duration = Duration::from_secs(15);
 
 /// One replica's worker.
 pub struct Worker {
@@ -26,18 +44,57 @@ pub struct Worker {
     gateways: Arc<dyn Gateways>,
     holder: Uuid,
     running: Mutex<HashMap<AccountRegionId, Running>>,
-    /// AccountRegions that this replica could not get into, and until when it leaves them to others.
-    shunned: Mutex<HashMap<AccountRegionId, Instant>>,
+    /// AccountRegions that this replica could not get into, at which version, and until when it leaves them to others.
+    shunned: Mutex<HashMap<AccountRegionId, (i64, Instant)>>,
+    /// What was learned of AWS's limits, for as long as this replica lives.
+    budgets: std::sync::Mutex<HashMap<AccountRegionId, Arc<Budget>>>,
+    leaving: Leaving,
+    /// Replicas that lived when it last looked, this one included.
+    alive: AtomicUsize,
+    /// For how many passes others have wanted what this replica has too many of.
+    wanted_for: AtomicU32,
 }
 
-/// How long this replica leaves an AccountRegion to others after it could not get in.
-const SHUNNED_FOR: Duration = Duration::from_secs(30);
+/// AccountRegions that are on their way out, and the tasks that see to it.
+#[derive(Default)]
+struct Leaving {
+    ids: Arc<std::sync::Mutex<HashSet<AccountRegionId>>>,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+impl Leaving {
+    fn ids(&self) -> HashSet<AccountRegionId> {
+        let ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        ids.clone()
+    }
+}
 
 /// A leased AccountRegion with its loops.
 struct Running {
     place: Arc<Place>,
+    version: i64,
+    since: Instant,
     stop: CancellationToken,
     loops: JoinSet<Verdict>,
+}
+
+impl Running {
+    /// Ends the loops, wherever they are.
+    async fn end(mut self) {
+        self.stop.cancel();
+        while self.loops.join_next().await.is_some() {}
+    }
+}
+
+/// What a replica holds after renewing and claiming.
+struct Holding {
+    /// When the request was sent: a term counts from there.
+    asked_at: Instant,
+    held: Vec<Held>,
+    /// What was on its way out then: the lease may be given back since, although it is among those held.
+    leaving: HashSet<AccountRegionId>,
+    /// How many of them others wait for.
+    give: usize,
 }
 
 impl Worker {
@@ -50,16 +107,28 @@ impl Worker {
             holder,
             running: Mutex::new(HashMap::new()),
             shunned: Mutex::new(HashMap::new()),
+            budgets: std::sync::Mutex::new(HashMap::new()),
+            leaving: Leaving::default(),
+            alive: AtomicUsize::new(1),
+            wanted_for: AtomicU32::new(0),
         }
+    }
+
+    /// The replica's id, new with every start.
+    pub fn replica(&self) -> Uuid {
+        self.holder
     }
 
     /// Works until told to stop; then ends the loops and gives the leases back.
     pub async fn run(&self, stop: CancellationToken) {
-        let mut partitions_at: Option<DateTime<Utc>> = None;
+        tracing::info!(replica = %self.holder.simple(), "working");
+        let mut house_kept_at: Option<DateTime<Utc>> = None;
+        let mut counted_at: Option<Instant> = None;
         loop {
             let pass = async {
-                self.ensure_partitions(&mut partitions_at).await?;
-                self.lease_pass(&stop).await
+                self.keep_house(&mut house_kept_at).await?;
+                self.lease_pass().await?;
+                self.count_stalls(&mut counted_at).await
             };
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -79,87 +148,224 @@ impl Worker {
     }
 
     /// Renews what is held, takes up what is free, and starts and stops loops accordingly.
-    async fn lease_pass(&self, stop: &CancellationToken) -> Result<(), PassError> {
-        let mut places = self.lease().await?;
+    async fn lease_pass(&self) -> Result<(), PassError> {
+        let mut holding = self.lease().await?;
         let mut running = self.running.lock().await;
-        // A place whose loop ended by itself (a lost lease, a panic) is taken down whole and set up anew; one whose credentials do not
-        // fit is left to other replicas for a while.
+        self.take_down(&mut running, &mut holding).await?;
+        self.set_up(&mut running, &holding).await?;
+        self.give_back(&mut running, holding.give).await;
+        self.show_leases(&running);
+        Ok(())
+    }
+
+    /// A place whose loops ended by themselves (a lost lease, a panic) is taken down whole and set up anew; so is one that is entered another way
+    /// now. One whose credentials do not fit is left to other replicas for a while, and a disabled one for good.
+    async fn take_down(
+        &self,
+        running: &mut HashMap<AccountRegionId, Running>,
+        holding: &mut Holding,
+    ) -> Result<(), PassError> {
         let mut ended: Vec<(AccountRegionId, Option<Verdict>)> = Vec::new();
+        let mut disabled: Vec<AccountRegionId> = Vec::new();
         for (id, known) in running.iter_mut() {
-            let held = places.iter().any(|(lease, _)| *lease == known.place.lease);
+            let held = holding
+                .held
+                .iter()
+                .find(|held| held.lease == known.place.lease);
             let verdict = known.loops.try_join_next();
-            if !held || verdict.is_some() {
-                ended.push((*id, verdict.and_then(Result::ok)));
+            match held {
+                Some(held) if !held.enabled => disabled.push(*id),
+                Some(_) if verdict.is_none() => {}
+                _ => ended.push((*id, verdict.and_then(Result::ok))),
             }
         }
         for (id, verdict) in ended {
-            if let Some(mut old) = running.remove(&id) {
-                old.stop.cancel();
-                while old.loops.join_next().await.is_some() {}
+            if let Some(old) = running.remove(&id) {
+                let (lease, version) = (old.place.lease.clone(), old.version);
+                old.end().await;
                 if verdict == Some(Verdict::Unfit) {
-                    self.leave(&old.place.lease).await?;
-                    places.retain(|(lease, _)| lease.account_region != id);
+                    self.leave(&lease, version).await?;
+                    holding.held.retain(|held| held.lease.account_region != id);
                 }
             }
         }
-        for (lease, asked_at) in places {
-            if let Some(known) = running.get(&lease.account_region) {
-                known.place.term.renewed(asked_at);
+        for id in disabled {
+            if let Some(old) = running.remove(&id) {
+                tracing::info!(account_region.id = %id, "an AccountRegion was disabled");
+                self.retire(old).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts the loops of what is held and does not run yet.
+    async fn set_up(
+        &self,
+        running: &mut HashMap<AccountRegionId, Running>,
+        holding: &Holding,
+    ) -> Result<(), PassError> {
+        let mut leaving = self.leaving.ids();
+        leaving.extend(holding.leaving.iter().copied());
+        for held in &holding.held {
+            let id = held.lease.account_region;
+            if let Some(known) = running.get(&id) {
+                known.place.term.renewed(holding.asked_at);
                 continue;
             }
-            let id = lease.account_region;
-            match self.place(lease.clone(), asked_at).await {
+            if leaving.contains(&id) {
+                continue;
+            }
+            if !held.enabled {
+                // Disabled between the claim and now: nothing was begun.
+                let mut conn = self.acquire().await?;
+                leases::give_back(&mut conn, &held.lease).await?;
+                continue;
+            }
+            let budget = self.budget(id);
+            match self
+                .place(held.lease.clone(), holding.asked_at, budget)
+                .await
+            {
                 Ok(place) => {
-                    running.insert(id, start(Arc::new(place), stop.child_token()));
+                    let place = Arc::new(place);
+                    let started = start(place, held.version);
+                    running.insert(id, started);
                 }
                 Err(error) => {
                     tracing::warn!(account_region.id = %id, error = %runner::chain(&error), "cannot reach AWS");
-                    self.leave(&lease).await?;
+                    self.leave(&held.lease, held.version).await?;
                 }
             }
         }
-        self.shared
-            .metrics
-            .leases
-            .set(i64::try_from(running.len()).unwrap_or(i64::MAX));
         Ok(())
     }
 
-    /// Gives a lease back and stays away for a while, so that a replica with better credentials can take it.
-    async fn leave(&self, lease: &Lease) -> Result<(), PassError> {
-        let until = Instant::now() + SHUNNED_FOR;
-        self.shunned
-            .lock()
-            .await
-            .insert(lease.account_region, until);
-        let mut conn = self.shared.pool.acquire().await.map_err(StoreError::from)?;
-        leases::give_back(&mut conn, lease).await?;
-        tracing::warn!(account_region.id = %lease.account_region, "left an AccountRegion to other replicas");
-        Ok(())
+    /// Gives back so many of those that were taken up last.
+    async fn give_back(&self, running: &mut HashMap<AccountRegionId, Running>, count: usize) {
+        let mut newest: Vec<(Instant, AccountRegionId)> =
+            running.iter().map(|(id, r)| (r.since, *id)).collect();
+        newest.sort_unstable_by(|a, b| b.cmp(a));
+        for (_, id) in newest.into_iter().take(count) {
+            if let Some(old) = running.remove(&id) {
+                tracing::info!(account_region.id = %id, "giving an AccountRegion to a replica that has fewer");
+                self.retire(old).await;
+            }
+        }
     }
 
-    /// Every lease that this replica holds after renewing and claiming, with the time the request was sent.
-    async fn lease(&self) -> Result<Vec<(Lease, Instant)>, PassError> {
-        let settings = &self.shared.settings;
-        let mut conn = self.shared.pool.acquire().await.map_err(StoreError::from)?;
-        let asked_at = Instant::now();
-        let mut held = leases::renew(&mut conn, self.holder, settings.lease_ttl).await?;
-        let free = settings.max_account_regions.saturating_sub(held.len());
-        let free = i64::try_from(free).unwrap_or(i64::MAX);
-        let shunned: Vec<AccountRegionId> = {
+    /// Lets what is under way end, and then gives the lease back. In a task of its own: a slow call keeps nobody else.
+    async fn retire(&self, old: Running) {
+        let id = old.place.lease.account_region;
+        old.place.term.leave();
+        {
+            let mut ids = self
+                .leaving
+                .ids
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            ids.insert(id);
+        }
+        let (pool, ids) = (self.shared.pool.clone(), self.leaving.ids.clone());
+        let mut tasks = self.leaving.tasks.lock().await;
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(async move {
+            let lease = old.place.lease.clone();
+            old.place.term.quiet().await;
+            old.end().await;
+            if let Err(error) = give_one_back(&pool, &lease).await {
+                tracing::warn!(error = %runner::chain(&error), "could not give a lease back; it runs out by itself");
+            }
+            let mut ids = ids.lock().unwrap_or_else(PoisonError::into_inner);
+            ids.remove(&id);
+        });
+    }
+
+    /// Gives a lease back because nobody got in, so that a replica with better credentials can take it. Nobody tries again at once, and this
+    /// replica lets others go first.
+    async fn leave(&self, lease: &Lease, version: i64) -> Result<(), PassError> {
+        self.gateways.forget(&lease.place).await;
+        let mut conn = self.acquire().await?;
+        let failures = leases::entry_failures(&mut conn, lease.account_region).await?;
+        let wait = backoff::delay(FIRST_REST, failures.saturating_add(1), rand::random());
+        leases::give_back_unentered(&mut conn, lease, wait).await?;
+        if self.alive.load(Ordering::Relaxed) > 1 {
+            let until = Instant::now() + wait * 2;
             let mut shunned = self.shunned.lock().await;
-            shunned.retain(|_, until| *until > asked_at);
-            shunned.keys().copied().collect()
-        };
-        let ttl = settings.lease_ttl;
-        held.extend(leases::claim(&mut conn, self.holder, ttl, free, &shunned).await?);
-        Ok(held.into_iter().map(|lease| (lease, asked_at)).collect())
+            shunned.insert(lease.account_region, (version, until));
+        }
+        tracing::warn!(account_region.id = %lease.account_region, again_in = ?wait, "could not get into an AccountRegion");
+        Ok(())
     }
 
-    async fn place(&self, lease: Lease, asked_at: Instant) -> Result<Place, PassError> {
+    /// Every lease that this replica holds after renewing and claiming, and how many it should give back.
+    async fn lease(&self) -> Result<Holding, PassError> {
+        let settings = &self.shared.settings;
+        let ttl = settings.lease_ttl;
+        let mut conn = self.acquire().await?;
+        let leaving = self.leaving.ids();
+        let asked_at = Instant::now();
+        let mut held = leases::renew(&mut conn, self.holder, ttl).await?;
+        replicas::announce(&mut conn, self.holder, ttl).await?;
+        let shunned: Vec<(AccountRegionId, i64)> = {
+            let mut shunned = self.shunned.lock().await;
+            shunned.retain(|_, (_, until)| *until > asked_at);
+            shunned
+                .iter()
+                .map(|(id, (version, _))| (*id, *version))
+                .collect()
+        };
+        let kept = held
+            .iter()
+            .filter(|held| held.enabled && !leaving.contains(&held.lease.account_region))
+            .count();
+        let around = replicas::around(&mut conn, self.holder, &shunned).await?;
+        self.alive.store(around.replicas, Ordering::Relaxed);
+        let next = Census {
+            servable: around.servable,
+            replicas: around.replicas,
+            held: kept,
+            free: around.free,
+            takeable: around.takeable,
+            wanted: around.wanted,
+            most: settings.max_account_regions,
+        }
+        .next();
+        if next.take > 0 {
+            let limit = i64::try_from(next.take).unwrap_or(i64::MAX);
+            held.extend(leases::claim(&mut conn, self.holder, ttl, limit, &shunned).await?);
+        }
+        replicas::want(&mut conn, self.holder, next.wants).await?;
+        Ok(Holding {
+            asked_at,
+            held,
+            leaving,
+            give: self.lasting_surplus(next),
+        })
+    }
+
+    /// What is to be given back, once it has been wanted for long enough.
+    fn lasting_surplus(&self, next: Move) -> usize {
+        if next.give == 0 {
+            self.wanted_for.store(0, Ordering::Relaxed);
+            return 0;
+        }
+        let before = self.wanted_for.fetch_add(1, Ordering::Relaxed);
+        if before.saturating_add(1) < WANTED_FOR {
+            return 0;
+        }
+        self.wanted_for.store(0, Ordering::Relaxed);
+        next.give
+    }
+
+    async fn place(
+        &self,
+        lease: Lease,
+        asked_at: Instant,
+        budget: Arc<Budget>,
+    ) -> Result<Place, PassError> {
         let gateway = self.gateways.gateway(&lease.place).await?;
-        let term = Arc::new(LeaseTerm::new(self.shared.settings.lease_ttl, asked_at));
-        let budget = Arc::new(Budget::aws_defaults());
+        let term = LeaseTerm::new(self.shared.settings.lease_ttl, asked_at);
+        let term = Arc::new(term.extended_in(self.shared.pool.clone(), lease.clone()));
         let metrics = self.shared.metrics.clone();
         let gateway = Metered::new(gateway, budget.clone(), term.clone(), metrics);
         Ok(Place::new(
@@ -171,11 +377,27 @@ impl Worker {
         ))
     }
 
-    /// Leases everything that is free and answers the places, without starting loops: for tests that step the passes.
+    /// What this replica knows of an AccountRegion's limits, also from an earlier lease.
+    fn budget(&self, id: AccountRegionId) -> Arc<Budget> {
+        let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = budgets
+            .entry(id)
+            .or_insert_with(|| Arc::new(self.fresh_budget()));
+        known.clone()
+    }
+
+    fn fresh_budget(&self) -> Budget {
+        let settings = &self.shared.settings;
+        Budget::with_batches(BatchSize::new(settings.batch_size, settings.largest_batch))
+    }
+
+    /// Leases what is this replica's to take and answers the places, without starting loops: for tests that step the passes.
     pub async fn lease_once(&self) -> Result<Vec<Place>, PassError> {
+        let holding = self.lease().await?;
         let mut places = Vec::new();
-        for (lease, asked_at) in self.lease().await? {
-            places.push(self.place(lease, asked_at).await?);
+        for held in holding.held.into_iter().filter(|held| held.enabled) {
+            let budget = Arc::new(self.fresh_budget());
+            places.push(self.place(held.lease, holding.asked_at, budget).await?);
         }
         Ok(places)
     }
@@ -185,7 +407,7 @@ impl Worker {
         let mut running = self.running.lock().await;
         let expired: Vec<AccountRegionId> = running
             .iter()
-            .filter(|(_, r)| !r.place.term.allows_call())
+            .filter(|(_, r)| !r.place.term.lasts())
             .map(|(id, _)| *id)
             .collect();
         for id in expired {
@@ -193,29 +415,62 @@ impl Worker {
                 old.stop.cancel();
             }
         }
-        self.shared
-            .metrics
-            .leases
-            .set(i64::try_from(running.len()).unwrap_or(i64::MAX));
+        self.show_leases(&running);
     }
 
-    async fn ensure_partitions(&self, last: &mut Option<DateTime<Utc>>) -> Result<(), PassError> {
+    fn show_leases(&self, running: &HashMap<AccountRegionId, Running>) {
+        let count = i64::try_from(running.len()).unwrap_or(i64::MAX);
+        self.shared.metrics.leases.set(count);
+    }
+
+    /// What has to be done now and then by any replica, and harms nobody when several do it.
+    async fn keep_house(&self, last: &mut Option<DateTime<Utc>>) -> Result<(), PassError> {
         let now = self.shared.clock.now();
         if last.is_none_or(|at| now - at > chrono::TimeDelta::hours(1)) {
-            let mut conn = self.shared.pool.acquire().await.map_err(StoreError::from)?;
+            let mut conn = self.acquire().await?;
             partitions::ensure(&mut conn, now).await?;
+            replicas::clear_dead(&mut conn).await?;
             *last = Some(now);
         }
         Ok(())
     }
 
-    async fn shut_down(&self) {
-        let mut running = self.running.lock().await;
-        for place in running.values() {
-            place.stop.cancel();
+    /// Counts what is stalled in the AccountRegions that this replica serves. A count that fails is no reason to drop leases.
+    async fn count_stalls(&self, last: &mut Option<Instant>) -> Result<(), PassError> {
+        if last.is_none_or(|at| at.elapsed() >= COUNT_STALLS_EVERY) {
+            let served: Vec<AccountRegionId> = self.running.lock().await.keys().copied().collect();
+            if let Err(error) = stalls::count(&self.shared, &served).await {
+                tracing::warn!(error = %runner::chain(&error), "could not count what is stalled");
+            }
+            *last = Some(Instant::now());
         }
-        for (_, mut place) in running.drain() {
-            while place.loops.join_next().await.is_some() {}
+        Ok(())
+    }
+
+    async fn acquire(&self) -> Result<PooledConnection, PassError> {
+        Ok(self.shared.pool.acquire().await.map_err(StoreError::from)?)
+    }
+
+    /// Gives everything back, each AccountRegion as soon as what is under way there has ended.
+    async fn shut_down(&self) {
+        let running: Vec<Running> = {
+            let mut running = self.running.lock().await;
+            running.drain().map(|(_, r)| r).collect()
+        };
+        // Nobody waits for this replica's share any more.
+        let gone = async {
+            let mut conn = self.shared.pool.acquire().await?;
+            replicas::leave(&mut conn, self.holder).await
+        };
+        if let Err(error) = gone.await {
+            tracing::warn!(error = %runner::chain(&error), "could not take the replica's announcement back");
+        }
+        for old in running {
+            self.retire(old).await;
+        }
+        {
+            let mut tasks = self.leaving.tasks.lock().await;
+            while tasks.join_next().await.is_some() {}
         }
         let released = async {
             let mut conn = self.shared.pool.acquire().await?;
@@ -227,8 +482,16 @@ impl Worker {
     }
 }
 
-/// Starts the loops of a place, once its credentials have proven to be the right account's.
-fn start(place: Arc<Place>, stop: CancellationToken) -> Running {
+async fn give_one_back(pool: &PgPool, lease: &Lease) -> Result<(), StoreError> {
+    let mut conn = pool.acquire().await?;
+    leases::give_back(&mut conn, lease).await
+}
+
+/// Starts the loops of a place, once its credentials have proven to be the right account's. When AWS stops taking them, the loops rest until they
+/// are proven again.
+fn start(place: Arc<Place>, version: i64) -> Running {
+    // Not a child of the process's own: on the way out the loops end after the call under way, not in it.
+    let stop = CancellationToken::new();
     tracing::info!(
         account = %place.lease.place.account,
         region = %place.lease.place.region,
@@ -238,33 +501,55 @@ fn start(place: Arc<Place>, stop: CancellationToken) -> Running {
     let mut loops = JoinSet::new();
     let (here, token) = (place.clone(), stop.clone());
     loops.spawn(async move {
-        match identity::verified(&here, &token).await {
-            Verdict::Fit => {}
-            other @ (Verdict::Unfit | Verdict::Stopped) => return other,
-        }
-        let mut inner = JoinSet::new();
-        inner.spawn(observing(here.clone(), token.clone()));
-        inner.spawn(syncing_connections(here.clone(), token.clone()));
-        inner.spawn(syncing_services(here, token.clone()));
-        // One that ends without having been told to takes the others down with it: the next lease pass starts all anew.
-        while inner.join_next().await.is_some() {
-            if !token.is_cancelled() {
-                break;
+        loop {
+            match identity::verified(&here, &token).await {
+                Verdict::Fit => {}
+                other @ (Verdict::Unfit | Verdict::Stopped) => return other,
             }
+            let inside = token.child_token();
+            let doubted = tokio::select! {
+                () = work(&here, &inside) => false,
+                () = here.term.doubted() => true,
+            };
+            inside.cancel();
+            if !doubted || token.is_cancelled() {
+                return Verdict::Stopped;
+            }
+            tracing::warn!(account = %here.lease.place.account, region = %here.lease.place.region, "AWS does not take the credentials any more");
         }
-        Verdict::Stopped
     });
-    Running { place, stop, loops }
+    Running {
+        place,
+        version,
+        since: Instant::now(),
+        stop,
+        loops,
+    }
+}
+
+/// Runs the loops. One that ends without having been told to takes the others down with it: the next lease pass starts all anew.
+async fn work(place: &Arc<Place>, token: &CancellationToken) {
+    let mut inner = JoinSet::new();
+    inner.spawn(observing(place.clone(), token.clone()));
+    inner.spawn(syncing_connections(place.clone(), token.clone()));
+    inner.spawn(syncing_services(place.clone(), token.clone()));
+    while inner.join_next().await.is_some() {
+        if !token.is_cancelled() {
+            break;
+        }
+    }
 }
 
 async fn observing(place: Arc<Place>, stop: CancellationToken) {
     let interval = place.shared.settings.listing_interval;
-    let pass = || async {
-        observe::run_pass(&place)
-            .await
-            .map(|r| observe::rest(interval, r.listed))
+    let pass = |wait: Duration| {
+        let place = place.clone();
+        async move {
+            let report = observe::run_pass_again_after(&place, wait).await;
+            report.map(|r| observe::rest(interval, r.listed))
+        }
     };
-    runner::run("observe", &place.shared, &stop, None, pass).await;
+    runner::run_with_wait("observe", &place.shared, &stop, None, pass).await;
 }
 
 async fn syncing_connections(place: Arc<Place>, stop: CancellationToken) {

@@ -11,7 +11,7 @@ use super::call::call;
 use super::listing::read_all;
 use super::{PassError, Place};
 use crate::domain::connection::Connection;
-use crate::domain::dispatch::Waiting;
+use crate::domain::dispatch::{Waiting, put_in_order};
 use crate::domain::ids::ConnectionId;
 use crate::domain::outcome::Outcome;
 use crate::domain::settlement::Settlement;
@@ -55,10 +55,10 @@ impl std::ops::AddAssign for Report {
 #[tracing::instrument(skip_all, fields(account = %place.lease.place.account, region = %place.lease.place.region))]
 pub async fn run_pass(place: &Place) -> Result<Report, PassError> {
     let account_region = place.lease.account_region;
-    let now = place.now();
+    let (now, hurry) = (place.now(), place.hurry());
     let size = place.shared.settings.pass_size;
     let waiting = place
-        .read(async |conn| sync_queue::waiting(conn, account_region, now).await)
+        .read(async |conn| sync_queue::waiting(conn, account_region, now, hurry).await)
         .await?;
     // Taken before the calls are made, so that what they came to is looked at in the next pass.
     let called = place
@@ -91,13 +91,15 @@ async fn dispatch(
     report: &mut Report,
 ) -> Result<(), PassError> {
     let until = Instant::now() + TURN;
-    while Instant::now() < until {
-        let ready: Vec<Waiting> = waiting
-            .iter()
-            .filter(|w| place.goes_at(w) <= place.now())
-            .take(place.free_calls(waiting).min(AT_ONCE))
-            .cloned()
-            .collect();
+    while Instant::now() < until && !place.term.is_leaving() {
+        put_in_order(waiting);
+        let mut ready: Vec<Waiting> = Vec::with_capacity(AT_ONCE);
+        for w in waiting.iter() {
+            // The less urgent leave tokens to the more urgent, so each asks for itself.
+            if ready.len() < AT_ONCE.min(place.free_calls(w)) && place.goes_at(w) <= place.now() {
+                ready.push(w.clone());
+            }
+        }
         if ready.is_empty() {
             break;
         }
@@ -108,34 +110,42 @@ async fn dispatch(
         let done = join_all(batches).await;
         // All have ended, so that no call of theirs is cut off by the failure of another.
         for (of, done) in ready.iter().zip(done) {
-            let done = done?;
+            let (done, asked) = done?;
             if let Some(w) = waiting.iter_mut().find(|w| w.service == of.service) {
-                // One that found less than a full batch has found all.
-                let all = done.due < place.batch_size();
-                w.count = if all {
-                    0
-                } else {
-                    w.count.saturating_sub(done.due)
-                };
+                // One that found less than it asked for has found all.
+                let all = done.due < asked;
+                w.took(if all { usize::MAX } else { done.due });
             }
             *report += done;
         }
-        waiting.retain(|w| w.count > 0);
+        waiting.retain(|w| w.count() > 0);
     }
     Ok(())
 }
 
-/// One batch of one service: those that have waited longest.
+/// One batch of one service: the most urgent, filled up with those that have waited longest. Answers for how many it asked, too.
 async fn sync_waiting(
     place: &Place,
     waiting: &Waiting,
     now: DateTime<Utc>,
-) -> Result<Report, PassError> {
-    let size = i64::try_from(place.batch_size()).unwrap_or(i64::MAX);
+) -> Result<(Report, usize), PassError> {
+    let asked = place.batch_size();
+    let (size, hurry) = (i64::try_from(asked).unwrap_or(i64::MAX), place.hurry());
+    let (service, act) = (waiting.service, waiting.act);
     let batch = place
-        .read(async |conn| sync_queue::batch(conn, waiting.service, waiting.act, now, size).await)
+        .read(async |conn| sync_queue::batch(conn, service, act, now, hurry, size).await)
         .await?;
-    sync_batch(place, &waiting.aws_id, &batch).await
+    let report = sync_batch(place, &waiting.aws_id, &batch, Calls::Now).await?;
+    Ok((report, asked))
+}
+
+/// Whether a batch may make calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Calls {
+    /// There is a token for it.
+    Now,
+    /// Nobody asked for a token: what turns out to need another call waits for one like everything else.
+    InTurn,
 }
 
 /// Looks at what earlier calls came to, until the turn is over: what is left is due in the next pass.
@@ -147,8 +157,8 @@ async fn confirm(
     let until = Instant::now() + TURN;
     for (service, connections) in by_service(called) {
         for batch in connections.chunks(ConnectionFilter::MAX_ENDPOINTS) {
-            *report += sync_batch(place, &service, batch).await?;
-            if Instant::now() >= until {
+            *report += sync_batch(place, &service, batch, Calls::InTurn).await?;
+            if Instant::now() >= until || place.term.is_leaving() {
                 return Ok(());
             }
         }
@@ -179,6 +189,7 @@ async fn sync_batch(
     place: &Place,
     service: &ServiceId,
     batch: &[Connection],
+    allowed: Calls,
 ) -> Result<Report, PassError> {
     let mut report = Report {
         due: batch.len(),
@@ -216,6 +227,9 @@ async fn sync_batch(
             Step::LookAt(when) => settlements.push(Settlement::look_again(&connection, when)),
             Step::Stall { code, message } => {
                 settlements.push(Settlement::stalled(&connection, code, message));
+            }
+            Step::Call(_) if allowed == Calls::InTurn => {
+                settlements.push(Settlement::call_again(&connection, now));
             }
             Step::Call(act) => calls.entry(act).or_default().push(connection),
         }

@@ -9,6 +9,7 @@ use privatelink::{EndpointService, GatewayError, NewEndpointService, PageToken, 
 
 use super::converge_service::{claim, follow};
 use super::settings::delta;
+use super::term::not_made;
 use super::{PassError, Place};
 use super::{examine, runner};
 use crate::domain::backoff;
@@ -64,6 +65,10 @@ pub async fn run_pass(place: &Place) -> Result<Report, PassError> {
                 in_step(next)
             }
             Ok(Done::Unconfirmed(left)) => unconfirmed(place, &service, &left, &mut report),
+            // AWS was not asked, so nothing is to be said of the service.
+            Err(Failure::Pass(PassError::Gateway(error))) if not_made(&error) => {
+                return Err(error.into());
+            }
             Err(Failure::Pass(PassError::Gateway(error))) => {
                 failed(place, &service, &error, &mut report)
             }

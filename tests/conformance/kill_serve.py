@@ -9,7 +9,7 @@ from _program import DataDir, Serve, expect, migrate, passed, run, simulator, to
 from _world import Rest, Sim, register, request_connection
 
 ACCEPT = "AcceptVpcEndpointConnections"
-# The dead process holds its lease for up to 12 s more; then there is the work itself.
+# The dead process holds its lease for up to 6 s more; then there is the work itself.
 AVAILABLE_WITHIN_SECONDS = 30
 
 

@@ -33,6 +33,14 @@ const LOWEST: &[(&str, Who)] = &[
     ("examine_service", Who::Viewer),
     ("check_service", Who::Approver),
     ("examine_connection", Who::Viewer),
+    ("change_account_region", Who::Admin),
+    ("list_replicas", Who::Viewer),
+    ("claim_service_stall", Who::Admin),
+    ("release_service_stall", Who::Admin),
+    ("claim_connection_stall", Who::Admin),
+    ("release_connection_stall", Who::Admin),
+    ("give_up_connection", Who::Admin),
+    ("list_stalls", Who::Viewer),
 ];
 
 struct Operation {

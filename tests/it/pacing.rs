@@ -16,6 +16,7 @@ async fn a_backlog_of_several_services_goes_in_full_calls(pool: PgPool) {
     let setup = Setup {
         settings: WorkerSettings {
             batch_size: 3,
+            largest_batch: 3,
             ..usual.settings
         },
         ..usual

@@ -48,5 +48,5 @@ async fn the_database_and_the_domain_summarise_alike(pool: PgPool) {
             }
         }
     }
-    assert_eq!(compared, 4 * 10 * 4);
+    assert_eq!(compared, 4 * 10 * 5);
 }

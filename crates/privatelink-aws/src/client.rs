@@ -3,14 +3,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_sts::config::SharedIdentityCache;
 use privatelink::{
     AccountId, AccountRegionRef, AllowedPrincipal, AvailabilityZone, Connection, ConnectionFilter,
     EndpointService, EndpointServiceChange, GatewayError, Gateways, ItemFailure, Listener,
@@ -25,6 +28,10 @@ use crate::{connections, endpoint_services, errors, load_balancers};
 
 /// How the sessions of assumed roles are called in the accounts' audit trails.
 const SESSION_NAME: &str = "portcullis";
+
+/// How long before the end of a session another one is taken. The SDK's own 10 s are shortened by chance to nearly nothing, and a call that begins
+/// with the last moment of a session is refused. Sessions last an hour.
+const RENEWED_BEFORE: Duration = Duration::from_mins(5);
 
 /// The SDK's own tries per call. More patience belongs to the worker, which can look before it repeats.
 const ATTEMPTS: u32 = 2;
@@ -76,9 +83,11 @@ impl AwsGateways {
             None
         };
         match credentials {
+            // A cache of its own: one that all places share keeps 64 sessions and forgets others for every further one.
             Some(credentials) => config
                 .into_builder()
                 .credentials_provider(credentials)
+                .identity_cache(cache())
                 .build(),
             None => config,
         }
@@ -100,6 +109,11 @@ impl Gateways for AwsGateways {
         made.insert(place.clone(), Arc::clone(&gateway));
         Ok(gateway)
     }
+
+    async fn forget(&self, place: &AccountRegionRef) {
+        // The SDK goes on using a session until the end that STS gave it, also one that was revoked: a new provider asks STS again.
+        self.made.lock().await.remove(place);
+    }
 }
 
 /// Reads the process's own configuration. Everything that the SDK would otherwise default is said here, so that an upgrade of
@@ -112,6 +126,7 @@ async fn load(settings: &AwsSettings, region: aws_config::Region) -> SdkConfig {
         .build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .region(region)
+        .identity_cache(cache())
         .retry_config(
             RetryConfig::standard()
                 .with_max_attempts(ATTEMPTS)
@@ -128,6 +143,12 @@ async fn load(settings: &AwsSettings, region: aws_config::Region) -> SdkConfig {
         loader = loader.credentials_provider(credentials(own));
     }
     loader.load().await
+}
+
+/// Keeps one place's credentials, and has new ones before the old ones end: at any time in their last [`RENEWED_BEFORE`], by chance, so that many
+/// places do not ask STS at once.
+fn cache() -> SharedIdentityCache {
+    IdentityCache::lazy().buffer_time(RENEWED_BEFORE).build()
 }
 
 fn credentials(own: &StaticCredentials) -> Credentials {

@@ -183,4 +183,10 @@ pub trait Gateways: Send + Sync {
     /// A gateway for this account and Region. Cheap after the first call; makes no request by itself.
     async fn gateway(&self, place: &AccountRegionRef)
     -> Result<Arc<dyn PrivateLink>, GatewayError>;
+
+    // Credentials.
+
+    /// Forgets what was kept for this account and Region, its credentials too: AWS does not take them any more. The next gateway begins anew.
+    /// Whoever keeps no credentials has nothing to do.
+    async fn forget(&self, _place: &AccountRegionRef) {}
 }

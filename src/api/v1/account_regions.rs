@@ -34,13 +34,15 @@ pub struct AccountRegionView {
     name: String,
     /// The role that is assumed to get in; null when the process's own credentials are used.
     role_arn: Option<String>,
-    /// Whether the worker serves it.
+    /// Whether the worker serves it. While it does not, nothing is called there.
     enabled: bool,
+    /// Rises with every change. Send it with a change.
+    version: i64,
     /// The replica that serves it right now.
     served_by: Option<ServedBy>,
     /// The last complete listing of its connections.
     listing: Option<ListingView>,
-    /// Why the last listing failed; null once one succeeds.
+    /// What went wrong last: nobody could get in, or a listing failed; null once one succeeds.
     error: Option<ListingErrorView>,
     /// When it was registered.
     created_at: DateTime<Utc>,
@@ -53,6 +55,8 @@ pub struct AccountRegionView {
 pub struct ServedBy {
     /// The replica's id, new with every start.
     replica: String,
+    /// Since when it serves it.
+    since: Option<DateTime<Utc>>,
     /// When its lease ends unless renewed.
     until: DateTime<Utc>,
     /// Rises with every change of replica.
@@ -81,6 +85,8 @@ pub struct ListingErrorView {
     message: String,
     /// When it failed.
     at: DateTime<Utc>,
+    /// When it is tried again; null when that is not known or the AccountRegion is disabled.
+    next_try_at: Option<DateTime<Utc>>,
 }
 
 impl From<AccountRegion> for AccountRegionView {
@@ -93,8 +99,10 @@ impl From<AccountRegion> for AccountRegionView {
             name: row.name,
             role_arn: row.place.role_arn,
             enabled: row.enabled,
+            version: row.version,
             served_by: row.lease.map(|lease| ServedBy {
                 replica: lease.holder.simple().to_string(),
+                since: lease.since,
                 until: lease.until,
                 fence,
             }),
@@ -108,6 +116,7 @@ impl From<AccountRegion> for AccountRegionView {
                 code: error.code,
                 message: error.message,
                 at: error.at,
+                next_try_at: error.next_at,
             }),
             created_at: row.created_at,
             created_by: row.created_by,

@@ -35,6 +35,16 @@ impl<'de> Deserialize<'de> for Limit {
     }
 }
 
+/// Tells a member that is null from one that is absent: `Some(None)` from `None`. Goes with `#[serde(default)]`.
+#[expect(clippy::option_option, reason = "null is not absent")]
+pub(super) fn given<'de, T, D>(from: D) -> Result<Option<Option<T>>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Option::deserialize(from).map(Some)
+}
+
 /// Reads an AWS identifier from a body and blames the field when it is malformed.
 pub(super) fn aws_id<T>(field: &str, given: &str) -> Result<T, AppError>
 where

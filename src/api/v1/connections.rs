@@ -111,7 +111,12 @@ impl From<Connection> for ConnectionView {
                 attempts: row.sync.attempts,
                 code: row.sync.code,
                 message: row.sync.message,
-            },
+                stalled_at: None,
+                owner: None,
+                owned_at: None,
+                given_up: row.given_up.map(Into::into),
+            }
+            .with_stall(row.stall),
             first_seen_at: row.first_seen_at,
         }
     }
@@ -209,7 +214,7 @@ pub(super) async fn read_connection(
     }))
 }
 
-/// Retries a stalled connection
+/// Retries a connection that is stalled or was given up
 ///
 /// Where it stalled because somebody changed it behind Portcullis' back, this overwrites what they did.
 #[utoipa::path(

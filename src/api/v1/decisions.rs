@@ -27,6 +27,13 @@ pub struct DecisionBody {
     reason: String,
 }
 
+impl DecisionBody {
+    /// The words.
+    pub(super) fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
 /// Accepts a connection
 ///
 /// The decision is recorded when this answers; AWS is told right after. Read the connection to see it become `available`.

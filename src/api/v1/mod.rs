@@ -1,12 +1,15 @@
 //! The REST API, version 1: one file for each noun, with its handlers and what they show.
 
+pub mod account_region_changes;
 pub mod account_regions;
 mod arguments;
 pub mod connections;
 pub mod decisions;
 pub mod doctor;
+pub mod replicas;
 pub mod service_changes;
 pub mod services;
+pub mod stalls;
 mod views;
 
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -19,11 +22,15 @@ pub fn configure(cfg: &mut ServiceConfig) {
     cfg.service(account_regions::list_account_regions)
         .service(account_regions::register_account_region)
         .service(account_regions::read_account_region)
+        .service(account_region_changes::change_account_region)
+        .service(replicas::list_replicas)
         .service(services::list_services)
         .service(services::register_service)
         .service(services::read_service)
         .service(service_changes::change_service)
         .service(services::retry_service_sync)
+        .service(stalls::claim_service_stall)
+        .service(stalls::release_service_stall)
         .service(connections::list_connections)
         .service(connections::read_connection)
         .service(decisions::accept_connection)
@@ -32,7 +39,11 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(connections::retry_connection_sync)
         .service(doctor::examine_service)
         .service(doctor::check_service)
-        .service(doctor::examine_connection);
+        .service(doctor::examine_connection)
+        .service(stalls::claim_connection_stall)
+        .service(stalls::release_connection_stall)
+        .service(stalls::give_up_connection)
+        .service(stalls::list_stalls);
 }
 
 /// The caller as the audit trail knows it, with the request's id.

@@ -191,7 +191,12 @@ impl From<RegisteredService> for ServiceView {
                 attempts: row.sync.attempts,
                 code: row.sync.code,
                 message: row.sync.message,
-            },
+                stalled_at: None,
+                owner: None,
+                owned_at: None,
+                given_up: None,
+            }
+            .with_stall(row.stall),
             created_at: row.created_at,
             created_by: row.created_by,
         }

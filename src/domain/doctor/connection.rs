@@ -150,6 +150,15 @@ fn sync(case: &ConnectionCase<'_>) -> Check {
         SyncState::Confirming => Check::warn(name, format!("{told}{next}"))
             .because("AWS took the decision and does not show it yet")
             .with_fix("wait: AWS takes seconds to a few minutes"),
+        SyncState::GivenUp => {
+            let evidence = case.connection.given_up.as_ref().map_or_else(
+                || told.clone(),
+                |given| format!("{} gave it up at {}: {}", given.by, given.at, given.reason),
+            );
+            Check::warn(name, evidence)
+                .because("somebody accepted that AWS stays out of step with the decision")
+                .with_fix("decide anew, or change it in AWS; either wakes it again")
+        }
         SyncState::Stalled => {
             let evidence = format!("the worker gave up after {} calls: {told}", sync.attempts);
             let check = Check::fail(name, evidence);

@@ -96,6 +96,8 @@ fn sync(service: &RegisteredService) -> Check {
             let evidence = format!("the worker gave up after {} tries: {told}", sync.attempts);
             Check::fail(name, evidence)
         }
+        // Only connections are given up; a service never is.
+        SyncState::GivenUp => Check::fail(name, told),
         SyncState::Due | SyncState::Confirming if sync.attempts > 0 => {
             let evidence = format!(
                 "{told}; tried {} times, next at {}",

@@ -128,7 +128,9 @@ pub(super) fn always(portcullis: &Portcullis, aws: &Aws) -> Checked {
 pub(super) fn converged_or_visible(portcullis: &Portcullis, aws: &Aws) -> Checked {
     at_rest(portcullis, aws, |planned, sync| match planned {
         Plan::Nothing => sync == SyncState::Idle,
-        Plan::Act(_) | Plan::Surface => sync == SyncState::Stalled,
+        Plan::Act(_) | Plan::Surface => {
+            matches!(sync, SyncState::Stalled | SyncState::GivenUp)
+        }
         Plan::Wait => false,
     })
 }

@@ -81,6 +81,7 @@ impl Story {
             2 => self.console_acts(),
             3 => self.person_decides(),
             4 if self.chance.one_in(4) => self.portcullis.retry_one(self.now, &mut self.chance),
+            4 if self.chance.one_in(4) => self.portcullis.give_up_one(&mut self.chance),
             5 => self.portcullis.crash(&mut self.chance),
             6 if self.chance.one_in(3) => self.portcullis.hand_over(),
             7..=9 => self.list(),

@@ -65,6 +65,8 @@ impl Row {
                 decision_id: None,
                 sync: queued(None),
                 version: 1,
+                stall: None,
+                given_up: None,
             },
             drifts: Vec::new(),
             decided_in: 0,
@@ -84,9 +86,18 @@ impl Row {
     }
 
     pub(super) fn retry(&mut self, now: DateTime<Utc>) {
-        if self.connection.sync.state == SyncState::Stalled {
+        if matches!(
+            self.connection.sync.state,
+            SyncState::Stalled | SyncState::GivenUp
+        ) {
             self.connection.sync = queued(Some(now));
             self.begin_anew();
+        }
+    }
+
+    pub(super) fn give_up(&mut self) {
+        if self.connection.sync.state == SyncState::Stalled {
+            self.connection.sync.state = SyncState::GivenUp;
         }
     }
 
@@ -133,13 +144,18 @@ impl Row {
             SyncChange::Look => false,
             SyncChange::Keep | SyncChange::Stall(..) => self.rested,
         };
+        let begins_anew = sync.state == SyncState::GivenUp;
         *sync = ConnectionSync {
-            attempts: sync.attempts,
-            act: sync.act,
+            attempts: if begins_anew { 0 } else { sync.attempts },
+            act: sync.act.filter(|_| !begins_anew),
             code,
             state,
             ..queued(watched)
         };
+        if begins_anew {
+            self.calls = 0;
+            self.told = 0;
+        }
     }
 
     pub(super) fn apply(&mut self, settlement: Settlement, called: Option<Called>) {

@@ -113,6 +113,13 @@ impl Portcullis {
         }
     }
 
+    pub(super) fn give_up_one(&mut self, chance: &mut Chance) {
+        let index = chance.index(self.rows.len());
+        if let Some(row) = self.rows.get_mut(index) {
+            row.give_up();
+        }
+    }
+
     pub(super) fn retry_all_stalled(&mut self, now: DateTime<Utc>) {
         self.rows.iter_mut().for_each(|row| row.retry(now));
     }

@@ -48,6 +48,8 @@ fn accepted() -> Connection {
             message: None,
         },
         version: 2,
+        stall: None,
+        given_up: None,
     }
 }
 

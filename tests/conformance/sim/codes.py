@@ -82,6 +82,7 @@ CODES = {
     "InvalidVpcID.Malformed": {400},
     "InvalidSubnetID.Malformed": {400},
     "InvalidGroupId.Malformed": {400},
+    "InvalidRouteTableId.Malformed": {400},
     "RouteAlreadyExists": {400},
     "TagLimitExceeded": {400},
     "VPCIdNotSpecified": {400},

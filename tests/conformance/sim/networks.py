@@ -76,6 +76,7 @@ def routes(lab):
     ec2.create_route(RouteTableId=table, DestinationPrefixListId=lists, VpcEndpointId=hop["VpcEndpointId"])
     shown = ec2.describe_route_tables(RouteTableIds=[table])["RouteTables"][0]["Routes"]
     lab.that("three, and the local one", [row.get("GatewayId") for row in shown].count(hop["VpcEndpointId"]), 3)
+    lab.refused("InvalidRouteTableId.Malformed", ec2.create_route, 400, **(to | {"RouteTableId": "rtb-x"}), VpcEndpointId=hop["VpcEndpointId"])
     lab.refused("InvalidRouteTableID.NotFound", ec2.create_route, 400, **(to | {"RouteTableId": f"rtb-{GONE}"}), VpcEndpointId=hop["VpcEndpointId"])
     lab.refused("InvalidVpcEndpointId.NotFound", ec2.create_route, 400, **(to | {"DestinationCidrBlock": "10.61.0.0/16"}), VpcEndpointId=f"vpce-{GONE}")
     lab.refused("InvalidParameterValue", ec2.create_route, 400, **(to | {"DestinationCidrBlock": "10.61.0.0/16"}), VpcEndpointId=plain["VpcEndpointId"])

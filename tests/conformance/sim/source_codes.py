@@ -11,6 +11,8 @@ LITERAL = re.compile(r'"([^"]+)"(?:\.(?:into|to_owned)\(\))?')
 # `let code = …;`, and a closure that is called with codes.
 CHOSEN = re.compile(r"let code = (.*?);", re.S)
 CLOSURE = re.compile(r"let (\w+) = \|code\b")
+# A table whose rows end in codes, and the walk over it.
+WALK = re.compile(r"for \([^)]*\bcode\) in (\w+)")
 
 # Where a code is computed: the file, what is written there, and what it comes to. Codes of callers are found where they are written.
 COMPUTED = {
@@ -69,6 +71,9 @@ def found():
                 written = [code for chosen in CHOSEN.findall(text) for code in re.findall(r'"([\w.]+)"', chosen)]
                 for closure in CLOSURE.findall(text):
                     written += re.findall(rf'\b{closure}\(\s*"([\w.]+)"', text)
+                for table in WALK.findall(text):
+                    rows = re.search(rf"const {table}\b.*?\n\];", text, re.S)[0]
+                    written += re.findall(r'"([A-Z][\w.]+)",?\s*\)', rows)
                 written = written or None
             if written is None:
                 lost.append(f"{name}: source_codes.py cannot follow the code {argument}")

@@ -78,9 +78,25 @@ impl Canned {
 
 /// A gateway to this address in `eu-west-1`, with a role to assume where one is given.
 pub(crate) async fn gateway(url: &str, role: Option<(&str, &str)>) -> Arc<dyn PrivateLink> {
+    let (gateways, place) = (gateways(url, role.is_some()), place(role));
+    gateways.gateway(&place).await.unwrap()
+}
+
+/// The place in `eu-west-1`, with a role to assume where one is given.
+pub(crate) fn place(role: Option<(&str, &str)>) -> AccountRegionRef {
+    AccountRegionRef {
+        account: ACCOUNT.parse().unwrap(),
+        region: "eu-west-1".parse().unwrap(),
+        role_arn: role.map(|(arn, _)| arn.to_owned()),
+        external_id: role.map(|(_, external_id)| external_id.to_owned()),
+    }
+}
+
+/// Gateways to this address, with credentials of their own to assume roles with.
+pub(crate) fn gateways(url: &str, assuming_roles: bool) -> AwsGateways {
     let settings = AwsSettings {
         endpoint_url: Some(url.to_owned()),
-        static_credentials: role.map(|_| privatelink_aws::StaticCredentials {
+        static_credentials: assuming_roles.then(|| privatelink_aws::StaticCredentials {
             access_key_id: "AKIDPLATFORM".to_owned(),
             secret_access_key: "secret".to_owned(),
         }),
@@ -89,13 +105,7 @@ pub(crate) async fn gateway(url: &str, role: Option<(&str, &str)>) -> Arc<dyn Pr
         operation_timeout: Duration::from_secs(5),
         ..AwsSettings::default()
     };
-    let place = AccountRegionRef {
-        account: ACCOUNT.parse().unwrap(),
-        region: "eu-west-1".parse().unwrap(),
-        role_arn: role.map(|(arn, _)| arn.to_owned()),
-        external_id: role.map(|(_, external_id)| external_id.to_owned()),
-    };
-    AwsGateways::new(settings).gateway(&place).await.unwrap()
+    AwsGateways::new(settings)
 }
 
 /// One request per connection.

@@ -7,4 +7,5 @@
 mod canned;
 mod checks;
 mod noise;
+mod sessions;
 mod wire;

@@ -246,60 +246,6 @@ async fn nobody_at_the_address_leaves_the_outcome_unknown() {
 }
 
 #[tokio::test]
-async fn a_role_is_assumed_once_with_its_external_id_and_its_key_signs_the_calls() {
-    let assumed = "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult>\
-         <Credentials><AccessKeyId>ASIAROLE</AccessKeyId><SecretAccessKey>s</SecretAccessKey>\
-         <SessionToken>t</SessionToken><Expiration>2999-01-01T00:00:00Z</Expiration></Credentials>\
-         <AssumedRoleUser><Arn>arn:aws:sts::123456789012:assumed-role/broker/portcullis</Arn>\
-         <AssumedRoleId>AROA:portcullis</AssumedRoleId></AssumedRoleUser>\
-         </AssumeRoleResult></AssumeRoleResponse>";
-    let canned = Canned::start(vec![
-        Answer::Http(200, assumed.to_owned()),
-        rows(&[]),
-        rows(&[]),
-    ])
-    .await;
-    let role = ("arn:aws:iam::123456789012:role/broker", "tenant-7");
-    let gateway = gateway(&canned.url, Some(role)).await;
-    assert!(canned.requests().is_empty(), "making a gateway asks nobody");
-    for _ in 0..2 {
-        gateway
-            .connections(&ConnectionFilter::All, None)
-            .await
-            .unwrap();
-    }
-    let requests = canned.requests();
-    assert_eq!(requests.len(), 3);
-    assert!(
-        requests[0].contains("Action=AssumeRole")
-            && requests[0].contains("ExternalId=tenant-7")
-            && requests[0].contains("Credential=AKIDPLATFORM/")
-            && requests[0].contains("/eu-west-1/sts/"),
-        "{}",
-        requests[0]
-    );
-    for request in &requests[1..] {
-        assert!(request.contains("Credential=ASIAROLE/"), "{request}");
-    }
-}
-
-#[tokio::test]
-async fn a_role_that_is_refused_is_denied_and_the_call_is_never_made() {
-    let refused = "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type>\
-         <Code>AccessDenied</Code><Message>not authorized to perform: sts:AssumeRole</Message></Error>\
-         <RequestId>r</RequestId></ErrorResponse>";
-    let canned = Canned::start(vec![Answer::Http(403, refused.to_owned())]).await;
-    let role = ("arn:aws:iam::123456789012:role/broker", "wrong");
-    let error = gateway(&canned.url, Some(role))
-        .await
-        .connections(&ConnectionFilter::All, None)
-        .await
-        .unwrap_err();
-    assert_eq!((error.kind(), error.code()), ("denied", "AccessDenied"));
-    assert_eq!(canned.requests().len(), 1);
-}
-
-#[tokio::test]
 async fn one_place_has_one_gateway_and_another_place_another() {
     let gateways = AwsGateways::new(AwsSettings {
         endpoint_url: Some("http://127.0.0.1:1".to_owned()),

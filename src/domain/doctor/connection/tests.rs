@@ -58,6 +58,8 @@ impl Whole {
                     code: None,
                     message: None,
                 },
+                given_up: None,
+                stall: None,
                 version: 2,
             },
             decided: Some(Decided {

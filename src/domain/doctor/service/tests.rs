@@ -76,6 +76,7 @@ impl Whole {
             created_at: now(),
             created_by: "sam".into(),
             check_requested_at: None,
+            stall: None,
         };
         let account_region = AccountRegion {
             id: account_region_id,
@@ -85,8 +86,10 @@ impl Whole {
             lease: Some(LeaseView {
                 holder: uuid::Uuid::nil(),
                 until: now(),
+                since: Some(now()),
             }),
             fence: 1,
+            version: 1,
             listing: Some(Listing {
                 at: now(),
                 took_ms: 5,
@@ -145,6 +148,7 @@ fn each_thing_that_breaks_changes_its_own_check() {
                 code: "AccessDenied".into(),
                 message: "no".into(),
                 at: now(),
+                next_at: None,
             });
         }),
         (N::AccountRegion, Warn, |w| w.account_region.lease = None),
