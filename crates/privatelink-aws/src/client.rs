@@ -289,4 +289,14 @@ impl PrivateLink for AwsGateway {
             .and_then(|account| account.parse().ok())
             .ok_or_else(|| errors::bad_response("GetCallerIdentity named no account"))
     }
+
+    // The rest of what can be changed about a service.
+
+    async fn start_private_dns_verification(&self, id: &ServiceId) -> Result<(), GatewayError> {
+        endpoint_services::start_private_dns_verification(self, id).await
+    }
+
+    async fn make_service_owner_pay(&self, id: &ServiceId) -> Result<(), GatewayError> {
+        endpoint_services::make_service_owner_pay(self, id).await
+    }
 }

@@ -131,6 +131,14 @@ pub trait PrivateLink: Send + Sync {
 
     /// Tells whose credentials these are (STS `GetCallerIdentity`), so that one account is never mistaken for another.
     async fn caller_account(&self) -> Result<AccountId, GatewayError>;
+
+    // The rest of what can be changed about a service.
+
+    /// Asks AWS to look for the TXT record of a service's private DNS name. What it finds shows later, in the name's state.
+    async fn start_private_dns_verification(&self, id: &ServiceId) -> Result<(), GatewayError>;
+
+    /// Makes the service's owner pay for its endpoints (`ServiceOwner`, the only value that AWS takes). There is no way back.
+    async fn make_service_owner_pay(&self, id: &ServiceId) -> Result<(), GatewayError>;
 }
 
 /// Which account and Region to reach, and how.
