@@ -13,6 +13,7 @@ mod principals;
 pub mod read;
 pub mod receive_hint;
 pub mod record_subscription;
+pub mod refresh_zones;
 pub mod register_account_region;
 pub mod register_service;
 pub mod retry_sync;

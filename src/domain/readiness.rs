@@ -4,7 +4,8 @@
 //! today and will hurt in a known way.
 
 use privatelink::{
-    AvailabilityZone, Listener, LoadBalancer, TargetGroup, TargetHealth, TargetState,
+    AvailabilityZone, Listener, LoadBalancer, LoadBalancerArn, TargetGroup, TargetHealth,
+    TargetState,
 };
 use serde::{Deserialize, Serialize};
 
@@ -200,7 +201,7 @@ fn zones(balancer: &LoadBalancer, facts: &Facts) -> Check {
         (0, _) => (CheckStatus::Fail, "enable zones on the load balancer"),
         (_, true) => (
             CheckStatus::Warn,
-            "the service does not know all of them: modify the service (an empty change) so that AWS reads them again",
+            "the service does not know all of them: POST /v1/services/{id}/refresh-zones has AWS read them again",
         ),
         (1, _) => (
             CheckStatus::Warn,
@@ -323,36 +324,18 @@ fn targets(
 }
 
 fn equal_listeners(balancers: &[BalancerFacts]) -> Check {
-    let sets: Option<Vec<Vec<(String, u16)>>> = balancers
+    let all: Option<Vec<(LoadBalancerArn, Vec<Listener>)>> = balancers
         .iter()
-        .map(|b| {
-            let mut set: Vec<_> = b
-                .listeners
-                .as_ref()
-                .ok()?
-                .iter()
-                .map(|l| (l.protocol.clone(), l.port))
-                .collect();
-            set.sort();
-            Some(set)
-        })
+        .map(|b| Some((b.arn.parse().ok()?, b.listeners.clone().ok()?)))
         .collect();
-    let Some(sets) = sets else {
+    let Some(all) = all else {
         return unread("listeners_equal", "listeners of one load balancer");
     };
-    let equal = sets.windows(2).all(|pair| pair.first() == pair.last());
-    let evidence = if equal {
-        "all load balancers listen alike"
-    } else {
-        "listeners differ between load balancers"
-    };
+    let difference = super::listeners::difference(&all);
+    let equal = difference.is_none();
+    let evidence = difference.unwrap_or_else(|| "all load balancers listen alike".to_owned());
     let fix = "AWS gives each consumer zone one of the load balancers at random: make their listeners equal";
-    check(
-        "listeners_equal",
-        verdict(equal),
-        evidence.to_owned(),
-        Some(fix),
-    )
+    check("listeners_equal", verdict(equal), evidence, Some(fix))
 }
 
 fn unread(name: &str, code: &str) -> Check {

@@ -39,6 +39,8 @@ pub struct WorkerMetrics {
     pub drifts: Counter,
     /// Connections that the worker gave up on.
     pub stalled: Counter,
+    /// Private DNS names that were verified and no longer are.
+    pub private_dns_regressed: Counter,
 }
 
 impl WorkerMetrics {
@@ -73,6 +75,11 @@ impl WorkerMetrics {
             "portcullis_connections_stalled",
             "Connections whose sync the worker gave up on",
             self.stalled.clone(),
+        );
+        registry.register(
+            "portcullis_private_dns_regressed",
+            "Private DNS names that lost their verification",
+            self.private_dns_regressed.clone(),
         );
     }
 }

@@ -4,6 +4,7 @@ pub mod account_regions;
 mod arguments;
 pub mod connections;
 pub mod decisions;
+mod private_dns_view;
 pub mod service_changes;
 pub mod services;
 mod views;
@@ -23,6 +24,7 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(services::read_service)
         .service(service_changes::change_service)
         .service(services::retry_service_sync)
+        .service(service_changes::refresh_service_zones)
         .service(connections::list_connections)
         .service(connections::read_connection)
         .service(decisions::accept_connection)
