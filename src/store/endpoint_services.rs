@@ -364,7 +364,10 @@ pub async fn record_sync(
 ) -> Result<(), StoreError> {
     sqlx::query!(
         "UPDATE endpoint_services
-            SET sync_state = $3, sync_due_at = $4, sync_attempts = $5, sync_code = $6, sync_message = $7, waiting = NULL
+            -- Zones that somebody asked for in the meantime keep it due.
+            SET sync_state   = CASE WHEN $3 = 'idle' AND refresh_zones_at IS NOT NULL THEN 'due' ELSE $3 END,
+                sync_due_at  = CASE WHEN $3 = 'idle' AND refresh_zones_at IS NOT NULL THEN refresh_zones_at ELSE $4 END,
+                sync_attempts = $5, sync_code = $6, sync_message = $7, waiting = NULL
           WHERE id = $1 AND version = $2",
         id as _,
         version,

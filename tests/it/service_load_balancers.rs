@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use portcullis::domain::clock::Clock;
+use portcullis::worker::sync_services;
 use privatelink::EndpointServiceChange;
 use privatelink_sim::Behavior;
 use reqwest::Method;
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use crate::service_changes::MODIFY;
+use crate::support::halting::halt_after;
 use crate::support::http::send;
 use crate::support::{HERE, PROVIDER, Service, Setup, TestApp, Who};
 
@@ -343,6 +345,32 @@ async fn a_new_zone_is_read_on_request(pool: PgPool) {
     let audited =
         "SELECT count(*) FROM audit_entries WHERE action = 'endpoint_service.refresh_zones'";
     assert_eq!(app.count(audited).await, 1);
+}
+
+/// A request that comes while the worker is at work on the service is not lost, nor left for the next round.
+#[sqlx::test(migrations = "./migrations")]
+async fn zones_that_are_asked_for_during_a_pass_are_read_right_after_it(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let service = app.with_service().await;
+    app.change(&service, &json!({ "tags": { "team": "edge" } }))
+        .await;
+    let mut place = app.place().await;
+    let halt = halt_after(&mut place, 0);
+    let mut pass = Box::pin(sync_services::run_pass(&place));
+    tokio::select! {
+        _ = &mut pass => panic!("the tags are held back"),
+        () = halt.done.notified() => {}
+    }
+    app.verb(&service, "refresh-zones").await;
+    let before = app.sim().calls().of(MODIFY).len();
+    halt.go_on.notify_one();
+    // The gateway holds every change from now on, so nothing but the first pass may go through it.
+    pass.await.unwrap();
+    let shown = app.service(&service.id).await;
+    assert_eq!(shown["sync"]["state"], "due", "{shown}");
+    app.run_worker().await;
+    assert_eq!(app.sim().calls().of(MODIFY).len(), before + 1);
+    assert_eq!(app.service(&service.id).await["sync"]["state"], "idle");
 }
 
 #[sqlx::test(migrations = "./migrations")]
