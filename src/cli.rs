@@ -121,7 +121,9 @@ async fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
     #[cfg(not(feature = "aws"))]
     let gateways =
         || -> std::sync::Arc<dyn privatelink::Gateways> { unreachable!("refused above") };
-    let mut running = startup::start(&settings, args.role, gateways)?;
+    let mut running = startup::start(&settings, args.role, gateways, || {
+        startup::public_dns(&settings)
+    })?;
     if let Some(address) = running.api {
         let what = if args.role == Role::Worker {
             "operational routes"

@@ -2,8 +2,9 @@
 //!
 //! A key `a.b` is the environment variable `PORTCULLIS__A__B`. `DATABASE_URL` is taken where `database.url` is not set.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -30,6 +31,28 @@ pub struct Settings {
     pub hooks: HookSettings,
     /// Logging.
     pub log: LogSettings,
+    /// Public DNS.
+    pub dns: DnsSettings,
+}
+
+/// Public DNS, where the records that prove private DNS names are looked for.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DnsSettings {
+    /// Which servers to ask; those of the system when there are none.
+    pub servers: Vec<IpAddr>,
+    /// How long a server may take.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+}
+
+impl Default for DnsSettings {
+    fn default() -> Self {
+        Self {
+            servers: Vec::new(),
+            timeout: Duration::from_secs(2),
+        }
+    }
 }
 
 /// The API's listener.
@@ -176,6 +199,11 @@ impl Settings {
             problems.push("aws.endpoint_url must be an http:// or https:// URL".to_owned());
         }
         problems.extend(self.hooks.sns.problems(self.aws.endpoint_url.is_some()));
+        if self.dns.timeout < Duration::from_millis(10)
+            || self.dns.timeout > Duration::from_secs(30)
+        {
+            problems.push("dns.timeout must be 10 ms to 30 s".to_owned());
+        }
         problems
     }
 }
@@ -189,12 +217,11 @@ fn environment() -> config::Environment {
         // Only what is named here is taken for a list: other values may contain commas.
         .list_separator(",")
         .with_list_parse_key("hooks.sns.topics")
+        .with_list_parse_key("dns.servers")
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn from_toml(text: &str) -> Result<Settings, ConfigError> {

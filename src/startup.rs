@@ -20,6 +20,8 @@ use crate::sns::metrics::HookMetrics;
 use crate::sns::{self, Hook, HttpFetch};
 use crate::store::{self, PgPool};
 use crate::worker::metrics::WorkerMetrics;
+pub use crate::worker::public_dns::{NoAnswer, PublicDns};
+use crate::worker::public_dns::{Resolver, Unresolvable};
 use crate::worker::{Shared, Worker};
 
 /// What a process does.
@@ -76,11 +78,12 @@ pub struct Running {
 /// How long the worker may take to end its calls and give its leases back.
 const WORKER_STOP: Duration = Duration::from_secs(10);
 
-/// Starts what the role asks for, in the runtime it is called in. `gateways` is how the worker reaches AWS.
+/// Starts what the role asks for, in the runtime it is called in. `gateways` is how the worker reaches AWS, `dns` how it reaches public DNS.
 pub fn start(
     settings: &Settings,
     role: Role,
     gateways: impl FnOnce() -> Arc<dyn Gateways>,
+    dns: impl FnOnce() -> Arc<dyn PublicDns>,
 ) -> Result<Running, StartError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let pool = store::pool(settings.database_url()?, settings.database.max_connections)?;
@@ -128,6 +131,7 @@ pub fn start(
             settings: Arc::new(settings.worker.clone()),
             metrics,
             nudge,
+            dns: dns(),
         };
         let worker = Worker::new(shared, gateways());
         running.worker = Some(tokio::spawn(async move { worker.run(stop).await }));
@@ -265,6 +269,17 @@ pub fn aws(settings: &Settings) -> Arc<dyn Gateways> {
         ..privatelink_aws::AwsSettings::default()
     };
     Arc::new(privatelink_aws::AwsGateways::new(settings))
+}
+
+/// How the worker reaches public DNS. Without a resolver it works all the same and says so where a record is looked for.
+pub fn public_dns(settings: &Settings) -> Arc<dyn PublicDns> {
+    match Resolver::new(&settings.dns.servers, settings.dns.timeout) {
+        Ok(resolver) => Arc::new(resolver),
+        Err(why) => {
+            tracing::warn!(%why, "records of private DNS names cannot be looked for");
+            Arc::new(Unresolvable(why))
+        }
+    }
 }
 
 /// Waits for Ctrl-C or SIGTERM.

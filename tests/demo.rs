@@ -41,7 +41,7 @@ async fn the_tour_ends_as_it_should_and_a_warm_start_finds_it_done() {
     );
     assert_ready_line(&demo).await;
     let told = demo.wait_for_tour().await;
-    for step in 1..=7 {
+    for step in 1..=8 {
         let wanted = format!("{step}. ");
         assert!(
             told.iter().any(|line| line.starts_with(&wanted)),
@@ -62,7 +62,7 @@ async fn the_tour_ends_as_it_should_and_a_warm_start_finds_it_done() {
     let told = demo.wait_for_tour().await;
     let repeated: Vec<&String> = told
         .iter()
-        .filter(|line| (3..=7).any(|step| line.starts_with(&format!("{step}. "))))
+        .filter(|line| (3..=8).any(|step| line.starts_with(&format!("{step}. "))))
         .collect();
     assert!(repeated.is_empty(), "done a second time: {repeated:#?}");
     let again = self::connections(&demo).await;

@@ -87,6 +87,11 @@ const CRATES: &[(&str, &[&str], &str)] = &[
         "certificates are judged in one place",
     ),
     (
+        "hickory_resolver",
+        &["src/worker/public_dns.rs"],
+        "DNS is asked in one place",
+    ),
+    (
         "tokio",
         &[
             "src/app/context.rs",

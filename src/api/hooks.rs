@@ -1,7 +1,5 @@
 //! What others post to us. No bearer token: each message proves itself by its signature, and the route has limits of its own.
 
-use std::time::Duration;
-
 use actix_web::http::header::{CONTENT_LENGTH, HeaderValue, RETRY_AFTER};
 use actix_web::web::{Data, Json, Payload};
 use actix_web::{HttpRequest, post};
@@ -22,9 +20,6 @@ use crate::sns::{Hook, Outcome};
 
 /// The largest body that is read, in bytes: SNS's longest message is 256 KiB, and its envelope stands around it.
 const BODY_LIMIT: usize = (256 + 16) * 1024;
-
-/// The longest we wait for a whole body. SNS waits 15 s for everything.
-const BODY_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// When somebody whom we could not serve should come again, in seconds.
 const COME_AGAIN: &str = "10";
@@ -96,7 +91,7 @@ async fn receive(
     if declared.is_some_and(|length: usize| length > BODY_LIMIT) {
         return Err(too_large());
     }
-    let body = tokio::time::timeout(BODY_TIMEOUT, read(payload))
+    let body = tokio::time::timeout(hook.body_timeout, read(payload))
         .await
         .map_err(|_| refusal(Refusal::Busy))??;
     let headers = Headers {

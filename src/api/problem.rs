@@ -47,6 +47,9 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::ServiceExists
         | Code::ServiceChanged
         | Code::ServiceNotObserved
+        | Code::ConfirmationRequired
+        | Code::PayerIrreversible
+        | Code::LoadBalancerTaken
         | Code::ConnectionAlreadyDecided
         | Code::ConnectionNotRevocable
         | Code::ConnectionClosed

@@ -54,7 +54,11 @@ problems! {
     /// The endpoint service is registered already.
     ServiceConflict = [ServiceExists];
     /// The endpoint service is not as the caller believes, or not known well enough.
-    ServiceChangeConflict = [ServiceChanged, ServiceNotObserved];
+    ServiceChangeConflict = [
+        ServiceChanged, ServiceNotObserved, ConfirmationRequired, PayerIrreversible, LoadBalancerTaken
+    ];
+    /// AWS has not told enough about the endpoint service yet.
+    ServiceUnread = [ServiceNotObserved];
     /// The connection is in no state to be accepted or rejected.
     DecisionConflict = [ConnectionAlreadyDecided, ConnectionClosed, ConnectionStateUnknown];
     /// The connection is in no state to be revoked.

@@ -1,15 +1,18 @@
 //! Changes what is desired of a registered service. The worker brings AWS in step.
 
+mod load_balancers;
+mod name_and_payer;
+
 use std::collections::BTreeMap;
 
-use privatelink::Region;
+use privatelink::{LoadBalancerArn, Region};
 use serde_json::{Map, Value, json};
 
 use super::code::Code;
 use super::principals::{has_everybody, normalised_principals, refuse_everybody};
 use super::{AppContext, AppError, text};
 use crate::domain::actor::Actor;
-use crate::domain::endpoint_service::{Origin, RegisteredService};
+use crate::domain::endpoint_service::{Origin, RegisteredService, WantedName};
 use crate::domain::ids::EndpointServiceId;
 use crate::store::audit::{self, Entry, Subject};
 use crate::store::{endpoint_services, service_changes};
@@ -19,8 +22,24 @@ const MOST_TAGS: usize = 40;
 /// The most Regions that may be named; AWS has fewer.
 const MOST_REGIONS: usize = 60;
 
+/// A member that may be left out, given as null, or given.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Member {
+    /// Left out: it stays as it is.
+    #[default]
+    Absent,
+    /// Null.
+    Null,
+    /// A value.
+    Value(String),
+}
+
 /// What to change. Absent members stay as they are.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each confirms a thing of its own, and is named after it"
+)]
 pub struct ServiceChange {
     /// The version that the caller has read.
     pub version: i64,
@@ -40,6 +59,18 @@ pub struct ServiceChange {
     pub confirm_open_to_everybody: bool,
     /// Why.
     pub reason: Option<String>,
+    /// The Network Load Balancers behind it, all of them.
+    pub load_balancer_arns: Option<Vec<LoadBalancerArn>>,
+    /// Whether it is meant that the load balancers listen differently.
+    pub confirm_listeners_differ: bool,
+    /// The private DNS name; null takes it away.
+    pub private_dns_name: Member,
+    /// Whether it is meant that the private DNS name goes.
+    pub confirm_remove_private_dns_name: bool,
+    /// Who pays for the endpoints: `ServiceOwner`; null asks for the endpoints' owners, which AWS cannot go back to.
+    pub payer_responsibility: Member,
+    /// Whether it is meant that the owner pays for ever.
+    pub confirm_payer_irreversible: bool,
 }
 
 /// Records the change with its audit entry and makes it due. A change that changes nothing makes AWS agree again with what is desired.
@@ -70,6 +101,7 @@ pub async fn change_service(
         return Err(AppError::new(Code::ServiceChanged, detail).field("version"));
     }
     let desired = applied(before.clone(), change)?;
+    load_balancers::refuse_taken(&mut tx, &before, &desired).await?;
     if !service_changes::record_desired(&mut tx, &desired, at).await? {
         return Err(AppError::internal("the service changed under its own lock"));
     }
@@ -126,6 +158,25 @@ fn applied(
     if let Some(tags) = change.tags {
         check_tags(&tags)?;
         service.tags = tags;
+    }
+    if let Some(arns) = change.load_balancer_arns {
+        service = load_balancers::replaced(service, arns, change.confirm_listeners_differ)?;
+    } else if change.confirm_listeners_differ {
+        service.listeners_may_differ = true;
+    }
+    if change.private_dns_name != Member::Absent {
+        service.private_dns_name = name_and_payer::wanted_name(
+            &service,
+            change.private_dns_name,
+            change.confirm_remove_private_dns_name,
+        )?;
+    }
+    if change.payer_responsibility != Member::Absent {
+        service.service_owner_pays = name_and_payer::owner_pays(
+            &service,
+            &change.payer_responsibility,
+            change.confirm_payer_irreversible,
+        )?;
     }
     Ok(service)
 }
@@ -188,6 +239,21 @@ fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), AppError> {
     Ok(())
 }
 
+/// The private DNS name that the service has as far as anybody said: what is left to AWS is what AWS shows.
+fn named(service: &RegisteredService) -> Option<&str> {
+    match &service.private_dns_name {
+        WantedName::AsItIs => {
+            let seen = service.observed.as_ref()?;
+            seen.service
+                .private_dns_name
+                .as_ref()
+                .map(|dns| dns.name.as_str())
+        }
+        WantedName::Absent => None,
+        WantedName::Name(name) => Some(name),
+    }
+}
+
 /// The members that differ, as they were and as they are, with the versions.
 fn differences(before: &RegisteredService, after: &RegisteredService) -> (Value, Value) {
     let members = |service: &RegisteredService| {
@@ -202,6 +268,10 @@ fn differences(before: &RegisteredService, after: &RegisteredService) -> (Value,
             ("supported_regions", json!(service.supported_regions)),
             ("tags", json!(service.tags)),
             ("open_to_everybody", json!(service.open_to_everybody)),
+            ("load_balancer_arns", json!(service.load_balancer_arns)),
+            ("listeners_may_differ", json!(service.listeners_may_differ)),
+            ("private_dns_name", json!(named(service))),
+            ("service_owner_pays", json!(service.service_owner_pays)),
         ]
     };
     let mut old = Map::from_iter([("version".to_owned(), json!(before.version))]);

@@ -70,6 +70,12 @@ codes! {
     ServiceChanged = "service_changed", "The endpoint service was changed by somebody else";
     /// AWS was not read yet, so its own setting is not known.
     ServiceNotObserved = "service_not_observed", "The endpoint service was not read from AWS yet";
+    /// What was asked for cannot be taken back easily, and nobody said that it is meant.
+    ConfirmationRequired = "confirmation_required", "The change has to be confirmed";
+    /// AWS knows no way back.
+    PayerIrreversible = "payer_irreversible", "The owner pays, and that cannot be undone";
+    /// A load balancer backs one service only.
+    LoadBalancerTaken = "load_balancer_taken", "The load balancer backs another endpoint service";
     /// Somebody else decided first.
     ConnectionAlreadyDecided = "connection_already_decided", "The connection is already decided";
     /// Only an accepted connection can be revoked.

@@ -15,6 +15,7 @@ mod principals;
 pub mod read;
 pub mod receive_hint;
 pub mod record_subscription;
+pub mod refresh_zones;
 pub mod register_account_region;
 pub mod register_service;
 pub mod request_check;

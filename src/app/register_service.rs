@@ -13,7 +13,7 @@ use super::principals::{has_everybody, normalised_principals, refuse_everybody};
 use super::{AppContext, AppError, text};
 use crate::domain::account_region::AccountRegion;
 use crate::domain::actor::Actor;
-use crate::domain::endpoint_service::{Origin, RegisteredService, ServiceSync};
+use crate::domain::endpoint_service::{Origin, RegisteredService, ServiceSync, WantedName};
 use crate::domain::ids::{AccountRegionId, EndpointServiceId};
 use crate::domain::sync::SyncState;
 use crate::store::audit::{self, Entry, Subject};
@@ -77,7 +77,7 @@ pub async fn register_service(
             arns,
             acceptance_required,
         } => {
-            check_load_balancers(&arns, &place)?;
+            check_load_balancers(&arns, &place.place.account, &place.place.region)?;
             (Origin::Created, arns, acceptance_required, None)
         }
         Source::Existing(id) => (Origin::Adopted, Vec::new(), true, Some(id)),
@@ -115,6 +115,13 @@ pub async fn register_service(
         created_by: actor.name.clone(),
         check_requested_at: None,
         stall: None,
+        dropped_load_balancer_arns: Vec::new(),
+        listeners_may_differ: false,
+        refresh_zones_at: None,
+        private_dns_name: WantedName::AsItIs,
+        service_owner_pays: false,
+        private_dns: None,
+        waiting: Vec::new(),
     };
     endpoint_services::insert(&mut tx, &service)
         .await
@@ -169,7 +176,12 @@ async fn find_place(conn: &mut PgConnection, place: &Place) -> Result<AccountReg
     })
 }
 
-fn check_load_balancers(arns: &[LoadBalancerArn], place: &AccountRegion) -> Result<(), AppError> {
+/// Refuses what cannot back a service of this account and Region: too few or too many, another type or place, one twice.
+pub(super) fn check_load_balancers(
+    arns: &[LoadBalancerArn],
+    account: &AccountId,
+    region: &Region,
+) -> Result<(), AppError> {
     let refuse = |field: String, detail: String| {
         Err(AppError::new(Code::InvalidRequest, detail).field(field))
     };
@@ -185,13 +197,8 @@ fn check_load_balancers(arns: &[LoadBalancerArn], place: &AccountRegion) -> Resu
         if !arn.is_network() {
             return refuse(field, format!("{arn} is not a Network Load Balancer"));
         }
-        if arn.account() != place.place.account.as_str()
-            || arn.region() != place.place.region.as_str()
-        {
-            let detail = format!(
-                "{arn} is not in account {} in {}",
-                place.place.account, place.place.region
-            );
+        if arn.account() != account.as_str() || arn.region() != region.as_str() {
+            let detail = format!("{arn} is not in account {account} in {region}");
             return refuse(field, detail);
         }
         if arns.iter().take(index).any(|earlier| earlier == arn) {

@@ -51,7 +51,7 @@ pub async fn retry_connection(
     Ok(after)
 }
 
-/// Makes a stalled service due again.
+/// Makes a service due again that is stalled, or that waits and would be tried again later.
 pub async fn retry_service(
     ctx: &AppContext,
     actor: &Actor,

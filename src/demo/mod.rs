@@ -4,6 +4,7 @@
 //! real AWS SDK. All of it lives in the data directory, the simulated AWS included, so a demo that is killed goes on where it stood.
 
 mod aws_wire;
+mod public_dns;
 mod rest;
 mod tour;
 
@@ -22,6 +23,7 @@ use crate::config::Settings;
 use crate::domain::clock::{Clock as _, SystemClock};
 use crate::startup::{self, Role};
 use crate::store::{self, account_regions, leases, replicas};
+use public_dns::SimulatedDns;
 
 /// What the demo can be told.
 #[derive(Debug, Args)]
@@ -139,7 +141,12 @@ async fn run_on(
     let mut settings = settings(args.listen, database_url, sim_url, &key_file);
     settings.hooks.sns.resolve_to = Some(sim_url.to_owned());
     settings.hooks.sns.extra_root_file = Some(keep_sns_root(args, sim_url).await?);
-    let mut running = startup::start(&settings, Role::All, || gateways(&settings, &simulator))?;
+    let mut running = startup::start(
+        &settings,
+        Role::All,
+        || gateways(&settings, &simulator),
+        || Arc::new(SimulatedDns(simulator.clone())),
+    )?;
     let api = running.api.ok_or("the API did not start")?;
     let token = DevelopmentIssuer::open(&key_file)?.issue(
         "demo-admin",
@@ -232,6 +239,8 @@ fn settings(listen: SocketAddr, database_url: &str, sim_url: &str, key_file: &Pa
     settings.worker.listing_interval = Duration::from_secs(1);
     settings.worker.service_interval = Duration::from_secs(15);
     settings.worker.lease_interval = Duration::from_millis(500);
+    settings.worker.private_dns_poll = Duration::from_secs(2);
+    settings.worker.private_dns_settle = Duration::from_secs(1);
     settings
 }
 

@@ -72,6 +72,29 @@ impl Rest {
         }
     }
 
+    /// Changes; a 409 is no error, since somebody may have been faster.
+    pub(super) async fn patch(&self, path: &str, body: &Value) -> Result<(), Failure> {
+        let request = self
+            .client
+            .patch(format!("{}{path}", self.api))
+            .bearer_auth(&self.token)
+            .json(body);
+        let response = request.send().await?;
+        let status = response.status();
+        if status.is_success() || status == StatusCode::CONFLICT {
+            return Ok(());
+        }
+        let body: Value = response.json().await?;
+        Err(format!("PATCH {path}: {}", said(&body)).into())
+    }
+
+    /// Publishes a TXT record in the simulator's public DNS.
+    pub(super) async fn publish(&self, sim: &str, record: &Value) -> Result<(), Failure> {
+        let request = self.client.put(format!("{sim}/_sim/dns")).json(record);
+        request.send().await?.error_for_status()?;
+        Ok(())
+    }
+
     /// Decides about a connection.
     pub(super) async fn decide(&self, id: &str, verb: &str, reason: &str) -> Result<(), Failure> {
         self.post(

@@ -14,6 +14,10 @@ use super::{Failure, say};
 const PROVIDER: &str = "111111111111";
 const EU: &str = "eu-west-1";
 const US: &str = "us-east-1";
+/// What the service in Europe is called here.
+const CREATED: &str = "Ledger EU";
+/// Its private DNS name.
+const NAME: &str = "ledger.provider.example";
 
 /// What becomes of a consumer's request.
 #[derive(Clone, Copy)]
@@ -99,6 +103,7 @@ pub(super) async fn play(api: &str, sim: &str, token: &str) -> Result<(), Failur
     let rest = Rest::new(api, token);
     let eu = register_created(&rest, sim).await?;
     let us = register_adopted(&rest, sim).await?;
+    name_service(&rest).await?;
     let mut connections = Vec::with_capacity(CONSUMERS.len());
     for consumer in &CONSUMERS {
         let service_name = if consumer.region == EU { &eu } else { &us };
@@ -107,6 +112,7 @@ pub(super) async fn play(api: &str, sim: &str, token: &str) -> Result<(), Failur
     for (consumer, (id, endpoint)) in CONSUMERS.iter().zip(&connections) {
         live(&rest, sim, consumer, id, endpoint).await?;
     }
+    prove_name(&rest, sim).await?;
     check(&rest, sim, &connections).await
 }
 
@@ -119,10 +125,10 @@ async fn register_created(rest: &Rest, sim: &str) -> Result<String, Failure> {
         .ensure_load_balancer("ledger-eu")
         .await?;
     let body = json!({
-        "account_id": PROVIDER, "region": EU, "name": "Ledger EU",
+        "account_id": PROVIDER, "region": EU, "name": CREATED,
         "load_balancer_arns": [arn], "allowed_principals": ["*"],
     });
-    let service = ensure_registered(rest, "Ledger EU", &body).await?;
+    let service = ensure_registered(rest, CREATED, &body).await?;
     say(&format!(
         "1. The provider registers \"Ledger EU\": Portcullis created {}",
         service_id(&service)
@@ -151,6 +157,58 @@ async fn register_adopted(rest: &Rest, sim: &str) -> Result<String, Failure> {
         service_id(&service)
     ));
     service_name(&service)
+}
+
+/// The service in Europe gets a name of the provider's own, unless somebody has changed the service since.
+async fn name_service(rest: &Rest) -> Result<(), Failure> {
+    if let Some(service) = ours(rest).await?
+        && service["version"] == 1
+    {
+        let change = json!({ "version": 1, "private_dns_name": NAME });
+        rest.patch(&path_of(&service)?, &change).await?;
+    }
+    Ok(())
+}
+
+/// The record that proves the name is published, and AWS verifies it. By now AWS has told the record.
+async fn prove_name(rest: &Rest, sim: &str) -> Result<(), Failure> {
+    let Some(service) = ours(rest).await? else {
+        return Ok(());
+    };
+    // A name that somebody changed or took away since is theirs.
+    if service["private_dns_name"] != NAME || service["private_dns"]["state"] == "verified" {
+        return Ok(());
+    }
+    let path = path_of(&service)?;
+    let told = |service: &Value| {
+        let record = &service["private_dns"]["record"];
+        record.is_object().then(|| record.clone())
+    };
+    let record = rest
+        .wait_for(&path, "AWS telling the TXT record", told)
+        .await?;
+    let published = json!({ "name": record["name"], "value": record["value"] });
+    rest.publish(sim, &published).await?;
+    let verified = |service: &Value| (service["private_dns"]["state"] == "verified").then_some(());
+    rest.wait_for(&path, "the private DNS name being verified", verified)
+        .await?;
+    say(&format!(
+        "8. \"Ledger EU\" may be called {NAME}: its TXT record is published, and AWS says verified"
+    ));
+    Ok(())
+}
+
+/// The service in Europe as it is now.
+async fn ours(rest: &Rest) -> Result<Option<Value>, Failure> {
+    let known = rest.all("/v1/services?limit=200").await?;
+    Ok(known
+        .into_iter()
+        .rfind(|service| service["name"] == CREATED))
+}
+
+fn path_of(service: &Value) -> Result<String, Failure> {
+    let id = service["id"].as_str().ok_or("the service has no id")?;
+    Ok(format!("/v1/services/{id}"))
 }
 
 async fn ensure_registered(rest: &Rest, name: &str, body: &Value) -> Result<Value, Failure> {

@@ -10,8 +10,13 @@ pub const LONGEST: Duration = Duration::from_mins(1);
 /// Full jitter: anything between nothing and the cap, which spreads a crowd best; but never under a tenth of the cap, so that
 /// a lucky zero cannot become a hot loop.
 pub fn delay(base: Duration, attempt: u32, jitter: f64) -> Duration {
+    delay_up_to(LONGEST, base, attempt, jitter)
+}
+
+/// The same with another cap, for what waits for people rather than for AWS.
+pub fn delay_up_to(longest: Duration, base: Duration, attempt: u32, jitter: f64) -> Duration {
     let doublings = attempt.saturating_sub(1).min(16);
-    let cap = base.saturating_mul(1 << doublings).min(LONGEST);
+    let cap = base.saturating_mul(1 << doublings).min(longest);
     cap.mul_f64(jitter.clamp(0.1, 1.0))
 }
 

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use privatelink::{AccountId, EndpointService, LoadBalancerArn, Region, ServiceId};
+use serde::{Deserialize, Serialize};
 
 use super::doctor::Check;
 use super::ids::{AccountRegionId, EndpointServiceId};
+use super::private_dns::Watch;
 use super::stall::Stall;
 use super::sync::SyncState;
 use super::text::text_enum;
@@ -23,6 +25,10 @@ text_enum!(
 
 /// A registered endpoint service.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, named after what it says"
+)]
 pub struct RegisteredService {
     /// Our id.
     pub id: EndpointServiceId,
@@ -76,6 +82,61 @@ pub struct RegisteredService {
     pub check_requested_at: Option<DateTime<Utc>>,
     /// While it is stalled: since when, and who takes care.
     pub stall: Option<Stall>,
+    /// Load balancers that somebody took out of the service, and that may therefore be removed.
+    pub dropped_load_balancer_arns: Vec<LoadBalancerArn>,
+    /// Whether somebody confirmed that the load balancers may listen differently.
+    pub listeners_may_differ: bool,
+    /// Since when AWS shall read the load balancers' zones again; `None` when it need not.
+    pub refresh_zones_at: Option<DateTime<Utc>>,
+    /// Desired: the private DNS name.
+    pub private_dns_name: WantedName,
+    /// Desired: whether the owner pays for the endpoints. Once true, always true.
+    pub service_owner_pays: bool,
+    /// What is remembered about the private DNS name that AWS has.
+    pub private_dns: Option<Watch>,
+    /// Steps that wait for something outside, each tried again by itself.
+    pub waiting: Vec<Waiting>,
+}
+
+/// What is desired of the private DNS name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum WantedName {
+    /// As AWS has it, whatever that is.
+    #[default]
+    AsItIs,
+    /// None.
+    Absent,
+    /// This one.
+    Name(String),
+}
+
+impl WantedName {
+    /// The name, if one is desired.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Name(name) => Some(name),
+            Self::AsItIs | Self::Absent => None,
+        }
+    }
+}
+
+/// A step that AWS does not take as things are, and that is tried again by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Waiting {
+    /// Which step, by its word.
+    pub step: String,
+    /// Of which.
+    pub values: Vec<String>,
+    /// AWS's code, or ours.
+    pub code: String,
+    /// What it waits for, and what the choices are.
+    pub message: String,
+    /// The endpoints that are in the way, as far as they are known here: at most 20.
+    pub endpoints: Vec<String>,
+    /// How many endpoints are in the way.
+    pub endpoint_count: i64,
+    /// Since when.
+    pub since: DateTime<Utc>,
 }
 
 /// What AWS said about a service, and when.

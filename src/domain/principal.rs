@@ -51,6 +51,14 @@ pub fn normalise(given: &str) -> Result<String, InvalidPrincipal> {
     }
 }
 
+/// A principal as AWS shows it, in the form that [`normalise`] gives: a bare account becomes its root, everything else stays.
+pub fn canonical(shown: &str) -> String {
+    if shown.parse::<AccountId>().is_ok() {
+        return format!("arn:aws:iam::{shown}:root");
+    }
+    shown.to_owned()
+}
+
 fn is_iam_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && name
@@ -68,6 +76,18 @@ mod tests {
             normalise("123456789012").as_deref(),
             Ok("arn:aws:iam::123456789012:root")
         );
+    }
+
+    #[test]
+    fn a_bare_account_that_aws_shows_is_its_root_and_all_else_stays() {
+        assert_eq!(
+            Ok(canonical("123456789012")),
+            normalise("123456789012"),
+            "one principal, however it is written"
+        );
+        for shown in ["*", "arn:aws:iam::123456789012:role/a/path", "else"] {
+            assert_eq!(canonical(shown), shown);
+        }
     }
 
     #[test]

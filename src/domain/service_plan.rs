@@ -1,18 +1,22 @@
 //! The plan for a service: which steps bring AWS from what it shows to what is desired, in an order that never opens the service wider than
 //! either. Pure and total.
 //!
-//! Only what is ours is taken away: principals that we granted and tags that we set. What somebody else put there is shown, not removed.
+//! Only what is ours is taken away: principals that we granted, tags that we set and load balancers that somebody here took out. What somebody
+//! else put there is shown, not removed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use privatelink::EndpointService;
+use privatelink::{EndpointService, LoadBalancerArn};
 
-use super::endpoint_service::{Origin, RegisteredService};
+use super::endpoint_service::{Origin, RegisteredService, WantedName};
+use super::principal;
 
 /// The tag that says which registration created a service. With the client token it finds a service again after a crash.
 pub const TAG: &str = "portcullis:service";
 /// The principal that means every AWS account.
 pub const EVERYBODY: &str = "*";
+/// AWS's word for an owner who pays for the endpoints.
+pub const SERVICE_OWNER: &str = "ServiceOwner";
 
 /// What a service shall be in AWS, and what of it is ours to take away.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,6 +37,14 @@ pub struct Desired {
     pub tagged: BTreeSet<String>,
     /// The service's own Region, which is never sent.
     pub home: String,
+    /// Load balancers that shall be behind it; empty leaves them as they are.
+    pub load_balancers: BTreeSet<String>,
+    /// Load balancers that somebody took out of the service.
+    pub dropped: BTreeSet<String>,
+    /// The private DNS name.
+    pub private_dns_name: WantedName,
+    /// Whether the owner pays for the endpoints.
+    pub owner_pays: bool,
 }
 
 impl Desired {
@@ -47,6 +59,10 @@ impl Desired {
             granted: set(&service.granted_principals),
             tagged: set(&service.set_tag_keys),
             home: service.region.to_string(),
+            load_balancers: arns(&service.load_balancer_arns),
+            dropped: arns(&service.dropped_load_balancer_arns),
+            private_dns_name: service.private_dns_name.clone(),
+            owner_pays: service.service_owner_pays,
         }
     }
 }
@@ -75,6 +91,12 @@ pub struct Seen {
     pub regions: BTreeSet<String>,
     /// All tags.
     pub tags: BTreeMap<String, String>,
+    /// The load balancers behind it.
+    pub load_balancers: BTreeSet<String>,
+    /// The private DNS name.
+    pub private_dns_name: Option<String>,
+    /// Whether the owner pays for the endpoints.
+    pub owner_pays: bool,
 }
 
 impl Seen {
@@ -82,12 +104,23 @@ impl Seen {
     pub fn of(service: &EndpointService, principals: &[String]) -> Self {
         Self {
             acceptance_required: service.acceptance_required,
-            principals: set(principals),
+            // A bare account and its root are one principal, in whichever way AWS writes it.
+            principals: principals.iter().map(|p| principal::canonical(p)).collect(),
             ip_address_types: set(&service.supported_ip_address_types),
             regions: set(&service.supported_regions),
             tags: service.tags.iter().cloned().collect(),
+            load_balancers: arns(&service.network_load_balancer_arns),
+            private_dns_name: service
+                .private_dns_name
+                .as_ref()
+                .map(|dns| dns.name.clone()),
+            owner_pays: service.payer_responsibility.as_deref() == Some(SERVICE_OWNER),
         }
     }
+}
+
+fn arns(arns: &[LoadBalancerArn]) -> BTreeSet<String> {
+    arns.iter().map(ToString::to_string).collect()
 }
 
 fn set(values: &[String]) -> BTreeSet<String> {
@@ -117,6 +150,16 @@ pub enum Step {
     AddPrincipals(Vec<String>),
     /// Connections shall be accepted by themselves.
     WaiveAcceptance,
+    /// Load balancers to put behind it.
+    AddLoadBalancers(Vec<String>),
+    /// Load balancers to take away.
+    RemoveLoadBalancers(Vec<String>),
+    /// The private DNS name to give it.
+    SetPrivateDnsName(String),
+    /// It shall have no private DNS name.
+    RemovePrivateDnsName,
+    /// The owner shall pay for the endpoints.
+    MakeOwnerPay,
 }
 
 impl Step {
@@ -133,22 +176,49 @@ impl Step {
             Self::RemoveTags(_) => "remove_tags",
             Self::AddPrincipals(_) => "add_principals",
             Self::WaiveAcceptance => "waive_acceptance",
+            Self::AddLoadBalancers(_) => "add_load_balancers",
+            Self::RemoveLoadBalancers(_) => "remove_load_balancers",
+            Self::SetPrivateDnsName(_) => "set_private_dns_name",
+            Self::RemovePrivateDnsName => "remove_private_dns_name",
+            Self::MakeOwnerPay => "make_owner_pay",
         }
     }
 
     /// What it is about; tags as `key=value`.
     pub fn values(&self) -> Vec<String> {
         match self {
-            Self::RequireAcceptance | Self::WaiveAcceptance => Vec::new(),
+            Self::RequireAcceptance
+            | Self::WaiveAcceptance
+            | Self::RemovePrivateDnsName
+            | Self::MakeOwnerPay => Vec::new(),
+            Self::SetPrivateDnsName(name) => vec![name.clone()],
             Self::RemovePrincipals(values)
             | Self::AddIpAddressTypes(values)
             | Self::RemoveIpAddressTypes(values)
             | Self::AddRegions(values)
             | Self::RemoveRegions(values)
             | Self::RemoveTags(values)
-            | Self::AddPrincipals(values) => values.clone(),
+            | Self::AddPrincipals(values)
+            | Self::AddLoadBalancers(values)
+            | Self::RemoveLoadBalancers(values) => values.clone(),
             Self::SetTags(tags) => tags.iter().map(|(k, v)| format!("{k}={v}")).collect(),
         }
+    }
+
+    /// Whether fewer may connect after it. While such a step is not taken, none is that [`Step::widens`].
+    pub fn narrows(&self) -> bool {
+        matches!(
+            self,
+            Self::RequireAcceptance | Self::RemovePrincipals(_) | Self::RemoveRegions(_)
+        )
+    }
+
+    /// Whether more may connect after it.
+    pub fn widens(&self) -> bool {
+        matches!(
+            self,
+            Self::WaiveAcceptance | Self::AddPrincipals(_) | Self::AddRegions(_)
+        )
     }
 }
 
@@ -204,11 +274,33 @@ pub fn plan(desired: &Desired, seen: &Seen) -> ServicePlan {
         .cloned()
         .collect();
     push(&mut steps, Step::RemoveTags, &stale);
+    push(
+        &mut steps,
+        Step::AddLoadBalancers,
+        &(&desired.load_balancers - &seen.load_balancers),
+    );
+    match (&desired.private_dns_name, &seen.private_dns_name) {
+        (WantedName::Name(wanted), shown) if shown.as_ref() != Some(wanted) => {
+            steps.push(Step::SetPrivateDnsName(wanted.clone()));
+        }
+        (WantedName::Absent, Some(_)) => steps.push(Step::RemovePrivateDnsName),
+        _ => {}
+    }
+    // What cannot be undone comes late, and before more consumers can make endpoints that somebody pays for.
+    if desired.owner_pays && !seen.owner_pays {
+        steps.push(Step::MakeOwnerPay);
+    }
     let added = &desired.principals - &seen.principals;
     push(&mut steps, Step::AddPrincipals, &added);
     let waives = !desired.acceptance_required && seen.acceptance_required;
     if waives {
         steps.push(Step::WaiveAcceptance);
+    }
+    // Last of all, since it may have to wait for endpoints to go. Never the ones that stay, and never all.
+    let dropped = &desired.dropped - &desired.load_balancers;
+    if !desired.load_balancers.is_empty() {
+        let removed = &dropped & &seen.load_balancers;
+        push(&mut steps, Step::RemoveLoadBalancers, &removed);
     }
     let everybody = desired.principals.contains(EVERYBODY)
         || (seen.principals.contains(EVERYBODY) && !removed.contains(EVERYBODY));
@@ -230,6 +322,12 @@ fn push(steps: &mut Vec<Step>, step: impl FnOnce(Vec<String>) -> Step, values: &
 pub fn unknown_principals(desired: &Desired, seen: &Seen) -> Vec<String> {
     let known = &desired.principals | &desired.granted;
     (&seen.principals - &known).into_iter().collect()
+}
+
+/// Load balancers that AWS has behind the service and that nobody here asked for: neither desired nor taken out.
+pub fn unknown_load_balancers(desired: &Desired, seen: &Seen) -> Vec<String> {
+    let known = &desired.load_balancers | &desired.dropped;
+    (&seen.load_balancers - &known).into_iter().collect()
 }
 
 #[cfg(test)]

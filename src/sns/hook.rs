@@ -61,6 +61,8 @@ pub struct Hook {
     topics: Vec<String>,
     allow_signature_v1: bool,
     window: TimeDelta,
+    /// How long a body may take to arrive.
+    pub body_timeout: Duration,
     fetch: Arc<dyn Fetch>,
     roots: Arc<Roots>,
     certificates: Certificates,
@@ -83,6 +85,7 @@ impl Hook {
             topics: settings.topics.clone(),
             allow_signature_v1: settings.allow_signature_v1,
             window: TimeDelta::from_std(settings.replay_window).unwrap_or(TimeDelta::MAX),
+            body_timeout: settings.body_timeout,
             certificates: Certificates::new(fetch.clone(), roots.clone(), metrics.clone()),
             fetch,
             roots,

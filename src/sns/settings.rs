@@ -28,6 +28,9 @@ pub struct SnsSettings {
     pub replay_window: Duration,
     /// The most messages that are handled at once; more are told to come again.
     pub max_concurrent: usize,
+    /// How long a body may take to arrive.
+    #[serde(with = "humantime_serde")]
+    pub body_timeout: Duration,
     /// How long AWS may take to give a certificate or to confirm a subscription.
     #[serde(with = "humantime_serde")]
     pub fetch_timeout: Duration,
@@ -44,6 +47,7 @@ impl Default for SnsSettings {
             allow_signature_v1: false,
             replay_window: Duration::from_hours(1),
             max_concurrent: 128,
+            body_timeout: Duration::from_secs(3),
             fetch_timeout: Duration::from_secs(4),
             extra_root_file: None,
             resolve_to: None,
@@ -71,6 +75,9 @@ impl SnsSettings {
         }
         if self.max_concurrent == 0 || self.max_concurrent > 10_000 {
             problems.push("hooks.sns.max_concurrent must be between 1 and 10000".to_owned());
+        }
+        if self.body_timeout.is_zero() {
+            problems.push("hooks.sns.body_timeout must be more than nothing".to_owned());
         }
         if self.fetch_timeout.is_zero() || self.fetch_timeout > LONGEST_FETCH {
             problems.push(

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{PgConnection, StoreError};
 use crate::domain::doctor::Check;
 use crate::domain::endpoint_service::{
-    Checks, ObservedService, Origin, RegisteredService, ServiceSync,
+    Checks, ObservedService, Origin, RegisteredService, ServiceSync, Waiting, WantedName,
 };
 use crate::domain::ids::{AccountRegionId, EndpointServiceId};
 use crate::domain::stall::Stall;
@@ -15,6 +15,10 @@ use crate::domain::sync::SyncState;
 
 const TABLE: &str = "endpoint_services";
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a row has the columns that it has"
+)]
 struct Row {
     id: EndpointServiceId,
     account_region_id: AccountRegionId,
@@ -51,6 +55,24 @@ struct Row {
     stalled_at: Option<DateTime<Utc>>,
     stall_owner: Option<String>,
     stall_owned_at: Option<DateTime<Utc>>,
+    dropped_load_balancer_arns: Vec<String>,
+    listeners_may_differ: bool,
+    refresh_zones_at: Option<DateTime<Utc>>,
+    private_dns_wanted: String,
+    private_dns_name: Option<String>,
+    service_owner_pays: bool,
+    private_dns: Option<Value>,
+    waiting: Option<Value>,
+}
+
+/// The words of `private_dns_wanted`.
+fn wanted_name(word: &str, name: Option<String>) -> Result<WantedName, String> {
+    match (word, name) {
+        ("as_it_is", None) => Ok(WantedName::AsItIs),
+        ("none", None) => Ok(WantedName::Absent),
+        ("name", Some(name)) => Ok(WantedName::Name(name)),
+        (word, name) => Err(format!("private_dns_wanted: {word:?} with {name:?}")),
+    }
 }
 
 impl TryFrom<Row> for RegisteredService {
@@ -127,6 +149,27 @@ impl TryFrom<Row> for RegisteredService {
                 since,
                 owner: row.stall_owner.zip(row.stall_owned_at),
             }),
+            dropped_load_balancer_arns: row
+                .dropped_load_balancer_arns
+                .iter()
+                .map(|arn| arn.parse().map_err(|e| broken(format!("{e}"))))
+                .collect::<Result<_, _>>()?,
+            listeners_may_differ: row.listeners_may_differ,
+            refresh_zones_at: row.refresh_zones_at,
+            private_dns_name: wanted_name(&row.private_dns_wanted, row.private_dns_name)
+                .map_err(&broken)?,
+            service_owner_pays: row.service_owner_pays,
+            private_dns: row
+                .private_dns
+                .map(serde_json::from_value)
+                .transpose()
+                .map_err(|e| broken(format!("private_dns: {e}")))?,
+            waiting: row
+                .waiting
+                .map(serde_json::from_value::<Vec<Waiting>>)
+                .transpose()
+                .map_err(|e| broken(format!("waiting: {e}")))?
+                .unwrap_or_default(),
         })
     }
 }
@@ -174,7 +217,9 @@ macro_rules! service_rows {
                       s.allowed_principals, s.supported_ip_address_types, s.supported_regions, s.tags, s.open_to_everybody,
                       s.granted_principals, s.set_tag_keys, s.version, s.applied_version, s.aws_service_id, s.service_name,
                       s.observed, s.observed_at, s.observed_principals, s.checks, s.checked_at, s.sync_state, s.sync_due_at, s.sync_attempts, s.sync_code, s.sync_message,
-                      s.created_at, s.created_by, s.check_requested_at, s.stalled_at, s.stall_owner, s.stall_owned_at
+                      s.created_at, s.created_by, s.check_requested_at, s.stalled_at, s.stall_owner, s.stall_owned_at,
+                      s.dropped_load_balancer_arns, s.listeners_may_differ, s.refresh_zones_at,
+                      s.private_dns_wanted, s.private_dns_name, s.service_owner_pays, s.private_dns, s.waiting
                  FROM endpoint_services s JOIN account_regions a ON a.id = s.account_region_id "# + $rest
             $(, $argument)*
         )
@@ -302,7 +347,7 @@ pub async fn record_observed(
     Ok(())
 }
 
-/// Records how far AWS is told of a version of what is desired; nothing when somebody has changed it since. The caller holds the lease.
+/// Records how far AWS is told of a version of what is desired, with nothing that waits; nothing when somebody has changed it since. The caller holds the lease.
 pub async fn record_sync(
     conn: &mut PgConnection,
     id: EndpointServiceId,
@@ -311,7 +356,10 @@ pub async fn record_sync(
 ) -> Result<(), StoreError> {
     sqlx::query!(
         "UPDATE endpoint_services
-            SET sync_state = $3, sync_due_at = $4, sync_attempts = $5, sync_code = $6, sync_message = $7
+            -- Zones that somebody asked for in the meantime keep it due.
+            SET sync_state   = CASE WHEN $3 = 'idle' AND refresh_zones_at IS NOT NULL THEN 'due' ELSE $3 END,
+                sync_due_at  = CASE WHEN $3 = 'idle' AND refresh_zones_at IS NOT NULL THEN refresh_zones_at ELSE $4 END,
+                sync_attempts = $5, sync_code = $6, sync_message = $7, waiting = NULL
           WHERE id = $1 AND version = $2",
         id as _,
         version,
@@ -326,7 +374,7 @@ pub async fn record_sync(
     Ok(())
 }
 
-/// Makes a stalled service due again. Answers whether it was stalled.
+/// Makes a service due again that is stalled or waits. Answers whether it was either.
 pub async fn retry(
     conn: &mut PgConnection,
     id: EndpointServiceId,
@@ -335,7 +383,7 @@ pub async fn retry(
     let done = sqlx::query!(
         "UPDATE endpoint_services
             SET sync_state = 'due', sync_due_at = $2, sync_attempts = 0, sync_code = NULL, sync_message = NULL
-          WHERE id = $1 AND sync_state = 'stalled'",
+          WHERE id = $1 AND (sync_state = 'stalled' OR waiting IS NOT NULL)",
         id as _,
         now,
     )

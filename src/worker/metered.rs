@@ -379,6 +379,20 @@ impl PrivateLink for Metered {
         )
         .await
     }
+
+    // The rest of what can be changed about a service.
+
+    async fn start_private_dns_verification(&self, id: &ServiceId) -> Result<(), GatewayError> {
+        let call = self.inner.start_private_dns_verification(id);
+        let action = "StartVpcEndpointServicePrivateDnsVerification";
+        self.call(action, Bucket::Mutation, call).await
+    }
+
+    async fn make_service_owner_pay(&self, id: &ServiceId) -> Result<(), GatewayError> {
+        let call = self.inner.make_service_owner_pay(id);
+        let action = "ModifyVpcEndpointServicePayerResponsibility";
+        self.call(action, Bucket::Mutation, call).await
+    }
 }
 
 #[cfg(test)]

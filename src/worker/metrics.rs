@@ -80,6 +80,8 @@ pub struct WorkerMetrics {
     pub stalled: Counter,
     /// What is stalled at present.
     pub stalls: Stalls,
+    /// Private DNS names that were verified and no longer are.
+    pub private_dns_regressed: Counter,
 }
 
 impl WorkerMetrics {
@@ -124,6 +126,11 @@ impl WorkerMetrics {
             "portcullis_stalled_oldest_seconds",
             "The age of the oldest of them",
             self.stalls.oldest.clone(),
+        );
+        registry.register(
+            "portcullis_private_dns_regressed",
+            "Private DNS names that lost their verification",
+            self.private_dns_regressed.clone(),
         );
     }
 }

@@ -21,13 +21,16 @@ pub mod metrics;
 pub mod observe;
 pub mod place;
 pub mod probe;
+pub mod public_dns;
 pub mod runner;
+mod service_balancers;
 pub mod settings;
 pub mod stalls;
 pub mod supervisor;
 pub mod sync_connections;
 pub mod sync_services;
 pub mod term;
+mod watch_private_dns;
 
 pub use error::PassError;
 pub use place::{Place, Shared};

@@ -9,6 +9,7 @@ use tokio::sync::Mutex;
 use super::WorkerSettings;
 use super::budget::{Bucket, Budget};
 use super::metrics::WorkerMetrics;
+use super::public_dns::PublicDns;
 use super::settings::delta;
 use super::term::LeaseTerm;
 use crate::app::Nudge;
@@ -30,6 +31,8 @@ pub struct Shared {
     pub metrics: WorkerMetrics,
     /// What wakes the loops.
     pub nudge: Nudge,
+    /// Public DNS.
+    pub dns: Arc<dyn PublicDns>,
 }
 
 /// A leased AccountRegion.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use serde::Deserialize;
 
+use crate::domain::private_dns::Pace;
 use crate::domain::sync_step::Rules;
 
 /// The worker's settings. Every key has a default.
@@ -51,6 +52,18 @@ pub struct WorkerSettings {
     /// The delay before the first retry; doubles with each further one.
     #[serde(with = "humantime_serde")]
     pub retry_base: Duration,
+    /// How often the TXT record of a private DNS name is looked for while it is awaited, at first.
+    #[serde(with = "humantime_serde")]
+    pub private_dns_poll: Duration,
+    /// How long that record must be visible before AWS is asked to check.
+    #[serde(with = "humantime_serde")]
+    pub private_dns_settle: Duration,
+    /// How often AWS is asked again while a name is not verified.
+    #[serde(with = "humantime_serde")]
+    pub private_dns_retry: Duration,
+    /// How often the record of a verified name is looked for.
+    #[serde(with = "humantime_serde")]
+    pub private_dns_recheck: Duration,
 }
 
 impl Default for WorkerSettings {
@@ -71,6 +84,10 @@ impl Default for WorkerSettings {
             max_attempts: 5,
             patience: Duration::from_mins(15),
             retry_base: Duration::from_millis(500),
+            private_dns_poll: Duration::from_mins(1),
+            private_dns_settle: Duration::from_mins(1),
+            private_dns_retry: Duration::from_mins(30),
+            private_dns_recheck: Duration::from_hours(24),
         }
     }
 }
@@ -83,6 +100,17 @@ impl WorkerSettings {
             max_attempts: self.max_attempts,
             patience: delta(self.patience),
             retry_base: self.retry_base,
+        }
+    }
+
+    /// How often private DNS names are looked at.
+    pub fn private_dns_pace(&self) -> Pace {
+        Pace {
+            hidden: delta(self.settling_interval),
+            poll: delta(self.private_dns_poll),
+            settle: delta(self.private_dns_settle),
+            retry: delta(self.private_dns_retry),
+            recheck: delta(self.private_dns_recheck),
         }
     }
 
@@ -117,6 +145,9 @@ impl WorkerSettings {
             ("attributes_interval", self.attributes_interval),
             ("poll_interval", self.poll_interval),
             ("retry_base", self.retry_base),
+            ("private_dns_poll", self.private_dns_poll),
+            ("private_dns_retry", self.private_dns_retry),
+            ("private_dns_recheck", self.private_dns_recheck),
         ] {
             if value < Duration::from_millis(10) {
                 problems.push(format!("worker.{name} must be at least 10 ms"));

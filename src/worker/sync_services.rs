@@ -4,20 +4,25 @@
 //! AWS is made to follow only while somebody's word is newer than what AWS was last seen to agree with. After that a difference was made behind
 //! our back: it is shown and left alone.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
-use privatelink::{EndpointService, GatewayError, NewEndpointService, PageToken, ServiceId};
+use privatelink::{
+    EndpointService, EndpointServiceChange, GatewayError, NewEndpointService, PageToken, ServiceId,
+};
 
 use super::converge_service::{claim, follow};
+use super::service_balancers::{explained, refuse_unequal};
 use super::settings::delta;
 use super::term::not_made;
 use super::{PassError, Place};
-use super::{examine, runner};
+use super::{examine, runner, watch_private_dns};
 use crate::domain::backoff;
-use crate::domain::endpoint_service::{RegisteredService, ServiceSync};
+use crate::domain::endpoint_service::{RegisteredService, ServiceSync, Waiting};
 use crate::domain::service_plan::{self, TAG};
 use crate::domain::sync::SyncState;
 use crate::domain::sync_step::{AfterFailure, NOT_CONFIRMED, after_failure};
-use crate::store::{StoreError, doctor, endpoint_services};
+use crate::store::{StoreError, doctor, endpoint_services, service_changes};
 
 /// How many services one pass takes up: few, so that a new registration does not wait behind a round of refreshes.
 const PASS: i64 = 5;
@@ -29,6 +34,11 @@ const NOT_RECORDED: &str = "not_recorded";
 const SERVICE_MISSING: &str = "service_missing";
 /// How many times AWS may go on showing something else after it took every change.
 const MOST_LOOKS: i32 = 10;
+
+/// The delay before a step that waits for endpoints is tried again; doubles up to [`LONGEST_WAIT`].
+const FIRST_WAIT: Duration = Duration::from_secs(10);
+/// The longest that such a step is left alone.
+const LONGEST_WAIT: Duration = Duration::from_mins(15);
 
 /// What a pass did.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +69,7 @@ pub async fn run_pass(place: &Place) -> Result<Report, PassError> {
             examine::stalled(place, &service, now).await?;
             continue;
         }
+        let mut waiting = Vec::new();
         let sync = match sync_one(place, &service, now).await {
             Ok(Done::InStep(next)) => {
                 report.in_step += 1;
@@ -68,6 +79,10 @@ pub async fn run_pass(place: &Place) -> Result<Report, PassError> {
             // AWS was not asked, so nothing is to be said of the service.
             Err(Failure::Pass(PassError::Gateway(error))) if not_made(&error) => {
                 return Err(error.into());
+            }
+            Ok(Done::Waits(steps)) => {
+                waiting = steps;
+                waits(place, &service, &waiting)
             }
             Err(Failure::Pass(PassError::Gateway(error))) => {
                 failed(place, &service, &error, &mut report)
@@ -88,6 +103,9 @@ pub async fn run_pass(place: &Place) -> Result<Report, PassError> {
             // Also after a failure: back-off decides when the next look is, not who asks.
             doctor::answered(&mut tx, service.id, now).await?;
         }
+        if !waiting.is_empty() {
+            service_changes::record_waiting(&mut tx, service.id, service.version, &waiting).await?;
+        }
         tx.commit().await.map_err(StoreError::from)?;
     }
     report.next_due = place
@@ -102,6 +120,8 @@ enum Done {
     InStep(DateTime<Utc>),
     /// AWS took every change and does not show these yet.
     Unconfirmed(Vec<&'static str>),
+    /// These steps wait for something outside.
+    Waits(Vec<Waiting>),
 }
 
 /// How one service fails.
@@ -133,14 +153,26 @@ async fn sync_one(
     let desired = place
         .read(async |conn| endpoint_services::by_id(conn, service.id).await)
         .await?;
+    if let Some(asked_at) = desired
+        .as_ref()
+        .and_then(|desired| desired.refresh_zones_at)
+    {
+        refresh_zones(place, service, &id, asked_at).await?;
+        seen = look(place, service, &id).await?;
+    }
+    let mut waiting = Vec::new();
     if let Some(desired) = desired.filter(|d| d.applied_version < d.version) {
         let followed = follow(place, &desired, seen).await?;
-        if !followed.left.is_empty() {
+        if !followed.left.is_empty() && followed.waiting.is_empty() {
             return Ok(Done::Unconfirmed(followed.left));
         }
-        seen = followed.seen;
+        (seen, waiting) = (followed.seen, followed.waiting);
     }
+    let name = watch_private_dns::watch(place, service, &seen.service).await?;
     let settling = examine::examine(place, service, Some(&seen.service), began).await?;
+    if !waiting.is_empty() {
+        return Ok(Done::Waits(waiting));
+    }
     let settings = &place.shared.settings;
     let next = if seen.service.state.as_str() != "Available" {
         settings.retry_base
@@ -149,7 +181,25 @@ async fn sync_one(
     } else {
         settings.service_interval
     };
-    Ok(Done::InStep(place.now() + delta(next)))
+    let next = place.now() + delta(next);
+    let name = name.map(|name| watch_private_dns::next_look(place, &name));
+    Ok(Done::InStep(name.map_or(next, |name| next.min(name))))
+}
+
+/// Has AWS read the load balancers' zones again, by a change of nothing. A crash before it is recorded repeats it, which harms nobody.
+async fn refresh_zones(
+    place: &Place,
+    service: &RegisteredService,
+    id: &ServiceId,
+    asked_at: DateTime<Utc>,
+) -> Result<(), Failure> {
+    let nothing = EndpointServiceChange::default();
+    place.gateway.modify_endpoint_service(id, &nothing).await?;
+    let mut tx = place.begin().await?;
+    service_changes::record_zones_read(&mut tx, service.id, asked_at).await?;
+    tx.commit().await.map_err(StoreError::from)?;
+    tracing::info!(service.id = %service.id, "had AWS read the zones again");
+    Ok(())
 }
 
 /// A service and its principals, as AWS shows them now.
@@ -200,6 +250,7 @@ pub(super) async fn look(
 /// Creates the service in AWS. The client token makes a repeat harmless; should AWS have forgotten it, the service is found again by its
 /// tag.
 async fn create(place: &Place, service: &RegisteredService) -> Result<ServiceId, Failure> {
+    refuse_unequal(place, service, &[]).await?;
     let tags: Vec<(String, String)> = service_plan::tags(service).into_iter().collect();
     let keys: Vec<String> = tags.iter().map(|(key, _)| key.clone()).collect();
     claim(place, service, &[], &keys).await?;
@@ -218,7 +269,7 @@ async fn create(place: &Place, service: &RegisteredService) -> Result<ServiceId,
         Ok(created) => created,
         Err(error @ GatewayError::Invalid { .. }) => match find_by_tag(place, service).await? {
             Some(found) => found,
-            None => return Err(error.into()),
+            None => return Err(explained(place, error).await),
         },
         Err(error) => return Err(error.into()),
     };
@@ -277,6 +328,25 @@ fn in_step(next: DateTime<Utc>) -> ServiceSync {
     }
 }
 
+/// Steps wait: everything else is done, and they are tried again, ever more rarely.
+fn waits(place: &Place, service: &RegisteredService, waiting: &[Waiting]) -> ServiceSync {
+    let attempts = if service.waiting.is_empty() {
+        1
+    } else {
+        service.sync.attempts.saturating_add(1)
+    };
+    let turn = u32::try_from(attempts).unwrap_or(1);
+    let wait = backoff::delay_up_to(LONGEST_WAIT, FIRST_WAIT, turn, rand::random());
+    let first = waiting.first();
+    ServiceSync {
+        state: SyncState::Due,
+        due_at: place.now() + delta(wait),
+        attempts,
+        code: first.map(|step| step.code.clone()),
+        message: first.map(|step| step.message.clone()),
+    }
+}
+
 /// AWS took the changes and does not show them: a read may lag, so it is not believed too soon.
 fn unconfirmed(
     place: &Place,
@@ -284,7 +354,13 @@ fn unconfirmed(
     left: &[&str],
     report: &mut Report,
 ) -> ServiceSync {
-    let attempts = service.sync.attempts.saturating_add(1);
+    // The tries of a step that had to wait are no looks.
+    let looks = if service.waiting.is_empty() {
+        service.sync.attempts
+    } else {
+        0
+    };
+    let attempts = looks.saturating_add(1);
     let message = format!(
         "AWS took the changes but does not show: {}",
         left.join(", ")

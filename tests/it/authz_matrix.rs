@@ -24,6 +24,7 @@ const LOWEST: &[(&str, Who)] = &[
     ("register_service", Who::Admin),
     ("change_service", Who::Admin),
     ("retry_service_sync", Who::Admin),
+    ("refresh_service_zones", Who::Admin),
     ("list_connections", Who::Viewer),
     ("read_connection", Who::Viewer),
     ("accept_connection", Who::Approver),

@@ -31,6 +31,11 @@ struct Stage {
 
 impl Stage {
     async fn sound(pool: PgPool) -> Self {
+        // Boxed, or it would be a part of every test's own future.
+        Box::pin(Self::built(pool)).await
+    }
+
+    async fn built(pool: PgPool) -> Self {
         let app = TestApp::start(pool);
         app.add_account_region().await;
         let setup = app

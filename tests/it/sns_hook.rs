@@ -150,7 +150,7 @@ async fn the_whole_story(pool: PgPool, settings: SnsSettings, signature_version:
     // The confirmation is kept as a hint that names nothing.
     story.wait_for("SELECT count(*) FROM hints", 2).await;
     let (services, endpoints): (Vec<String>, Vec<String>) = sqlx::query_as(
-        "SELECT service_ids, endpoint_ids FROM hints WHERE source = 'http' ORDER BY id DESC LIMIT 1",
+        "SELECT service_ids, endpoint_ids FROM hints WHERE source = 'http' ORDER BY cardinality(endpoint_ids) DESC LIMIT 1",
     )
     .fetch_one(app.db())
     .await

@@ -344,4 +344,14 @@ impl PrivateLink for AwsGateway {
     ) -> Result<Vec<ServiceNotification>, GatewayError> {
         endpoint_services::notifications(self, id).await
     }
+
+    // The rest of what can be changed about a service.
+
+    async fn start_private_dns_verification(&self, id: &ServiceId) -> Result<(), GatewayError> {
+        endpoint_services::start_private_dns_verification(self, id).await
+    }
+
+    async fn make_service_owner_pay(&self, id: &ServiceId) -> Result<(), GatewayError> {
+        endpoint_services::make_service_owner_pay(self, id).await
+    }
 }

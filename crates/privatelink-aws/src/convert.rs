@@ -13,8 +13,8 @@ use aws_sdk_ec2::types as ec2;
 use chrono::{DateTime, Utc};
 use privatelink::{
     AllowedPrincipal, AvailabilityZone, Connection, ConnectionState, DnsEntry, EndpointService,
-    GatewayError, ItemFailure, Page, PageToken, PrivateDnsName, Region, ServiceNotification,
-    ServiceState,
+    GatewayError, ItemFailure, Page, PageToken, PrivateDnsName, Region, RemoteRegion,
+    ServiceNotification, ServiceState,
 };
 
 use crate::errors::{bad_response, scrub};
@@ -64,6 +64,17 @@ pub(crate) fn endpoint_service(
             .filter(|region| *region != home.as_str())
             .map(str::to_owned)
             .collect(),
+        remote_regions: row
+            .supported_regions()
+            .iter()
+            .filter_map(|entry| {
+                let region = entry.region().filter(|region| *region != home.as_str())?;
+                Some(RemoteRegion {
+                    region: region.to_owned(),
+                    state: entry.service_state().map(str::to_owned),
+                })
+            })
+            .collect(),
         base_endpoint_dns_names: row.base_endpoint_dns_names().to_vec(),
         private_dns_name: private_dns_name(row),
         tags: row
@@ -74,6 +85,9 @@ pub(crate) fn endpoint_service(
                 tag.key().map(|key| (key.to_owned(), value.to_owned()))
             })
             .collect(),
+        payer_responsibility: row
+            .payer_responsibility()
+            .map(|payer| payer.as_str().to_owned()),
     })
 }
 

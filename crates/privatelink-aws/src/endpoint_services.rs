@@ -1,6 +1,6 @@
 //! The calls about endpoint services and their permissions.
 
-use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagSpecification};
+use aws_sdk_ec2::types::{Filter, PayerResponsibility, ResourceType, Tag, TagSpecification};
 use privatelink::{
     AllowedPrincipal, EndpointService, EndpointServiceChange, GatewayError, ItemFailure,
     NewEndpointService, Page, PageToken, ServiceId, ServiceNotification,
@@ -50,6 +50,8 @@ pub(crate) async fn modify(
         .set_remove_supported_ip_address_types(some(&change.remove_supported_ip_address_types))
         .set_add_supported_regions(some(&change.add_supported_regions))
         .set_remove_supported_regions(some(&change.remove_supported_regions))
+        .set_private_dns_name(change.private_dns_name.clone())
+        .set_remove_private_dns_name(change.remove_private_dns_name.then_some(true))
         .send()
         .await
         .map_err(|error| from_sdk(&error))?;
@@ -212,6 +214,37 @@ pub(crate) async fn remove_tags(
         .await
         .map_err(|error| from_sdk(&error))?;
     Ok(())
+}
+
+/// `StartVpcEndpointServicePrivateDnsVerification`.
+pub(crate) async fn start_private_dns_verification(
+    gateway: &AwsGateway,
+    id: &ServiceId,
+) -> Result<(), GatewayError> {
+    let answer = gateway
+        .ec2
+        .start_vpc_endpoint_service_private_dns_verification()
+        .service_id(id.as_str())
+        .send()
+        .await
+        .map_err(|error| from_sdk(&error))?;
+    done(answer.return_value())
+}
+
+/// `ModifyVpcEndpointServicePayerResponsibility`. AWS takes one value and has no call to take it back.
+pub(crate) async fn make_service_owner_pay(
+    gateway: &AwsGateway,
+    id: &ServiceId,
+) -> Result<(), GatewayError> {
+    let answer = gateway
+        .ec2
+        .modify_vpc_endpoint_service_payer_responsibility()
+        .service_id(id.as_str())
+        .payer_responsibility(PayerResponsibility::ServiceOwner)
+        .send()
+        .await
+        .map_err(|error| from_sdk(&error))?;
+    done(answer.return_value())
 }
 
 /// A list for a request. AWS knows no empty lists: they are not sent.

@@ -156,6 +156,8 @@ impl PrivateLink for SimGateway {
             remove_ip_address_types: change.remove_supported_ip_address_types.clone(),
             add_regions: change.add_supported_regions.clone(),
             remove_regions: change.remove_supported_regions.clone(),
+            private_dns_name: change.private_dns_name.clone(),
+            remove_private_dns_name: change.remove_private_dns_name,
             ..ServiceChange::default()
         };
         let action = "ModifyVpcEndpointServiceConfiguration";
@@ -513,6 +515,24 @@ impl PrivateLink for SimGateway {
             }
             from = found.next;
         }
+    }
+
+    // The rest of what can be changed about a service.
+
+    async fn start_private_dns_verification(&self, id: &ServiceId) -> Result<(), GatewayError> {
+        let action = "StartVpcEndpointServicePrivateDnsVerification";
+        self.call(Api::Ec2, action, vec![id.to_string()], |world, me| {
+            world.start_private_dns_verification(me, id.as_str())
+        })
+        .await
+    }
+
+    async fn make_service_owner_pay(&self, id: &ServiceId) -> Result<(), GatewayError> {
+        let action = "ModifyVpcEndpointServicePayerResponsibility";
+        self.call(Api::Ec2, action, vec![id.to_string()], |world, me| {
+            world.modify_service_payer(me, id.as_str(), "ServiceOwner")
+        })
+        .await
     }
 }
 

@@ -5,6 +5,7 @@ use privatelink::{AccountId, LoadBalancerArn, Region};
 use crate::AwsError;
 use crate::simulator::Simulator;
 use crate::world::listeners::NewListener;
+use crate::world::load_balancer_subnets::SubnetsChange;
 use crate::world::load_balancers::NewLoadBalancer;
 use crate::world::targets::{Health, NewTargetGroup, TargetRef};
 use crate::world::{Caller, World};
@@ -71,6 +72,42 @@ impl ProviderSetup {
                 }
             }
             Ok(())
+        })
+    }
+
+    /// Adds a TCP listener that forwards to the load balancer's first target group.
+    pub fn listen(&self, load_balancer: &LoadBalancerArn, port: u16) -> Result<(), AwsError> {
+        let caller = self.simulator.caller(&self.account, &self.region);
+        self.change(|world| {
+            let groups = world.target_groups(&caller, Some(load_balancer.as_str()), &[], &[])?;
+            let forward = groups
+                .into_iter()
+                .take(1)
+                .map(|(group, _)| (group.arn, None));
+            let new = NewListener {
+                load_balancer: load_balancer.to_string(),
+                port,
+                protocol: "TCP".to_owned(),
+                forward: forward.collect(),
+                ..NewListener::default()
+            };
+            world.create_listener(&caller, new).map(|_| ())
+        })
+    }
+
+    /// Enables every zone of the default VPC on a load balancer. Services over it do not notice by themselves.
+    pub fn enable_all_zones(&self, load_balancer: &LoadBalancerArn) -> Result<(), AwsError> {
+        let caller = self.simulator.caller(&self.account, &self.region);
+        self.change(|world| {
+            let place = world.place(&caller);
+            let default = place.subnets.values().filter(|subnet| subnet.is_default);
+            let change = SubnetsChange {
+                subnets: default.map(|subnet| subnet.id.clone()).collect(),
+                ..SubnetsChange::default()
+            };
+            world
+                .set_subnets(&caller, load_balancer.as_str(), change)
+                .map(|_| ())
         })
     }
 

@@ -162,6 +162,27 @@ impl Simulator {
         &self.inner.clock
     }
 
+    /// The values of a TXT record in the simulated public DNS; none when there is none.
+    pub fn txt(&self, name: &str) -> Vec<String> {
+        let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+        let world = self.world();
+        let mut records = world.txt_records();
+        let found = records.find(|(record, _)| *record == name);
+        found.map_or_else(Vec::new, |(_, values)| values.iter().cloned().collect())
+    }
+
+    /// Publishes a TXT record in the simulated public DNS; several values may share a name.
+    pub fn publish_txt(&self, name: &str, value: &str) -> Result<(), SimError> {
+        let now = self.clock().now();
+        self.with_world(|world| world.put_txt(name, value, now))
+    }
+
+    /// Takes all values of a TXT record away. Answers whether there were any.
+    pub fn withdraw_txt(&self, name: &str) -> Result<bool, SimError> {
+        let now = self.clock().now();
+        self.with_world(|world| world.remove_txt(name, None, now))
+    }
+
     /// The planned faults.
     pub fn faults(&self) -> &Faults {
         &self.inner.faults

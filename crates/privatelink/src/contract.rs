@@ -18,6 +18,7 @@ mod faults;
 mod load_balancers;
 mod permissions;
 mod refusals;
+mod service_changes;
 mod services;
 mod steps;
 
@@ -161,6 +162,13 @@ pub const CHECKS: &[Check] = checks![
     services::tags_are_set_and_removed_by_key,
     services::a_new_service_notifies_nobody,
     services::a_service_without_connections_can_be_deleted,
+    service_changes::load_balancers_are_added_and_removed_and_one_stays,
+    service_changes::a_load_balancer_of_another_service_cannot_be_added,
+    service_changes::a_load_balancer_in_use_stays,
+    service_changes::a_private_dns_name_is_set_and_removed,
+    service_changes::verification_without_a_private_dns_name_is_invalid,
+    service_changes::the_owner_pays_from_then_on,
+    service_changes::every_other_region_tells_its_state,
     services::deleting_an_unknown_service_is_a_refusal_inside_success,
     services::deleting_a_service_with_connections_is_a_refusal_inside_success,
     permissions::principals_are_added_listed_and_removed,

@@ -96,12 +96,27 @@ pub struct EndpointService {
     pub supported_ip_address_types: Vec<String>,
     /// Regions consumers may connect from, besides the service's own.
     pub supported_regions: Vec<String>,
+    /// Every other Region that AWS lists, those that are closed or on their way included, with its state. Never the service's own.
+    #[serde(default)]
+    pub remote_regions: Vec<RemoteRegion>,
     /// Base DNS names; empty for Gateway Load Balancer services.
     pub base_endpoint_dns_names: Vec<String>,
     /// The private DNS name, when one is set.
     pub private_dns_name: Option<PrivateDnsName>,
     /// The owner's tags.
     pub tags: Vec<(String, String)>,
+    /// `ServiceOwner` when the owner pays for the endpoints, else absent.
+    #[serde(default)]
+    pub payer_responsibility: Option<String>,
+}
+
+/// Another Region of a service, as AWS lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemoteRegion {
+    /// The Region.
+    pub region: String,
+    /// `Pending`, `Available`, `Deleting`, `Deleted`, `Failed`, `Closed`, or a word that AWS added since. A free string on the wire.
+    pub state: Option<String>,
 }
 
 /// A private DNS name and the proof of its ownership. Parts may be missing right after a change: read again before showing them.
@@ -149,6 +164,10 @@ pub struct EndpointServiceChange {
     pub add_supported_regions: Vec<String>,
     /// Regions to close. Endpoints that exist there stay.
     pub remove_supported_regions: Vec<String>,
+    /// A new private DNS name. Setting one starts its verification anew, with another record.
+    pub private_dns_name: Option<String>,
+    /// Takes the private DNS name away. Leaving `private_dns_name` out, or sending it empty, takes nothing away.
+    pub remove_private_dns_name: bool,
 }
 
 /// A principal that may discover the service and create endpoints to it.

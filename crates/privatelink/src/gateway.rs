@@ -162,6 +162,13 @@ pub trait PrivateLink: Send + Sync {
         &self,
         id: &ServiceId,
     ) -> Result<Vec<ServiceNotification>, GatewayError>;
+    // The rest of what can be changed about a service.
+
+    /// Asks AWS to look for the TXT record of a service's private DNS name. What it finds shows later, in the name's state.
+    async fn start_private_dns_verification(&self, id: &ServiceId) -> Result<(), GatewayError>;
+
+    /// Makes the service's owner pay for its endpoints (`ServiceOwner`, the only value that AWS takes). There is no way back.
+    async fn make_service_owner_pay(&self, id: &ServiceId) -> Result<(), GatewayError>;
 }
 
 /// Which account and Region to reach, and how.

@@ -18,7 +18,7 @@ pub mod load_balancer;
 pub use connection::{Connection, ConnectionFilter, ConnectionState, DnsEntry};
 pub use endpoint_service::{
     AllowedPrincipal, EndpointService, EndpointServiceChange, NewEndpointService, PrivateDnsName,
-    ServiceNotification, ServiceState,
+    RemoteRegion, ServiceNotification, ServiceState,
 };
 pub use error::{Advice, GatewayError, ItemFailure};
 pub use gateway::{AccountRegionRef, Gateways, Page, PageToken, PrivateLink};

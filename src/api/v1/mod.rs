@@ -6,6 +6,7 @@ mod arguments;
 pub mod connections;
 pub mod decisions;
 pub mod doctor;
+mod private_dns_view;
 pub mod replicas;
 pub mod service_changes;
 pub mod services;
@@ -31,6 +32,7 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(services::retry_service_sync)
         .service(stalls::claim_service_stall)
         .service(stalls::release_service_stall)
+        .service(service_changes::refresh_service_zones)
         .service(connections::list_connections)
         .service(connections::read_connection)
         .service(decisions::accept_connection)

@@ -2,24 +2,32 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::patch;
 use actix_web::web::{Data, Json};
-use serde::Deserialize;
+use actix_web::{patch, post};
+use privatelink::LoadBalancerArn;
+use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 
 use super::actor;
+use super::arguments::aws_id;
 use super::services::ServiceView;
 use crate::api::auth::{Caller, Manage};
 use crate::api::extract::{ApiJson, ApiPath};
 use crate::api::problem::Problem;
-use crate::api::responses::{AuthProblems, BodyProblems, ServiceChangeConflict, ServiceMissing};
-use crate::app::AppContext;
-use crate::app::change_service::{self as app, ServiceChange};
+use crate::api::responses::{
+    AuthProblems, BodyProblems, InputProblems, ServiceChangeConflict, ServiceMissing, ServiceUnread,
+};
+use crate::app::change_service::{self as app, Member, ServiceChange};
+use crate::app::{AppContext, AppError, refresh_zones as zones};
 use crate::domain::ids::EndpointServiceId;
 
 /// What to change. Members that are absent stay as they are; lists and tags are replaced as a whole.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each confirms a thing of its own, and is named after it"
+)]
 pub struct ServiceChangeBody {
     /// The `version` that you have read. Whoever changed the service since makes this a `service_changed`.
     version: i64,
@@ -43,6 +51,41 @@ pub struct ServiceChangeBody {
     /// Why, for the audit trail.
     #[schema(min_length = 1, max_length = 1000)]
     reason: Option<String>,
+    /// Network Load Balancers of the service's account and Region, 1 to 20: all that shall be behind it. New ones are added first; one that is left
+    /// out is removed last, and waits while endpoints are attached.
+    load_balancer_arns: Option<Vec<String>>,
+    /// Yes, it is meant that the load balancers listen on different ports or protocols.
+    #[serde(default)]
+    confirm_listeners_differ: bool,
+    /// The name that consumers may use in their VPCs, in lower case; `*.` may lead it. Null takes it away.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, max_length = 255, example = "api.example.com")]
+    private_dns_name: Member,
+    /// Yes, it is meant that consumers lose the private DNS name.
+    #[serde(default)]
+    confirm_remove_private_dns_name: bool,
+    /// `ServiceOwner`: the owner pays for the endpoints from now on. AWS has no way back.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, example = "ServiceOwner")]
+    payer_responsibility: Member,
+    /// Yes, it is known that the owner then pays for ever.
+    #[serde(default)]
+    confirm_payer_irreversible: bool,
+}
+
+/// Tells a member that is null from one that is absent.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Member, D::Error> {
+    let value = Option::<String>::deserialize(deserializer)?;
+    Ok(value.map_or(Member::Null, Member::Value))
+}
+
+fn load_balancers(arns: Option<Vec<String>>) -> Result<Option<Vec<LoadBalancerArn>>, AppError> {
+    let parsed = |arns: Vec<String>| {
+        let arns = arns.iter().enumerate();
+        arns.map(|(index, arn)| aws_id(&format!("load_balancer_arns[{index}]"), arn))
+            .collect()
+    };
+    arns.map(parsed).transpose()
 }
 
 /// Changes a service
@@ -75,7 +118,35 @@ pub(super) async fn change_service(
         tags: body.tags,
         confirm_open_to_everybody: body.confirm_open_to_everybody,
         reason: body.reason,
+        load_balancer_arns: load_balancers(body.load_balancer_arns)?,
+        confirm_listeners_differ: body.confirm_listeners_differ,
+        private_dns_name: body.private_dns_name,
+        confirm_remove_private_dns_name: body.confirm_remove_private_dns_name,
+        payer_responsibility: body.payer_responsibility,
+        confirm_payer_irreversible: body.confirm_payer_irreversible,
     };
     let changed = app::change_service(&ctx, &actor(caller.subject), id, change).await?;
     Ok(Json(changed.into()))
+}
+
+/// Has AWS read the load balancers' zones again
+///
+/// AWS does so only when the service is changed. Ask for it a few minutes after a zone was enabled on a load balancer; the worker sends an empty
+/// change and reads the service.
+#[utoipa::path(
+    tag = "services",
+    params(("id" = EndpointServiceId, Path, description = "The service.")),
+    responses(
+        (status = 200, description = "Recorded.", body = ServiceView),
+        AuthProblems, InputProblems, ServiceMissing, ServiceUnread
+    )
+)]
+#[post("/v1/services/{id}/refresh-zones")]
+pub(super) async fn refresh_service_zones(
+    caller: Caller<Manage>,
+    ApiPath(id): ApiPath<EndpointServiceId>,
+    ctx: Data<AppContext>,
+) -> Result<Json<ServiceView>, Problem> {
+    let asked = zones::refresh_zones(&ctx, &actor(caller.subject), id).await?;
+    Ok(Json(asked.into()))
 }

@@ -11,6 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::actor;
 use super::arguments::{Limit, aws_id};
+use super::private_dns_view::PrivateDnsView;
 use super::views::SyncView;
 use crate::api::auth::{Caller, Manage, Read};
 use crate::api::extract::{ApiJson, ApiPath, ApiQuery};
@@ -23,9 +24,12 @@ use crate::app::code::Code;
 use crate::app::register_service::{self as app, NewService, Place, Source};
 use crate::app::{AppContext, AppError, read, retry_sync};
 use crate::domain::doctor::{Check, is_ready};
-use crate::domain::endpoint_service::{Origin, RegisteredService};
+use crate::domain::endpoint_service::{Origin, RegisteredService, Waiting};
 use crate::domain::ids::{AccountRegionId, EndpointServiceId};
-use crate::domain::service_plan::{Desired, Seen, plan, unknown_principals};
+use crate::domain::private_dns::DnsState;
+use crate::domain::service_plan::{
+    Desired, SERVICE_OWNER, Seen, plan, unknown_load_balancers, unknown_principals,
+};
 use crate::domain::sync::SyncState;
 use crate::store::endpoint_services::Filter;
 
@@ -85,6 +89,21 @@ pub struct ServiceView {
     created_at: DateTime<Utc>,
     /// Who registered it.
     created_by: String,
+    /// Load balancers that AWS has behind the service and that nobody here asked for. They are removed only when `load_balancer_arns` is given
+    /// without them.
+    unknown_load_balancer_arns: Vec<String>,
+    /// Whether somebody confirmed that the load balancers may listen differently.
+    listeners_may_differ: bool,
+    /// Who shall pay for the endpoints: `ServiceOwner`, or null for their owners.
+    payer_responsibility: Option<String>,
+    /// The private DNS name that is desired; null when none is, or when it is left to AWS.
+    private_dns_name: Option<String>,
+    /// The private DNS name that AWS has, with its proof; null when it has none.
+    private_dns: Option<PrivateDnsView>,
+    /// Steps that wait for something outside, such as endpoints that have to go first. Each is tried again by itself, at `sync.due_at`.
+    waiting: Vec<Waiting>,
+    /// Since when AWS shall read the load balancers' zones again; null when it need not.
+    zones_refresh_asked_at: Option<DateTime<Utc>>,
 }
 
 /// What AWS said about a service.
@@ -110,26 +129,49 @@ pub struct ObservedServiceView {
     allowed_principals: Option<Vec<String>>,
     /// All tags.
     tags: BTreeMap<String, String>,
+    /// The Network Load Balancers behind it.
+    load_balancer_arns: Vec<String>,
+    /// `ServiceOwner`, or null when the endpoints' owners pay.
+    payer_responsibility: Option<String>,
+    /// Every other Region that AWS lists, with its state. Consumers can connect from those that are `Available`.
+    remote_regions: Vec<RemoteRegionView>,
+}
+
+/// Another Region of a service.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RemoteRegionView {
+    /// The Region.
+    region: String,
+    /// `Pending`, `Available`, `Deleting`, `Deleted`, `Failed`, `Closed`, or a word that AWS added since.
+    state: Option<String>,
 }
 
 /// One step between what is desired and what AWS shows.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DifferenceView {
     /// What it would take: `require_acceptance`, `waive_acceptance`, `add_principals`, `remove_principals`, `add_regions`,
-    /// `remove_regions`, `add_ip_address_types`, `remove_ip_address_types`, `set_tags` or `remove_tags`.
+    /// `remove_regions`, `add_ip_address_types`, `remove_ip_address_types`, `set_tags`, `remove_tags`, `add_load_balancers`, `remove_load_balancers`,
+    /// `set_private_dns_name`, `remove_private_dns_name` or `make_owner_pay`.
     step: String,
     /// Of which.
     values: Vec<String>,
 }
 
-/// The differences and the unknown principals, from the last read; none before it.
-fn compared(row: &RegisteredService) -> (Vec<DifferenceView>, Vec<String>) {
+/// What comparing the last read with what is desired shows; nothing before it.
+#[derive(Default)]
+struct Compared {
+    differences: Vec<DifferenceView>,
+    unknown_principals: Vec<String>,
+    unknown_load_balancers: Vec<String>,
+}
+
+fn compared(row: &RegisteredService) -> Compared {
     let Some((seen, principals)) = row
         .observed
         .as_ref()
         .and_then(|seen| Some((&seen.service, seen.principals.as_ref()?)))
     else {
-        return (Vec::new(), Vec::new());
+        return Compared::default();
     };
     let (desired, seen) = (Desired::of(row), Seen::of(seen, principals));
     let steps = plan(&desired, &seen).steps.into_iter();
@@ -137,12 +179,22 @@ fn compared(row: &RegisteredService) -> (Vec<DifferenceView>, Vec<String>) {
         step: step.word().to_owned(),
         values: step.values(),
     });
-    (differences.collect(), unknown_principals(&desired, &seen))
+    Compared {
+        differences: differences.collect(),
+        unknown_principals: unknown_principals(&desired, &seen),
+        unknown_load_balancers: unknown_load_balancers(&desired, &seen),
+    }
 }
 
 impl From<RegisteredService> for ServiceView {
     fn from(row: RegisteredService) -> Self {
-        let (differences, unknown_principals) = compared(&row);
+        let compared = compared(&row);
+        let private_dns = PrivateDnsView::of(&row);
+        // New endpoints are refused while the proof of the name is lost.
+        let name_is_lost = row
+            .private_dns
+            .as_ref()
+            .is_some_and(|watch| watch.state == DnsState::Regressed);
         let checked_at = row.checks.as_ref().map(|c| c.at);
         let checks = row.checks.map(|c| c.all).unwrap_or_default();
         Self {
@@ -161,8 +213,8 @@ impl From<RegisteredService> for ServiceView {
             open_to_everybody: row.open_to_everybody,
             version: row.version,
             applied_version: row.applied_version,
-            differences,
-            unknown_principals,
+            differences: compared.differences,
+            unknown_principals: compared.unknown_principals,
             aws_service_id: row.aws_service_id.map(Into::into),
             service_name: row.service_name,
             observed: row.observed.map(|seen| ObservedServiceView {
@@ -181,8 +233,24 @@ impl From<RegisteredService> for ServiceView {
                 supported_regions: seen.service.supported_regions,
                 allowed_principals: seen.principals,
                 tags: seen.service.tags.into_iter().collect(),
+                load_balancer_arns: seen
+                    .service
+                    .network_load_balancer_arns
+                    .into_iter()
+                    .map(Into::into)
+                    .collect(),
+                payer_responsibility: seen.service.payer_responsibility,
+                remote_regions: seen
+                    .service
+                    .remote_regions
+                    .into_iter()
+                    .map(|row| RemoteRegionView {
+                        region: row.region,
+                        state: row.state,
+                    })
+                    .collect(),
             }),
-            ready: checked_at.map(|_| is_ready(&checks)),
+            ready: checked_at.map(|_| is_ready(&checks) && !name_is_lost),
             checks,
             checked_at,
             sync: SyncView {
@@ -199,6 +267,13 @@ impl From<RegisteredService> for ServiceView {
             .with_stall(row.stall),
             created_at: row.created_at,
             created_by: row.created_by,
+            unknown_load_balancer_arns: compared.unknown_load_balancers,
+            listeners_may_differ: row.listeners_may_differ,
+            payer_responsibility: row.service_owner_pays.then(|| SERVICE_OWNER.to_owned()),
+            private_dns_name: row.private_dns_name.name().map(str::to_owned),
+            private_dns,
+            waiting: row.waiting,
+            zones_refresh_asked_at: row.refresh_zones_at,
         }
     }
 }

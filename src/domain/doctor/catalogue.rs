@@ -109,7 +109,7 @@ checks! {
     ZonesKnown = "zones_known",
         "Does the service know all zones of the load balancer?",
         "AWS reads a load balancer's zones only when the service is modified, so consumers in new zones cannot connect",
-        "modify the service in AWS, without any change, a few minutes after the zone was enabled";
+        "POST /v1/services/{id}/refresh-zones, a few minutes after the zone was enabled";
     ListenersEqual = "listeners_equal",
         "Do all load balancers of the service listen alike?",
         "AWS gives each zone of an endpoint one of the load balancers at random, so some consumers miss a port",

@@ -10,6 +10,7 @@ use super::facts::Facts;
 use super::infrastructure;
 use crate::domain::account_region::AccountRegion;
 use crate::domain::endpoint_service::RegisteredService;
+use crate::domain::private_dns::{DnsState, Probe};
 use crate::domain::service_plan::{Desired, EVERYBODY, Seen, plan};
 use crate::domain::sync::SyncState;
 
@@ -180,27 +181,56 @@ fn private_dns(case: &ServiceCase<'_>) -> Check {
     let Some(dns) = &seen.private_dns_name else {
         return Check::pass(name, "no private DNS name");
     };
-    // AWS leaves the record out right after a change.
-    let record = match (&dns.txt_name, &dns.txt_value) {
-        (Some(record), Some(value)) => format!("the TXT record {record} with the value {value}"),
-        _ => "the TXT record that AWS names for the service".to_owned(),
+    let Some(watch) = &case.service.private_dns else {
+        let evidence = format!("public DNS was not looked at for {} yet", dns.name);
+        return Check::unknown(name, evidence, LOOK_AGAIN);
     };
-    let publish =
-        format!("publish {record} in the domain's public DNS, then have AWS verify the name");
-    match dns.state.as_deref() {
-        Some("verified") => Check::pass(name, format!("{} is verified", dns.name)),
-        Some(state @ "pendingVerification") => {
-            Check::warn(name, format!("{} is {state}", dns.name)).with_fix(publish)
+    let Some(record) = &watch.record else {
+        let evidence = format!("AWS does not tell the TXT record of {} yet", dns.name);
+        return Check::unknown(name, evidence, LOOK_AGAIN);
+    };
+    let publish = |probe: &Probe| {
+        format!(
+            "publish the TXT record {} with the value {} in public DNS: {}",
+            record.name,
+            record.value,
+            probe.finding.fix()
+        )
+    };
+    let probe = watch.probe.as_ref();
+    let lost = probe.filter(|probe| !probe.finding.is_visible());
+    let mut evidence = format!("{} is {}", watch.name, watch.state);
+    if let Some(more) = probe.map(|probe| &probe.evidence) {
+        evidence = format!("{evidence}; {more}");
+    }
+    if let Some(refusal) = &watch.refusal {
+        evidence = format!(
+            "{evidence}; AWS would not check: {} ({})",
+            refusal.message, refusal.code
+        );
+    }
+    match (watch.state, lost) {
+        (DnsState::None | DnsState::Verified, None) | (DnsState::None, Some(_)) => {
+            Check::pass(name, evidence)
         }
-        Some(state @ "failed") => {
-            Check::fail(name, format!("{} is {state}", dns.name)).with_fix(publish)
-        }
-        Some(state) => Check::unknown(name, format!("{} is {state}", dns.name), LOOK_AGAIN),
-        None => Check::unknown(
-            name,
-            format!("AWS does not tell the state of {}", dns.name),
-            LOOK_AGAIN,
+        (DnsState::Verified, Some(_)) => Check::warn(name, evidence).with_fix(
+            "publish the TXT record again and keep it for the life of the service, or AWS will take the name back",
         ),
+        (DnsState::Regressed, _) => Check::fail(name, evidence).with_fix(
+            "publish the TXT record again: until AWS sees it, existing connections keep working and new requests are refused",
+        ),
+        (DnsState::Failed, None) => Check::fail(name, evidence),
+        (DnsState::Failed, Some(probe)) => {
+            Check::fail(name, evidence).with_fix(publish(probe))
+        }
+        (DnsState::WaitingForRecord | DnsState::Verifying, Some(probe)) => {
+            Check::warn(name, evidence).with_fix(publish(probe))
+        }
+        (DnsState::WaitingForRecord | DnsState::Verifying, None) => {
+            Check::warn(name, evidence).with_fix(
+                "nothing is to be done: AWS is asked to check as soon as the record has been visible for a minute",
+            )
+        }
     }
 }
 

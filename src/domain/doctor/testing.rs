@@ -104,6 +104,8 @@ pub(super) fn sound_service() -> EndpointService {
         availability_zone_ids: vec!["euw1-az3".parse().unwrap(), "euw1-az1".parse().unwrap()],
         supported_ip_address_types: words(&["ipv4", "ipv6"]),
         supported_regions: vec![],
+        remote_regions: vec![],
+        payer_responsibility: None,
         base_endpoint_dns_names: vec![],
         private_dns_name: Some(PrivateDnsName {
             name: "api.example.com".into(),

@@ -18,6 +18,8 @@ const PRINCIPALS: &[&str] = &["*", "a", "b", "c", "d"];
 const TYPES: &[&str] = &["ipv4", "ipv6"];
 const REGIONS: &[&str] = &[HOME, "us-east-1", "eu-north-1"];
 const KEYS: &[&str] = &["Name", "team", "stage"];
+const BALANCERS: &[&str] = &["one", "two", "three"];
+const NAMES: &[&str] = &["api.example.com", "*.example.com"];
 
 fn tags_of() -> impl Strategy<Value = BTreeMap<String, String>> {
     let value = select(&["x", "y"][..]).prop_map(str::to_owned);
@@ -38,9 +40,17 @@ prop_compose! {
         tags in tags_of(),
         granted in some(PRINCIPALS),
         tagged in some(KEYS),
+        load_balancers in some(BALANCERS),
+        dropped in some(BALANCERS),
+        private_dns_name in name_of(),
+        owner_pays in any::<bool>(),
     ) -> Desired {
         let home = HOME.to_owned();
-        Desired { acceptance_required, principals, ip_address_types, regions, tags, granted, tagged, home }
+        let dropped = &dropped - &load_balancers;
+        Desired {
+            acceptance_required, principals, ip_address_types, regions, tags, granted, tagged, home, load_balancers, dropped,
+            private_dns_name, owner_pays,
+        }
     }
 }
 
@@ -51,9 +61,19 @@ prop_compose! {
         ip_address_types in types_of(),
         regions in some(&REGIONS[1..]),
         tags in tags_of(),
+        load_balancers in btree_set(select(BALANCERS).prop_map(str::to_owned), 1..=BALANCERS.len()),
+        private_dns_name in proptest::option::of(select(NAMES).prop_map(str::to_owned)),
+        owner_pays in any::<bool>(),
     ) -> Seen {
-        Seen { acceptance_required, principals, ip_address_types, regions, tags }
+        Seen {
+            acceptance_required, principals, ip_address_types, regions, tags, load_balancers, private_dns_name, owner_pays,
+        }
     }
+}
+
+fn name_of() -> impl Strategy<Value = WantedName> {
+    let name = select(NAMES).prop_map(|name| WantedName::Name(name.to_owned()));
+    prop_oneof![Just(WantedName::AsItIs), Just(WantedName::Absent), name]
 }
 
 /// What AWS makes of a step, with AWS's own refusals.
@@ -84,7 +104,21 @@ fn done(seen: &mut Seen, step: &Step) {
                 assert!(seen.tags.remove(key).is_some(), "{key} is not there");
             }
         }
+        Step::AddLoadBalancers(values) => add(&mut seen.load_balancers, values),
+        Step::RemoveLoadBalancers(values) => remove(&mut seen.load_balancers, values),
+        Step::SetPrivateDnsName(name) => {
+            assert_ne!(seen.private_dns_name.as_ref(), Some(name), "nothing new");
+            seen.private_dns_name = Some(name.clone());
+        }
+        Step::RemovePrivateDnsName => {
+            assert!(seen.private_dns_name.take().is_some(), "no name to remove");
+        }
+        Step::MakeOwnerPay => {
+            assert!(!seen.owner_pays, "the owner pays already");
+            seen.owner_pays = true;
+        }
     }
+    assert!(!seen.load_balancers.is_empty(), "AWS keeps one");
     assert!(!seen.ip_address_types.is_empty(), "AWS keeps one");
 }
 
@@ -96,7 +130,7 @@ proptest! {
     /// Whatever the beginning: the steps work one after the other and leave nothing to do. A pass that ends after any of them is
     /// continued by planning anew.
     #[test]
-    fn following_the_plan_from_any_step_on_arrives(desired in any_desired(), seen in any_seen(), stop in 0_usize..9) {
+    fn following_the_plan_from_any_step_on_arrives(desired in any_desired(), seen in any_seen(), stop in 0_usize..14) {
         let mut now = seen;
         for step in plan(&desired, &now).steps.iter().take(stop) {
             done(&mut now, step);
@@ -107,6 +141,27 @@ proptest! {
         prop_assert_eq!(plan(&desired, &now), ServicePlan::default());
         prop_assert_eq!(now.acceptance_required, desired.acceptance_required);
         prop_assert!(now.principals.is_superset(&desired.principals));
+        prop_assert!(now.load_balancers.is_superset(&desired.load_balancers));
+        if !desired.load_balancers.is_empty() {
+            prop_assert!(now.load_balancers.is_disjoint(&desired.dropped));
+        }
+        match &desired.private_dns_name {
+            WantedName::AsItIs => {}
+            wanted => prop_assert_eq!(now.private_dns_name.as_deref(), wanted.name()),
+        }
+        prop_assert!(now.owner_pays || !desired.owner_pays);
+    }
+
+    /// Whatever is skipped because a step that narrows cannot be taken yet: nobody may connect who may connect neither before nor after.
+    #[test]
+    fn without_the_widening_steps_nobody_gains(desired in any_desired(), seen in any_seen()) {
+        let mut now = seen.clone();
+        for step in plan(&desired, &seen).steps.iter().filter(|step| !step.widens()) {
+            done(&mut now, step);
+        }
+        prop_assert!(seen.principals.is_superset(&now.principals));
+        prop_assert!(seen.regions.is_superset(&now.regions));
+        prop_assert!(now.acceptance_required || !seen.acceptance_required);
     }
 
     /// No step opens the service to everybody unless the plan says so.
@@ -129,6 +184,9 @@ proptest! {
         }
         for principal in &seen.principals - &desired.granted {
             prop_assert!(now.principals.contains(&principal), "{principal}");
+        }
+        for arn in &seen.load_balancers - &desired.dropped {
+            prop_assert!(now.load_balancers.contains(&arn), "{arn}");
         }
         for key in seen.tags.keys().filter(|key| !desired.tagged.contains(*key)) {
             prop_assert!(now.tags.contains_key(key), "{key}");
@@ -209,4 +267,122 @@ fn principals_are_unknown_when_neither_desired_nor_ours() {
         ..Seen::default()
     };
     assert_eq!(unknown_principals(&desired, &seen), ["c"]);
+}
+
+#[test]
+fn load_balancers_are_added_before_and_removed_after_everything_else() {
+    let desired = Desired {
+        load_balancers: words(["new", "stays"]),
+        dropped: words(["old", "gone"]),
+        principals: words(["a"]),
+        private_dns_name: WantedName::Name("api.example.com".to_owned()),
+        owner_pays: true,
+        ..Desired::default()
+    };
+    let seen = Seen {
+        load_balancers: words(["old", "stays", "theirs"]),
+        acceptance_required: true,
+        ..Seen::default()
+    };
+    let steps = plan(&desired, &seen).steps;
+    assert_eq!(
+        steps,
+        [
+            Step::AddLoadBalancers(vec!["new".to_owned()]),
+            Step::SetPrivateDnsName("api.example.com".to_owned()),
+            Step::MakeOwnerPay,
+            Step::AddPrincipals(vec!["a".to_owned()]),
+            Step::WaiveAcceptance,
+            Step::RemoveLoadBalancers(vec!["old".to_owned()]),
+        ]
+    );
+    assert_eq!(unknown_load_balancers(&desired, &seen), ["theirs"]);
+}
+
+/// An adopted service that was not read yet has no desired load balancers: none of them is touched.
+#[test]
+fn without_desired_load_balancers_none_is_removed() {
+    let desired = Desired {
+        dropped: words(["one"]),
+        ..Desired::default()
+    };
+    let seen = Seen {
+        load_balancers: words(["one"]),
+        ..Seen::default()
+    };
+    assert_eq!(plan(&desired, &seen), ServicePlan::default());
+}
+
+#[test]
+fn a_payer_is_never_taken_back_and_a_name_only_when_that_is_wanted() {
+    let seen = Seen {
+        owner_pays: true,
+        private_dns_name: Some("api.example.com".to_owned()),
+        ..Seen::default()
+    };
+    let mut desired = Desired {
+        acceptance_required: false,
+        ..Desired::default()
+    };
+    assert_eq!(plan(&desired, &seen), ServicePlan::default());
+    desired.private_dns_name = WantedName::Absent;
+    assert_eq!(plan(&desired, &seen).steps, [Step::RemovePrivateDnsName]);
+}
+
+fn described(principals: &[&str], regions: &[(&str, &str)]) -> Seen {
+    let open = regions
+        .iter()
+        .filter(|(_, state)| matches!(*state, "Available" | "Pending"));
+    let service = EndpointService {
+        service_id: "vpce-svc-0123456789abcdef0".parse().unwrap(),
+        service_name: String::new(),
+        state: privatelink::ServiceState::Available,
+        acceptance_required: false,
+        network_load_balancer_arns: Vec::new(),
+        availability_zones: Vec::new(),
+        availability_zone_ids: Vec::new(),
+        supported_ip_address_types: vec!["ipv4".to_owned()],
+        supported_regions: open.map(|(region, _)| (*region).to_owned()).collect(),
+        remote_regions: Vec::new(),
+        base_endpoint_dns_names: Vec::new(),
+        private_dns_name: None,
+        tags: Vec::new(),
+        payer_responsibility: None,
+    };
+    let principals: Vec<String> = principals.iter().map(|p| (*p).to_owned()).collect();
+    Seen::of(&service, &principals)
+}
+
+#[test]
+fn a_bare_account_in_aws_is_the_root_that_was_asked_for() {
+    let root = "arn:aws:iam::123456789012:root";
+    let desired = Desired {
+        principals: words([root]),
+        ..Desired::default()
+    };
+    let seen = described(&["123456789012"], &[]);
+    assert_eq!(plan(&desired, &seen), ServicePlan::default());
+    assert!(unknown_principals(&desired, &seen).is_empty());
+}
+
+/// A Region that was taken out stays listed by AWS for ever, in one of these states: it is no difference.
+#[test]
+fn regions_that_serve_nobody_are_no_difference() {
+    let desired = Desired {
+        regions: Some(words([HOME, "us-east-1"])),
+        home: HOME.to_owned(),
+        ..Desired::default()
+    };
+    let seen = described(
+        &[],
+        &[
+            (HOME, "Available"),
+            ("us-east-1", "Pending"),
+            ("eu-north-1", "Closed"),
+            ("eu-west-3", "Deleting"),
+            ("eu-south-1", "Deleted"),
+            ("ap-south-1", "Failed"),
+        ],
+    );
+    assert_eq!(plan(&desired, &seen), ServicePlan::default());
 }

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,6 +14,7 @@ use portcullis::domain::clock::{Clock, SystemClock, TestClock};
 use portcullis::sns::Hook;
 use portcullis::store::partitions;
 use portcullis::worker::metrics::WorkerMetrics;
+use portcullis::worker::public_dns::{NoAnswer, PublicDns};
 use portcullis::worker::{
     PassError, Place, Shared, Worker, WorkerSettings, observe, sync_connections, sync_services,
 };
@@ -56,6 +58,7 @@ pub(crate) struct TestApp {
     pub(crate) worker: Worker,
     pub(crate) shared: Shared,
     sim: Simulator,
+    silent: Arc<AtomicBool>,
 }
 
 /// More rounds than any story here needs.
@@ -84,12 +87,17 @@ impl TestApp {
         .expect("a simulator");
         let keys = tempfile::tempdir().expect("a directory");
         let issuer = DevelopmentIssuer::open(&keys.path().join("key.pem")).expect("an issuer");
+        let silent = Arc::new(AtomicBool::new(false));
         let shared = Shared {
             pool,
             clock: Arc::new(clock.clone()),
             settings: Arc::new(setup.settings),
             metrics: WorkerMetrics::default(),
             nudge: Nudge::new(),
+            dns: Arc::new(SimulatedDns {
+                sim: sim.clone(),
+                silent: silent.clone(),
+            }),
         };
         let worker = Worker::new(shared.clone(), Arc::new(sim.clone()));
         let hook = setup.hook.unwrap_or_else(|| Arc::new(sns::deaf_hook()));
@@ -102,7 +110,13 @@ impl TestApp {
             worker,
             shared,
             sim,
+            silent,
         }
+    }
+
+    /// Whether no DNS server answers from now on.
+    pub(crate) fn silence_dns(&self, silent: bool) {
+        self.silent.store(silent, Ordering::Relaxed);
     }
 
     /// The simulated AWS.
@@ -159,7 +173,8 @@ impl TestApp {
         sqlx::query_scalar(
             "SELECT min(due) FROM (
                  SELECT sync_due_at AS due FROM connections WHERE sync_state IN ('due', 'confirming')
-                 UNION ALL SELECT sync_due_at FROM endpoint_services WHERE sync_state = 'due') AS owed",
+                 -- What waits for endpoints to go is owed by nobody.
+                 UNION ALL SELECT sync_due_at FROM endpoint_services WHERE sync_state = 'due' AND waiting IS NULL) AS owed",
         )
         .fetch_one(self.db())
         .await
@@ -253,5 +268,21 @@ struct Always;
 impl Readiness for Always {
     async fn check(&self) -> Result<(), NotReady> {
         Ok(())
+    }
+}
+
+/// The simulator's public DNS, which can be cut off.
+struct SimulatedDns {
+    sim: Simulator,
+    silent: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl PublicDns for SimulatedDns {
+    async fn txt(&self, name: &str) -> Result<Vec<String>, NoAnswer> {
+        if self.silent.load(Ordering::Relaxed) {
+            return Err(NoAnswer("request timed out".to_owned()));
+        }
+        Ok(self.sim.txt(name))
     }
 }

@@ -188,4 +188,15 @@ impl PrivateLink for Halting {
     async fn service_notifications(&self, id: &ServiceId) -> Answer<Vec<ServiceNotification>> {
         self.inner.service_notifications(id).await
     }
+
+    // The rest of what can be changed about a service.
+
+    async fn start_private_dns_verification(&self, id: &ServiceId) -> Answer<()> {
+        self.hold(self.inner.start_private_dns_verification(id).await)
+            .await
+    }
+
+    async fn make_service_owner_pay(&self, id: &ServiceId) -> Answer<()> {
+        self.hold(self.inner.make_service_owner_pay(id).await).await
+    }
 }

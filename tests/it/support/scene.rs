@@ -51,6 +51,28 @@ impl TestApp {
         setup.ready_load_balancer(name).expect("a NLB").to_string()
     }
 
+    /// A Network Load Balancer over two zones only.
+    pub(crate) fn narrow_load_balancer(&self, name: &str) -> String {
+        let setup = self.sim().provider_setup(provider(), here());
+        setup.load_balancer(name, 2).expect("a NLB").to_string()
+    }
+
+    /// Enables the other zones on a load balancer.
+    pub(crate) fn enable_all_zones(&self, arn: &str) {
+        let setup = self.sim().provider_setup(provider(), here());
+        setup
+            .enable_all_zones(&arn.parse().unwrap())
+            .expect("zones");
+    }
+
+    /// Has a load balancer listen on another port too.
+    pub(crate) fn listen(&self, arn: &str, port: u16) {
+        let setup = self.sim().provider_setup(provider(), here());
+        setup
+            .listen(&arn.parse().unwrap(), port)
+            .expect("a listener");
+    }
+
     /// The same, still coming up.
     pub(crate) fn fresh_load_balancer(&self, name: &str) -> String {
         let setup = self.sim().provider_setup(provider(), here());

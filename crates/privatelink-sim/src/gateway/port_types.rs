@@ -2,7 +2,7 @@
 
 use privatelink::{
     Connection, DnsEntry, EndpointService, ItemFailure, LoadBalancer, Page, PageToken,
-    PrivateDnsName,
+    PrivateDnsName, RemoteRegion,
 };
 
 use crate::error::Unsuccessful;
@@ -79,6 +79,15 @@ pub(super) fn endpoint_service(world: &World, me: &Caller, service: &Service) ->
             })
             .map(ToString::to_string)
             .collect(),
+        remote_regions: service
+            .supported_regions
+            .keys()
+            .filter(|region| **region != me.region)
+            .map(|region| RemoteRegion {
+                region: region.to_string(),
+                state: service.region_state_at(region, me.now).map(str::to_owned),
+            })
+            .collect(),
         base_endpoint_dns_names: vec![service.base_dns_name()],
         private_dns_name: service.private_dns.as_ref().map(|dns| PrivateDnsName {
             name: dns.name.clone(),
@@ -87,6 +96,9 @@ pub(super) fn endpoint_service(world: &World, me: &Caller, service: &Service) ->
             txt_value: (!dns.hidden).then(|| dns.record_value.clone()),
         }),
         tags: service.tags.clone().into_iter().collect(),
+        payer_responsibility: service
+            .service_owner_pays
+            .then(|| "ServiceOwner".to_owned()),
     }
 }
 

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use privatelink::{AccountRegionRef, PrivateDnsName};
+use privatelink::AccountRegionRef;
 
 use super::*;
 use crate::domain::account_region::{LeaseView, Listing, ListingError};
 use crate::domain::doctor::CheckStatus::{Fail, Pass, Unknown, Warn};
 use crate::domain::doctor::testing::{ARN, balancer, sound, sound_service};
-use crate::domain::endpoint_service::{Checks, ObservedService, Origin, ServiceSync};
+use crate::domain::endpoint_service::{Checks, ObservedService, Origin, ServiceSync, WantedName};
 use crate::domain::ids::{AccountRegionId, EndpointServiceId};
+use crate::domain::private_dns::{Finding, Watch};
 
 /// A whole case that owns its parts.
 #[derive(Clone)]
@@ -21,6 +22,15 @@ pub(in crate::domain::doctor) struct Whole {
 
 fn now() -> DateTime<Utc> {
     "2030-01-01T12:00:00Z".parse().unwrap()
+}
+
+/// A name whose record stands in public DNS, and that AWS has verified.
+fn verified() -> Watch {
+    let shown = sound_service().private_dns_name.unwrap();
+    let mut watch = Watch::of(None, &shown, now());
+    watch.probed((Finding::Found, "seen".into()), now());
+    watch.settle(&shown, now());
+    watch
 }
 
 impl Whole {
@@ -77,6 +87,13 @@ impl Whole {
             created_by: "sam".into(),
             check_requested_at: None,
             stall: None,
+            dropped_load_balancer_arns: vec![],
+            listeners_may_differ: false,
+            refresh_zones_at: None,
+            private_dns_name: WantedName::AsItIs,
+            service_owner_pays: false,
+            private_dns: Some(verified()),
+            waiting: vec![],
         };
         let account_region = AccountRegion {
             id: account_region_id,
@@ -137,9 +154,10 @@ type Broken = (CheckName, CheckStatus, fn(&mut Whole));
 #[test]
 fn each_thing_that_breaks_changes_its_own_check() {
     use CheckName as N;
-    fn dns(whole: &mut Whole, state: Option<&str>) {
-        let dns: &mut PrivateDnsName = whole.seen().private_dns_name.as_mut().unwrap();
-        dns.state = state.map(str::to_owned);
+    fn dns(whole: &mut Whole, state: DnsState, finding: Finding) {
+        let watch = whole.service.private_dns.as_mut().unwrap();
+        watch.state = state;
+        watch.probe.as_mut().unwrap().finding = finding;
     }
     let broken: &[Broken] = &[
         (N::AccountRegion, Fail, |w| w.account_region.enabled = false),
@@ -175,10 +193,25 @@ fn each_thing_that_breaks_changes_its_own_check() {
         (N::ServiceState, Unknown, |w| {
             w.seen().state = ServiceState::parse("Resting");
         }),
-        (N::PrivateDns, Warn, |w| dns(w, Some("pendingVerification"))),
-        (N::PrivateDns, Fail, |w| dns(w, Some("failed"))),
-        (N::PrivateDns, Unknown, |w| dns(w, None)),
-        (N::PrivateDns, Unknown, |w| dns(w, Some("resting"))),
+        (N::PrivateDns, Warn, |w| {
+            dns(w, DnsState::WaitingForRecord, Finding::Missing);
+        }),
+        (N::PrivateDns, Warn, |w| {
+            dns(w, DnsState::Verifying, Finding::Found);
+        }),
+        (N::PrivateDns, Warn, |w| {
+            dns(w, DnsState::Verified, Finding::Missing);
+        }),
+        (N::PrivateDns, Fail, |w| {
+            dns(w, DnsState::Failed, Finding::Missing);
+        }),
+        (N::PrivateDns, Fail, |w| {
+            dns(w, DnsState::Regressed, Finding::Found);
+        }),
+        (N::PrivateDns, Unknown, |w| {
+            w.service.private_dns.as_mut().unwrap().record = None;
+        }),
+        (N::PrivateDns, Unknown, |w| w.service.private_dns = None),
         (N::Acceptance, Warn, |w| {
             w.seen().acceptance_required = false;
             w.service.acceptance_required = false;
@@ -249,7 +282,9 @@ fn what_was_never_read_is_unknown_and_never_a_pass() {
 #[test]
 fn a_record_that_is_missing_is_told_with_its_value() {
     let mut whole = Whole::sound();
-    whole.seen().private_dns_name.as_mut().unwrap().state = Some("failed".into());
+    let watch = whole.service.private_dns.as_mut().unwrap();
+    watch.state = DnsState::Failed;
+    watch.probe.as_mut().unwrap().finding = Finding::Missing;
     let fix = private_dns(&whole.case()).fix.unwrap();
     assert!(fix.contains("_vpce") && fix.contains("vpce:proof"), "{fix}");
 }
