@@ -6,9 +6,7 @@ use async_trait::async_trait;
 
 use crate::{
     AccountId, AllowedPrincipal, AvailabilityZone, Connection, ConnectionFilter, EndpointService,
-    EndpointServiceChange, GatewayError, ItemFailure, Listener, ListenerAttributes, LoadBalancer,
-    LoadBalancerArn, LoadBalancerAttributes, NewEndpointService, Region, ServiceId,
-    ServiceNotification, TargetGroup, TargetGroupAttributes, TargetHealth, VpcEndpointId,
+    EndpointServiceChange, GatewayError, ItemFailure, Listener, ListenerAttributes, LoadBalancer, LoadBalancerArn, LoadBalancerAttributes, Messaging, NewEndpointService, Region, ServiceId, ServiceNotification, TargetGroup, TargetGroupAttributes, TargetHealth, VpcEndpointId,
 };
 
 /// An opaque place in a paged listing.
@@ -183,4 +181,8 @@ pub trait Gateways: Send + Sync {
     /// A gateway for this account and Region. Cheap after the first call; makes no request by itself.
     async fn gateway(&self, place: &AccountRegionRef)
     -> Result<Arc<dyn PrivateLink>, GatewayError>;
+
+    /// The same account and Region's topics, queues and connection notifications. As cheap as [`Gateways::gateway`].
+    async fn messaging(&self, place: &AccountRegionRef)
+    -> Result<Arc<dyn Messaging>, GatewayError>;
 }
