@@ -2,7 +2,7 @@
 //!
 //! The figures are AWS's documented defaults (EC2 `throttling`: `Accept…` and `RejectVpcEndpointConnections` and the service
 //! configuration calls have a bucket of 10 refilled by 1 a second each; other mutations 50 and 5; reads 100 and 20; ELBv2 reads 40 and
-//! 10). One replica owns an AccountRegion, so the buckets are plain process memory. They learn from throttling: see
+//! 10; SNS's control calls 30 and more; SQS has no bound that matters). One replica owns an AccountRegion, so the buckets are plain process memory. They learn from throttling: see
 //! [`crate::domain::bucket`].
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -26,6 +26,10 @@ pub enum Bucket {
     Read,
     /// ELBv2 reads.
     BalancerRead,
+    /// SNS, and what SQS does besides receiving and deleting.
+    Messaging,
+    /// Receiving and deleting messages. SQS would take more; a flood of messages need not be read faster.
+    Queue,
 }
 
 impl Bucket {
@@ -67,6 +71,8 @@ pub struct Budget {
     mutation: Mutex<TokenBucket>,
     read: Mutex<TokenBucket>,
     balancer: Mutex<TokenBucket>,
+    messaging: Mutex<TokenBucket>,
+    queue: Mutex<TokenBucket>,
 }
 
 impl Budget {
@@ -81,6 +87,8 @@ impl Budget {
             mutation: bucket(50, 5),
             read: bucket(100, 20),
             balancer: bucket(40, 10),
+            messaging: bucket(30, 10),
+            queue: bucket(200, 100),
         }
     }
 
@@ -129,6 +137,8 @@ impl Budget {
             Bucket::Mutation => &self.mutation,
             Bucket::Read => &self.read,
             Bucket::BalancerRead => &self.balancer,
+            Bucket::Messaging => &self.messaging,
+            Bucket::Queue => &self.queue,
         };
         bucket.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -47,32 +47,52 @@ impl Metered {
         bucket: Bucket,
         call: impl Future<Output = Result<T, GatewayError>>,
     ) -> Result<T, GatewayError> {
-        let token = self.budget.take(bucket).await;
-        // Asked after the wait for a token, which may have been long.
-        let result = if self.term.allows_call() {
-            let result = call.await;
-            if matches!(result, Err(GatewayError::Busy { .. })) {
-                token.throttled();
-            } else {
-                drop(token);
-            }
-            result
+        metered(
+            &self.budget,
+            &self.term,
+            &self.metrics,
+            action,
+            bucket,
+            call,
+        )
+        .await
+    }
+}
+
+/// Makes a call that is paid for, if the lease lasts long enough for it, counts it and logs how it ended.
+pub(super) async fn metered<T>(
+    budget: &Budget,
+    term: &LeaseTerm,
+    metrics: &WorkerMetrics,
+    action: &'static str,
+    bucket: Bucket,
+    call: impl Future<Output = Result<T, GatewayError>>,
+) -> Result<T, GatewayError> {
+    let token = budget.take(bucket).await;
+    // Asked after the wait for a token, which may have been long.
+    let result = if term.allows_call() {
+        let result = call.await;
+        if matches!(result, Err(GatewayError::Busy { .. })) {
+            token.throttled();
         } else {
-            Err(lease_expiring())
-        };
-        let outcome = result.as_ref().err().map_or("ok", GatewayError::kind);
-        self.metrics
-            .calls
-            .get_or_create(&CallLabels { action, outcome })
-            .inc();
-        match &result {
-            Ok(_) => tracing::debug!(aws.action = action, "called AWS"),
-            Err(error) => {
-                tracing::warn!(aws.action = action, aws.code = error.code(), %error, "a call to AWS failed");
-            }
+            drop(token);
         }
         result
+    } else {
+        Err(lease_expiring())
+    };
+    let outcome = result.as_ref().err().map_or("ok", GatewayError::kind);
+    metrics
+        .calls
+        .get_or_create(&CallLabels { action, outcome })
+        .inc();
+    match &result {
+        Ok(_) => tracing::debug!(aws.action = action, "called AWS"),
+        Err(error) => {
+            tracing::warn!(aws.action = action, aws.code = error.code(), %error, "a call to AWS failed");
+        }
     }
+    result
 }
 
 /// Not done, and to be done later: by this replica once it has renewed its lease, or by the next owner.

@@ -49,6 +49,8 @@ pub struct WorkerSettings {
     /// The delay before the first retry; doubles with each further one.
     #[serde(with = "humantime_serde")]
     pub retry_base: Duration,
+    /// Whether AWS is set up to tell of connections by itself, over SNS and SQS.
+    pub notifications: bool,
 }
 
 impl Default for WorkerSettings {
@@ -68,6 +70,7 @@ impl Default for WorkerSettings {
             max_attempts: 5,
             patience: Duration::from_mins(15),
             retry_base: Duration::from_millis(500),
+            notifications: true,
         }
     }
 }

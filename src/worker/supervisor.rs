@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use privatelink::Gateways;
+use privatelink::messaging::LONGEST_POLL;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,7 @@ use super::identity::Verdict;
 use super::metered::Metered;
 use super::term::LeaseTerm;
 use super::{PassError, Place, Shared, identity, observe, runner, sync_connections, sync_services};
+use super::{hint_follow, hint_queue, hint_setup, metered_messaging::MeteredMessaging};
 use crate::domain::account_region::Lease;
 use crate::domain::ids::{AccountRegionId, uuid_at};
 use crate::store::{StoreError, leases, partitions};
@@ -161,10 +163,12 @@ impl Worker {
         let term = Arc::new(LeaseTerm::new(self.shared.settings.lease_ttl, asked_at));
         let budget = Arc::new(Budget::aws_defaults());
         let metrics = self.shared.metrics.clone();
-        let gateway = Metered::new(gateway, budget.clone(), term.clone(), metrics);
+        let gateway = Metered::new(gateway, budget.clone(), term.clone(), metrics.clone());
+        let messaging = self.gateways.messaging(&lease.place).await?;
+        let messaging = MeteredMessaging::new(messaging, budget.clone(), term.clone(), metrics);
         Ok(Place::new(
             lease,
-            Arc::new(gateway),
+            (Arc::new(gateway), Arc::new(messaging)),
             budget,
             self.shared.clone(),
             term,
@@ -245,7 +249,11 @@ fn start(place: Arc<Place>, stop: CancellationToken) -> Running {
         let mut inner = JoinSet::new();
         inner.spawn(observing(here.clone(), token.clone()));
         inner.spawn(syncing_connections(here.clone(), token.clone()));
-        inner.spawn(syncing_services(here, token.clone()));
+        inner.spawn(syncing_services(here.clone(), token.clone()));
+        inner.spawn(setting_up_hints(here.clone(), token.clone()));
+        inner.spawn(hearing_hints(here.clone(), token.clone()));
+        inner.spawn(passing_nudges_on(here.clone(), token.clone()));
+        inner.spawn(following_hints(here, token.clone()));
         // One that ends without having been told to takes the others down with it: the next lease pass starts all anew.
         while inner.join_next().await.is_some() {
             if !token.is_cancelled() {
@@ -264,7 +272,9 @@ async fn observing(place: Arc<Place>, stop: CancellationToken) {
             .await
             .map(|r| observe::rest(interval, r.listed))
     };
-    runner::run("observe", &place.shared, &stop, None, pass).await;
+    // A hint that does not say where to look wants everything listed.
+    let nudge = Some(place.hints.list.listen());
+    runner::run("observe", &place.shared, &stop, nudge, pass).await;
 }
 
 async fn syncing_connections(place: Arc<Place>, stop: CancellationToken) {
@@ -285,6 +295,50 @@ async fn syncing_services(place: Arc<Place>, stop: CancellationToken) {
     };
     let nudge = Some(place.shared.nudge.listen());
     runner::run("sync_services", &place.shared, &stop, nudge, pass).await;
+}
+
+async fn setting_up_hints(place: Arc<Place>, stop: CancellationToken) {
+    let pass = || async {
+        hint_setup::run_pass(&place)
+            .await
+            .map(|r| until(&place, Some(r.next)))
+    };
+    runner::run("hint_setup", &place.shared, &stop, None, pass).await;
+}
+
+async fn hearing_hints(place: Arc<Place>, stop: CancellationToken) {
+    let poll = place.shared.settings.poll_interval;
+    let pass = || async {
+        let began = Instant::now();
+        hint_queue::run_pass(&place, LONGEST_POLL)
+            .await
+            .map(|r| hint_queue::rest(r, began, poll))
+    };
+    runner::run("hint_queue", &place.shared, &stop, None, pass).await;
+}
+
+async fn following_hints(place: Arc<Place>, stop: CancellationToken) {
+    let pass = || async {
+        hint_follow::run_pass(&place)
+            .await
+            .map(|r| until(&place, r.next_due))
+    };
+    let nudge = Some(place.hints.heard.listen());
+    runner::run("hint_follow", &place.shared, &stop, nudge, pass).await;
+}
+
+/// A hint over HTTP is stored by the API, which knows one nudge for everybody.
+async fn passing_nudges_on(place: Arc<Place>, stop: CancellationToken) {
+    let mut nudge = place.shared.nudge.listen();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = nudge.changed() => match changed {
+                Ok(()) => place.hints.heard.wake(),
+                Err(_) => return stop.cancelled().await,
+            },
+        }
+    }
 }
 
 /// How long until `due`, but never longer than the poll interval: other processes decide too, and cannot wake this one.

@@ -90,7 +90,7 @@ async fn a_late_message_changes_nothing_that_is_known(pool: PgPool) {
 async fn what_aws_does_not_show_yet_is_looked_for_again(pool: PgPool) {
     let app = TestApp::start(pool);
     let (service, place) = app.listening().await;
-    app.advance(Duration::from_secs(60));
+    app.advance(Duration::from_mins(1));
     let lag = Fault::always(DESCRIBE, Effect::StaleReads { lag_ms: 2_500 });
     let lag = app.sim().faults().plan(lag);
     let endpoint = app.consumer().create_endpoint(&service.name).unwrap();
@@ -309,4 +309,58 @@ async fn a_read_that_fails_leaves_the_hint_to_the_next_pass(pool: PgPool) {
     }
     assert_eq!(follow(&place).await.followed, 1);
     assert_eq!(app.rows(&endpoint).await, 1);
+}
+
+/// What the road is made of and used by, in the order of its calls.
+const ROAD: [&str; 12] = [
+    "GetTopicAttributes",
+    "CreateTopic",
+    "SetTopicAttributes",
+    "GetQueueUrl",
+    "CreateQueue",
+    "GetQueueAttributes",
+    "SetQueueAttributes",
+    "ListSubscriptionsByTopic",
+    "Subscribe",
+    "DescribeVpcEndpointConnectionNotifications",
+    "CreateVpcEndpointConnectionNotification",
+    "DeleteMessageBatch",
+];
+
+/// Faults 6, 7, 8 and 14 at every call of the set-up and of the queue: it heals, there is one of everything, and the next request is heard.
+#[sqlx::test(migrations = "./migrations")]
+async fn the_road_heals_whatever_goes_wrong_wherever(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let (service, _) = app.listening().await;
+    for action in ROAD {
+        for effect in [
+            Effect::Throttle,
+            Effect::DenyAction,
+            Effect::ErrorBefore {
+                status: 500,
+                code: "InternalError".to_owned(),
+            },
+            Effect::DropAnswer,
+        ] {
+            let what = format!("{action}: {effect:?}");
+            // Fresh buckets: they fill by the real clock.
+            let place = app.place().await;
+            app.destroy_road(&place).await;
+            assert!(!hear(&place).await.has_queue, "{what}");
+            app.advance(Duration::from_mins(6));
+            app.sim().faults().plan(Fault::once(action, effect));
+            app.mend_road(&place, &what).await;
+            let endpoint = app.consumer().create_endpoint(&service.name).unwrap();
+            for _ in 0..3 {
+                let _ = hint_queue::run_pass(&place, Duration::ZERO).await;
+                follow(&place).await;
+                app.advance(Duration::from_secs(31));
+            }
+            assert_eq!(app.rows(&endpoint).await, 1, "{what}");
+            assert_eq!(hear(&place).await.received, 0, "{what}");
+            assert_eq!(app.notifications().await.len(), 1, "{what}");
+            let left = app.sim().faults().list();
+            assert!(left.is_empty(), "{what}: it did not happen");
+        }
+    }
 }

@@ -40,7 +40,7 @@ async fn a_request_is_recorded_from_its_message_whatever_its_shape(pool: PgPool)
         assert_eq!(app.summary(&app.found(&endpoint).await).await, "waiting");
         assert_eq!(hear(&place).await.received, 0, "and it is deleted");
     }
-    let hints = app.hints().await;
+    let hints = app.hint_setup().await;
     assert!(hints["last_message_at"].is_string(), "{hints}");
 }
 
@@ -202,8 +202,8 @@ async fn an_endpoint_without_a_service_is_found_by_a_listing_or_where_it_was_see
     app.consumer().create_endpoint(&service.name).unwrap();
     let stranger = app.consumer().create_endpoint(&service.name).unwrap();
     app.sim().faults().remove(lost);
-    app.forge(&known.endpoint.to_string());
-    app.forge(&stranger.to_string());
+    app.forge(known.endpoint.as_ref());
+    app.forge(stranger.as_ref());
     assert_eq!(hear(&place).await.new, 2);
     let followed = follow(&place).await;
     assert_eq!((followed.calls, followed.followed), (1, 1), "the known one");

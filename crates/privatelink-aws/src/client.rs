@@ -14,7 +14,9 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use privatelink::{
     AccountId, AccountRegionRef, AllowedPrincipal, AvailabilityZone, Connection, ConnectionFilter,
     EndpointService, EndpointServiceChange, GatewayError, Gateways, ItemFailure, Listener,
-    ListenerAttributes, LoadBalancer, LoadBalancerArn, LoadBalancerAttributes, Messaging, NewEndpointService, Page, PageToken, PrivateLink, Region, ServiceId, ServiceNotification, TargetGroup, TargetGroupAttributes, TargetHealth, VpcEndpointId,
+    ListenerAttributes, LoadBalancer, LoadBalancerArn, LoadBalancerAttributes, Messaging,
+    NewEndpointService, Page, PageToken, PrivateLink, Region, ServiceId, ServiceNotification,
+    TargetGroup, TargetGroupAttributes, TargetHealth, VpcEndpointId,
 };
 use tokio::sync::{Mutex, OnceCell};
 

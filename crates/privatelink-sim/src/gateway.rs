@@ -12,7 +12,9 @@ use port_types::{
 use privatelink::{
     AccountId, AccountRegionRef, AllowedPrincipal, AvailabilityZone, Connection, ConnectionFilter,
     EndpointService, EndpointServiceChange, GatewayError, Gateways, ItemFailure, Listener,
-    ListenerAttributes, LoadBalancer, LoadBalancerArn, LoadBalancerAttributes, Messaging, NewEndpointService, Page, PageToken, PrivateLink, Region, ServiceId, ServiceNotification, TargetGroup, TargetGroupAttributes, TargetHealth, TargetState, VpcEndpointId,
+    ListenerAttributes, LoadBalancer, LoadBalancerArn, LoadBalancerAttributes, Messaging,
+    NewEndpointService, Page, PageToken, PrivateLink, Region, ServiceId, ServiceNotification,
+    TargetGroup, TargetGroupAttributes, TargetHealth, TargetState, VpcEndpointId,
 };
 
 use crate::AwsError;

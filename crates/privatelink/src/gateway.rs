@@ -6,7 +6,9 @@ use async_trait::async_trait;
 
 use crate::{
     AccountId, AllowedPrincipal, AvailabilityZone, Connection, ConnectionFilter, EndpointService,
-    EndpointServiceChange, GatewayError, ItemFailure, Listener, ListenerAttributes, LoadBalancer, LoadBalancerArn, LoadBalancerAttributes, Messaging, NewEndpointService, Region, ServiceId, ServiceNotification, TargetGroup, TargetGroupAttributes, TargetHealth, VpcEndpointId,
+    EndpointServiceChange, GatewayError, ItemFailure, Listener, ListenerAttributes, LoadBalancer,
+    LoadBalancerArn, LoadBalancerAttributes, Messaging, NewEndpointService, Region, ServiceId,
+    ServiceNotification, TargetGroup, TargetGroupAttributes, TargetHealth, VpcEndpointId,
 };
 
 /// An opaque place in a paged listing.

@@ -110,9 +110,10 @@ fn a_hint_is_looked_for_where_it_can_be() {
 }
 
 #[test]
-fn what_several_hints_ask_for_is_read_once_and_200_at_a_time() {
+fn what_several_hints_ask_for_is_read_once_and_as_many_at_a_time_as_a_filter_takes() {
+    const MOST: usize = ConnectionFilter::MAX_ENDPOINTS;
     let mut reads = Reads::default();
-    for n in 0..401 {
+    for n in 0..=2 * u32::try_from(MOST).unwrap() {
         let hint = target(&named(&[2], &[n + 1_000]), &known());
         reads.add(&hint);
         reads.add(&hint);
@@ -132,8 +133,8 @@ fn what_several_hints_ask_for_is_read_once_and_200_at_a_time() {
         sizes,
         [
             (service(1), 1),
-            (service(2), 200),
-            (service(2), 200),
+            (service(2), MOST),
+            (service(2), MOST),
             (service(2), 1)
         ]
     );

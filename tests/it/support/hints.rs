@@ -51,6 +51,45 @@ impl TestApp {
             .unwrap();
     }
 
+    /// Somebody deletes topic, queue and notifications.
+    pub(crate) async fn destroy_road(&self, place: &Place) {
+        for notification in self.notifications().await {
+            let aws = self.messages();
+            let gone = aws.delete_connection_notification(&notification.id);
+            assert_eq!(gone.await.unwrap(), None);
+        }
+        let (account, region) = (&place.lease.place.account, &place.lease.place.region);
+        let caller = self.sim().caller(account, region);
+        let at = QueueName {
+            account: account.clone(),
+            name: NAME.to_owned(),
+        };
+        let topic = self.messages().create_topic(NAME).await.unwrap();
+        self.sim()
+            .with_world(|world| {
+                world.delete_topic(&caller, &topic)?;
+                world.delete_queue(&caller, &at)
+            })
+            .unwrap()
+            .unwrap();
+    }
+
+    /// Steps the set-up until all of it stands again.
+    pub(crate) async fn mend_road(&self, place: &Place, what: &str) {
+        for _ in 0..4 {
+            if let Ok(report) = hint_setup::run_pass(place).await
+                && report.state == SetupState::Listening
+            {
+                return;
+            }
+            self.advance(Duration::from_secs(61));
+        }
+        panic!(
+            "{what}: the road does not heal: {}",
+            self.hint_setup().await
+        );
+    }
+
     /// How many rows there are for an endpoint, whatever they say.
     pub(crate) async fn rows(&self, endpoint: &VpcEndpointId) -> usize {
         let path = format!("/v1/connections?endpoint_id={endpoint}");
@@ -59,7 +98,7 @@ impl TestApp {
     }
 
     /// The AccountRegion's view of its hints; a test with one AccountRegion has one.
-    pub(crate) async fn hints(&self) -> Value {
+    pub(crate) async fn hint_setup(&self) -> Value {
         let listed = self.get(Who::Viewer, "/v1/account-regions").await.good();
         listed["items"][0]["hints"].clone()
     }

@@ -96,6 +96,7 @@ impl Whole {
             error: None,
             created_at: now(),
             created_by: "sam".into(),
+            hints: None,
         };
         Self {
             service,
