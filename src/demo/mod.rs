@@ -228,7 +228,7 @@ async fn start_cluster(data_dir: PathBuf) -> Result<Cluster, Failure> {
     Ok(cluster.await??)
 }
 
-/// Settings for one machine: look often, since nothing here is far away or throttled by others.
+/// Settings for one machine: look at services often, since nothing here is far away or throttled by others.
 fn settings(listen: SocketAddr, database_url: &str, sim_url: &str, key_file: &Path) -> Settings {
     let mut settings = Settings::default();
     settings.http.listen = listen;
@@ -236,7 +236,8 @@ fn settings(listen: SocketAddr, database_url: &str, sim_url: &str, key_file: &Pa
     settings.auth.development_issuer = true;
     settings.auth.development_key_file = Some(key_file.to_owned());
     settings.aws.endpoint_url = Some(sim_url.to_owned());
-    settings.worker.listing_interval = Duration::from_secs(1);
+    // AWS tells of connections by itself here; this is only the net below.
+    settings.worker.listing_interval = Duration::from_secs(10);
     settings.worker.service_interval = Duration::from_secs(15);
     settings.worker.lease_interval = Duration::from_millis(500);
     settings.worker.private_dns_poll = Duration::from_secs(2);

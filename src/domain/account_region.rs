@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use privatelink::AccountRegionRef;
 use uuid::Uuid;
 
+use super::hint_setup::HintSetup;
 use super::ids::AccountRegionId;
 
 /// An AWS account in one Region that Portcullis works in, with what is known of its upkeep.
@@ -31,6 +32,8 @@ pub struct AccountRegion {
     pub created_at: DateTime<Utc>,
     /// Who added it.
     pub created_by: String,
+    /// How AWS tells of its connections by itself; absent until the worker has taken it up.
+    pub hints: Option<HintSetup>,
 }
 
 /// Who owns an AccountRegion right now.

@@ -6,7 +6,9 @@ use uuid::Uuid;
 
 use super::{PgConnection, StoreError};
 use crate::domain::account_region::{AccountRegion, LeaseView, Listing, ListingError};
+use crate::domain::hint_setup::HintSetup;
 use crate::domain::ids::AccountRegionId;
+use crate::domain::silence::Silence;
 
 struct Row {
     id: AccountRegionId,
@@ -31,6 +33,16 @@ struct Row {
     version: i64,
     lease_since: Option<DateTime<Utc>>,
     next_try: Option<DateTime<Utc>>,
+    hint_state: Option<String>,
+    hint_since: Option<DateTime<Utc>>,
+    topic_arn: Option<String>,
+    queue_url: Option<String>,
+    hint_code: Option<String>,
+    hint_message: Option<String>,
+    hint_check_at: Option<DateTime<Utc>>,
+    last_message_at: Option<DateTime<Utc>>,
+    silent_since: Option<DateTime<Utc>>,
+    silent_missed: Option<i64>,
 }
 
 impl TryFrom<Row> for AccountRegion {
@@ -77,7 +89,26 @@ impl TryFrom<Row> for AccountRegion {
                 ));
             }
         };
+        let hints = match (row.hint_state, row.hint_since, row.hint_check_at) {
+            (Some(state), Some(since), Some(check_at)) => Some(HintSetup {
+                state: state.parse().map_err(|what: String| {
+                    StoreError::inconsistent("hint_setups", row.id, what)
+                })?,
+                since,
+                topic_arn: row.topic_arn,
+                queue_url: row.queue_url,
+                failure: row.hint_code.zip(row.hint_message),
+                check_at,
+                last_message_at: row.last_message_at,
+                silence: row
+                    .silent_since
+                    .zip(row.silent_missed)
+                    .map(|(since, missed)| Silence { since, missed }),
+            }),
+            _ => None,
+        };
         Ok(Self {
+            hints,
             id: row.id,
             place: AccountRegionRef {
                 account: row.account_id.parse().map_err(broken)?,
@@ -144,15 +175,19 @@ macro_rules! account_region_rows {
     ($rest:literal $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
             Row,
-            r#"SELECT id AS "id: AccountRegionId", account_id, region, name, role_arn, external_id, state,
+            r#"SELECT id AS "id: AccountRegionId", account_id, region, name, role_arn, external_id, account_regions.state,
                       -- A lease that has run out is nobody's.
                       CASE WHEN lease_until >= now() THEN lease_holder END AS lease_holder,
                       lease_fence, lease_until, listed_at, listed_ms, listed_connections, unregistered_seen, error_code,
                       error_message, error_at, created_at, created_by, version, lease_since,
-                      CASE WHEN state <> 'enabled' THEN NULL
+                      CASE WHEN account_regions.state <> 'enabled' THEN NULL
                            WHEN lease_until >= now() THEN error_next_at
-                           ELSE entry_after END AS next_try
-                 FROM account_regions "# + $rest
+                           ELSE entry_after END AS next_try,
+                      h.state AS "hint_state?", h.since AS "hint_since?", h.topic_arn AS "topic_arn?",
+                      h.queue_url AS "queue_url?", h.code AS "hint_code?", h.message AS "hint_message?",
+                      h.check_at AS "hint_check_at?", h.last_message_at AS "last_message_at?",
+                      h.silent_since AS "silent_since?", h.silent_missed AS "silent_missed?"
+                 FROM account_regions LEFT JOIN hint_setups h ON h.account_region_id = account_regions.id "# + $rest
             $(, $argument)*
         )
     };

@@ -12,6 +12,7 @@ pub mod decisions;
 pub mod doctor;
 pub mod endpoint_services;
 pub mod error;
+pub mod hint_setups;
 pub mod hints;
 pub mod history;
 pub mod leases;

@@ -2,7 +2,7 @@
 //!
 //! The figures are AWS's documented defaults (EC2 `throttling`: `Accept…` and `RejectVpcEndpointConnections` and the service
 //! configuration calls have a bucket of 10 refilled by 1 a second each; other mutations 50 and 5; reads 100 and 20; ELBv2 reads 40 and
-//! 10). One replica owns an AccountRegion, so the buckets are plain process memory. They learn from throttling: see
+//! 10; SNS's control calls 30 and more; SQS has no bound that matters). One replica owns an AccountRegion, so the buckets are plain process memory. They learn from throttling: see
 //! [`crate::domain::bucket`].
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -28,6 +28,10 @@ pub enum Bucket {
     Read,
     /// ELBv2 reads.
     BalancerRead,
+    /// SNS, and what SQS does besides receiving and deleting.
+    Messaging,
+    /// Receiving and deleting messages. SQS would take more; a flood of messages need not be read faster.
+    Queue,
 }
 
 impl Bucket {
@@ -42,8 +46,13 @@ impl Bucket {
     /// Whether the calls that pay from it change something in AWS.
     pub fn pays_changes(self) -> bool {
         match self {
-            Self::Accept | Self::Reject | Self::ServiceMutation | Self::Mutation => true,
-            Self::Read | Self::BalancerRead => false,
+            Self::Accept
+            | Self::Reject
+            | Self::ServiceMutation
+            | Self::Mutation
+            | Self::Messaging => true,
+            // A receive changes nothing but how long its messages are hidden.
+            Self::Read | Self::BalancerRead | Self::Queue => false,
         }
     }
 }
@@ -59,6 +68,8 @@ pub struct Budget {
     read: Mutex<TokenBucket>,
     balancer: Mutex<TokenBucket>,
     batch: Mutex<BatchSize>,
+    messaging: Mutex<TokenBucket>,
+    queue: Mutex<TokenBucket>,
 }
 
 impl Budget {
@@ -79,6 +90,8 @@ impl Budget {
             read: bucket(100, 20),
             balancer: bucket(40, 10),
             batch: Mutex::new(batch),
+            messaging: bucket(30, 10),
+            queue: bucket(200, 100),
         }
     }
 
@@ -137,6 +150,8 @@ impl Budget {
             Bucket::Mutation => &self.mutation,
             Bucket::Read => &self.read,
             Bucket::BalancerRead => &self.balancer,
+            Bucket::Messaging => &self.messaging,
+            Bucket::Queue => &self.queue,
         };
         bucket.lock().unwrap_or_else(PoisonError::into_inner)
     }

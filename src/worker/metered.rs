@@ -21,28 +21,39 @@ use super::term::{HANDING_OVER, LEASE_EXPIRING, LeaseTerm, not_made};
 /// Wraps a gateway.
 pub struct Metered {
     inner: Arc<dyn PrivateLink>,
-    budget: Arc<Budget>,
-    term: Arc<LeaseTerm>,
-    metrics: WorkerMetrics,
+    meter: Meter,
 }
 
 impl Metered {
-    /// Wraps `inner`, which then pays from `budget`, for as long as the lease lasts.
-    pub fn new(
-        inner: Arc<dyn PrivateLink>,
-        budget: Arc<Budget>,
-        term: Arc<LeaseTerm>,
-        metrics: WorkerMetrics,
-    ) -> Self {
-        Self {
-            inner,
-            budget,
-            term,
-            metrics,
-        }
+    /// Wraps `inner`, which then pays as the meter says.
+    pub fn new(inner: Arc<dyn PrivateLink>, meter: Meter) -> Self {
+        Self { inner, meter }
     }
 
     async fn call<T>(
+        &self,
+        action: &'static str,
+        bucket: Bucket,
+        call: impl Future<Output = Result<T, GatewayError>>,
+    ) -> Result<T, GatewayError> {
+        self.meter.call(action, bucket, call).await
+    }
+}
+
+/// What a call passes before it is made: a token of the AccountRegion's budget and the lease. And what it leaves behind: a count and a line in the log.
+#[derive(Clone)]
+pub struct Meter {
+    /// What calls are paid from.
+    pub budget: Arc<Budget>,
+    /// How long calls may be made.
+    pub term: Arc<LeaseTerm>,
+    /// Where they are counted.
+    pub metrics: WorkerMetrics,
+}
+
+impl Meter {
+    /// Makes a call. What AWS says of our credentials is not passed on as its answer.
+    pub(super) async fn call<T>(
         &self,
         action: &'static str,
         bucket: Bucket,
@@ -135,13 +146,17 @@ const OF_CREDENTIALS: [&str; 12] = [
     "UnrecognizedClientException",
 ];
 
-/// Whether AWS refused us, or STS refused us the role. ELBv2 says `AccessDenied` where a policy forbids a call; from EC2 it can only be
-/// STS's.
+/// Whether AWS refused us, or STS refused us the role. ELBv2, SNS and SQS say `AccessDenied` where a policy forbids a call; from EC2 it can only
+/// be STS's.
 fn doubts_credentials(error: &GatewayError, bucket: Bucket) -> bool {
     match error {
         GatewayError::Denied { code, .. } | GatewayError::Unknown { code, .. } => {
             OF_CREDENTIALS.contains(&code.as_str())
-                || code == "AccessDenied" && bucket != Bucket::BalancerRead
+                || code == "AccessDenied"
+                    && !matches!(
+                        bucket,
+                        Bucket::BalancerRead | Bucket::Messaging | Bucket::Queue
+                    )
         }
         GatewayError::Busy { .. }
         | GatewayError::NotFound { .. }
@@ -335,7 +350,9 @@ impl PrivateLink for Metered {
     async fn caller_account(&self) -> Result<AccountId, GatewayError> {
         // This is how credentials are proven: what AWS says of them is the answer.
         let call = self.inner.caller_account();
-        self.made("GetCallerIdentity", Bucket::Read, call).await
+        self.meter
+            .made("GetCallerIdentity", Bucket::Read, call)
+            .await
     }
 
     // What only the doctor asks: attributes and notifications.

@@ -7,6 +7,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 /// A call to AWS by its action and how it ended.
@@ -63,8 +64,15 @@ impl Stalls {
     }
 }
 
+/// Hints by what is said of them.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct HintLabels {
+    /// `received`, `duplicate` or `unreadable` of messages from the queue; of hints that were followed, what that came to.
+    pub kind: &'static str,
+}
+
 /// The worker's metrics. Clones count together.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct WorkerMetrics {
     /// Calls to AWS.
     pub calls: Family<CallLabels, Counter>,
@@ -82,6 +90,31 @@ pub struct WorkerMetrics {
     pub stalls: Stalls,
     /// Private DNS names that were verified and no longer are.
     pub private_dns_regressed: Counter,
+    /// Messages and hints.
+    pub hints: Family<HintLabels, Counter>,
+    /// From the arrival of a hint until what it names was recorded.
+    pub hint_seconds: Histogram,
+    /// AccountRegions whose messages are missing.
+    pub hints_silent: Gauge,
+}
+
+impl Default for WorkerMetrics {
+    fn default() -> Self {
+        Self {
+            calls: Family::default(),
+            passes: Family::default(),
+            leases: Gauge::default(),
+            connections_new: Counter::default(),
+            drifts: Counter::default(),
+            stalled: Counter::default(),
+            stalls: Stalls::default(),
+            private_dns_regressed: Counter::default(),
+            hints: Family::default(),
+            // 1 ms to 16 s: a look at once, and those after a read that lagged.
+            hint_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 15)),
+            hints_silent: Gauge::default(),
+        }
+    }
 }
 
 impl WorkerMetrics {
@@ -131,6 +164,21 @@ impl WorkerMetrics {
             "portcullis_private_dns_regressed",
             "Private DNS names that lost their verification",
             self.private_dns_regressed.clone(),
+        );
+        registry.register(
+            "portcullis_hints",
+            "Messages from the queue, and hints by what following them came to",
+            self.hints.clone(),
+        );
+        registry.register(
+            "portcullis_hint_seconds",
+            "From the arrival of a hint until what it names was recorded",
+            self.hint_seconds.clone(),
+        );
+        registry.register(
+            "portcullis_hints_silent",
+            "AccountRegions whose listings find connections that no message told of",
+            self.hints_silent.clone(),
         );
     }
 }

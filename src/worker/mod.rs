@@ -4,9 +4,10 @@
 //! or a timer only says when. *No transaction is open across a call to AWS*: read, call, then write in a short transaction that begins
 //! by proving the lease ([`crate::store::leases::hold`]).
 //!
-//! The [`supervisor`] leases AccountRegions and runs three loops for each: [`observe`] lists all connections, [`sync_connections`] tells AWS the
-//! decisions and reads back, [`sync_services`] creates, reads and checks services. Each loop is a public `run_pass`, so that tests step
-//! it and never sleep.
+//! The [`supervisor`] leases AccountRegions and runs these loops for each: [`observe`] lists all connections, [`sync_connections`] tells AWS the
+//! decisions and reads back, [`sync_services`] creates, reads and checks services; [`hint_setup`] has AWS tell of connections by itself,
+//! [`hint_queue`] stores what it tells, and [`hint_follow`] looks where that points. Each loop is a public `run_pass`, so that tests step it
+//! and never sleep.
 
 pub mod absent;
 pub mod budget;
@@ -14,9 +15,14 @@ pub mod call;
 mod converge_service;
 pub mod error;
 mod examine;
+pub mod hint_board;
+pub mod hint_follow;
+pub mod hint_queue;
+pub mod hint_setup;
 pub mod identity;
 pub mod listing;
 pub mod metered;
+pub mod metered_messaging;
 pub mod metrics;
 pub mod observe;
 pub mod place;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use privatelink::PrivateLink;
+use privatelink::{Messaging, PrivateLink};
 use tokio::sync::Mutex;
 
 use super::WorkerSettings;
 use super::budget::{Bucket, Budget};
+use super::hint_board::HintBoard;
 use super::metrics::WorkerMetrics;
 use super::public_dns::PublicDns;
 use super::settings::delta;
@@ -50,17 +51,22 @@ pub struct Place {
     pub observing: Mutex<()>,
     /// How long the lease surely lasts.
     pub term: Arc<LeaseTerm>,
+    /// AWS's topics, queues and connection notifications.
+    pub messaging: Arc<dyn Messaging>,
+    /// What the loops around hints say to each other.
+    pub hints: HintBoard,
 }
 
 impl Place {
     /// A place that this replica has leased for `term`.
     pub fn new(
         lease: Lease,
-        gateway: Arc<dyn PrivateLink>,
+        (gateway, messaging): (Arc<dyn PrivateLink>, Arc<dyn Messaging>),
         budget: Arc<Budget>,
         shared: Shared,
         term: Arc<LeaseTerm>,
     ) -> Self {
+        let hints = HintBoard::new(shared.metrics.hints_silent.clone());
         Self {
             lease,
             gateway,
@@ -68,6 +74,8 @@ impl Place {
             shared,
             observing: Mutex::new(()),
             term,
+            messaging,
+            hints,
         }
     }
 

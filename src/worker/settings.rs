@@ -64,6 +64,8 @@ pub struct WorkerSettings {
     /// How often the record of a verified name is looked for.
     #[serde(with = "humantime_serde")]
     pub private_dns_recheck: Duration,
+    /// Whether AWS is set up to tell of connections by itself, over SNS and SQS.
+    pub notifications: bool,
 }
 
 impl Default for WorkerSettings {
@@ -88,6 +90,7 @@ impl Default for WorkerSettings {
             private_dns_settle: Duration::from_mins(1),
             private_dns_retry: Duration::from_mins(30),
             private_dns_recheck: Duration::from_hours(24),
+            notifications: true,
         }
     }
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use privatelink::Gateways;
+use privatelink::messaging::LONGEST_POLL;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -18,11 +19,12 @@ use uuid::Uuid;
 
 use super::budget::Budget;
 use super::identity::Verdict;
-use super::metered::Metered;
+use super::metered::{Meter, Metered};
 use super::term::LeaseTerm;
 use super::{
     PassError, Place, Shared, identity, observe, runner, stalls, sync_connections, sync_services,
 };
+use super::{hint_follow, hint_queue, hint_setup, metered_messaging::MeteredMessaging};
 use crate::domain::account_region::Lease;
 use crate::domain::backoff;
 use crate::domain::batch_size::BatchSize;
@@ -366,11 +368,17 @@ impl Worker {
         let gateway = self.gateways.gateway(&lease.place).await?;
         let term = LeaseTerm::new(self.shared.settings.lease_ttl, asked_at);
         let term = Arc::new(term.extended_in(self.shared.pool.clone(), lease.clone()));
-        let metrics = self.shared.metrics.clone();
-        let gateway = Metered::new(gateway, budget.clone(), term.clone(), metrics);
+        let meter = Meter {
+            budget: budget.clone(),
+            term: term.clone(),
+            metrics: self.shared.metrics.clone(),
+        };
+        let gateway = Metered::new(gateway, meter.clone());
+        let messaging = self.gateways.messaging(&lease.place).await?;
+        let messaging = MeteredMessaging::new(messaging, meter);
         Ok(Place::new(
             lease,
-            Arc::new(gateway),
+            (Arc::new(gateway), Arc::new(messaging)),
             budget,
             self.shared.clone(),
             term,
@@ -533,6 +541,10 @@ async fn work(place: &Arc<Place>, token: &CancellationToken) {
     inner.spawn(observing(place.clone(), token.clone()));
     inner.spawn(syncing_connections(place.clone(), token.clone()));
     inner.spawn(syncing_services(place.clone(), token.clone()));
+    inner.spawn(setting_up_hints(place.clone(), token.clone()));
+    inner.spawn(hearing_hints(place.clone(), token.clone()));
+    inner.spawn(passing_nudges_on(place.clone(), token.clone()));
+    inner.spawn(following_hints(place.clone(), token.clone()));
     while inner.join_next().await.is_some() {
         if !token.is_cancelled() {
             break;
@@ -549,7 +561,9 @@ async fn observing(place: Arc<Place>, stop: CancellationToken) {
             report.map(|r| observe::rest(interval, r.listed))
         }
     };
-    runner::run_with_wait("observe", &place.shared, &stop, None, pass).await;
+    // A hint that does not say where to look wants everything listed.
+    let nudge = Some(place.hints.list.listen());
+    runner::run_with_wait("observe", &place.shared, &stop, nudge, pass).await;
 }
 
 async fn syncing_connections(place: Arc<Place>, stop: CancellationToken) {
@@ -570,6 +584,50 @@ async fn syncing_services(place: Arc<Place>, stop: CancellationToken) {
     };
     let nudge = Some(place.shared.nudge.listen());
     runner::run("sync_services", &place.shared, &stop, nudge, pass).await;
+}
+
+async fn setting_up_hints(place: Arc<Place>, stop: CancellationToken) {
+    let pass = || async {
+        hint_setup::run_pass(&place)
+            .await
+            .map(|r| until(&place, Some(r.next)))
+    };
+    runner::run("hint_setup", &place.shared, &stop, None, pass).await;
+}
+
+async fn hearing_hints(place: Arc<Place>, stop: CancellationToken) {
+    let poll = place.shared.settings.poll_interval;
+    let pass = || async {
+        let began = Instant::now();
+        hint_queue::run_pass(&place, LONGEST_POLL)
+            .await
+            .map(|r| hint_queue::rest(r, began, poll))
+    };
+    runner::run("hint_queue", &place.shared, &stop, None, pass).await;
+}
+
+async fn following_hints(place: Arc<Place>, stop: CancellationToken) {
+    let pass = || async {
+        hint_follow::run_pass(&place)
+            .await
+            .map(|r| until(&place, r.next_due))
+    };
+    let nudge = Some(place.hints.heard.listen());
+    runner::run("hint_follow", &place.shared, &stop, nudge, pass).await;
+}
+
+/// A hint over HTTP is stored by the API, which knows one nudge for everybody.
+async fn passing_nudges_on(place: Arc<Place>, stop: CancellationToken) {
+    let mut nudge = place.shared.nudge.listen();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = nudge.changed() => match changed {
+                Ok(()) => place.hints.heard.wake(),
+                Err(_) => return stop.cancelled().await,
+            },
+        }
+    }
 }
 
 /// How long until `due`, but never longer than the poll interval: other processes decide too, and cannot wake this one.

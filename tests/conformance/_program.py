@@ -168,15 +168,15 @@ class Serve(Process):
     """`serve` on a free port, with the database that the runner made for this script."""
 
     def __init__(self, key_file, sim_url, **more):
-        environment = clean_environment(
-            DATABASE_URL=database_url(),
-            PORTCULLIS__HTTP__LISTEN=FREE_PORT,
-            PORTCULLIS__AUTH__DEVELOPMENT_ISSUER="true",
-            PORTCULLIS__AUTH__DEVELOPMENT_KEY_FILE=str(key_file),
-            PORTCULLIS__AWS__ENDPOINT_URL=sim_url,
-            PORTCULLIS__WORKER__LISTING_INTERVAL="1s",
-            **more,
-        )
+        usual = {
+            "DATABASE_URL": database_url(),
+            "PORTCULLIS__HTTP__LISTEN": FREE_PORT,
+            "PORTCULLIS__AUTH__DEVELOPMENT_ISSUER": "true",
+            "PORTCULLIS__AUTH__DEVELOPMENT_KEY_FILE": str(key_file),
+            "PORTCULLIS__AWS__ENDPOINT_URL": sim_url,
+            "PORTCULLIS__WORKER__LISTING_INTERVAL": "1s",
+        }
+        environment = clean_environment(**{**usual, **more})
         super().__init__("serve", environment=environment)
         found, _ = wait_for("serve saying where it listens", self._address, 20)
         self.api = found.group(1)

@@ -178,7 +178,7 @@ async fn the_whole_story(pool: PgPool, settings: SnsSettings, signature_version:
 
 #[sqlx::test(migrations = "./migrations")]
 async fn a_notification_of_the_simulator_becomes_a_hint(pool: PgPool) {
-    the_whole_story(pool, SnsSettings::default(), "2").await;
+    Box::pin(the_whole_story(pool, SnsSettings::default(), "2")).await;
 }
 
 #[sqlx::test(migrations = "./migrations")]
@@ -187,7 +187,7 @@ async fn signatures_of_version_1_are_taken_where_that_is_allowed(pool: PgPool) {
         allow_signature_v1: true,
         ..SnsSettings::default()
     };
-    the_whole_story(pool, settings, "1").await;
+    Box::pin(the_whole_story(pool, settings, "1")).await;
 }
 
 /// The hook of a signer of ours, for what the simulator cannot be made to send.

@@ -17,12 +17,13 @@ use aws_sdk_sts::config::SharedIdentityCache;
 use privatelink::{
     AccountId, AccountRegionRef, AllowedPrincipal, AvailabilityZone, Connection, ConnectionFilter,
     EndpointService, EndpointServiceChange, GatewayError, Gateways, ItemFailure, Listener,
-    ListenerAttributes, LoadBalancer, LoadBalancerArn, LoadBalancerAttributes, NewEndpointService,
-    Page, PageToken, PrivateLink, Region, ServiceId, ServiceNotification, TargetGroup,
-    TargetGroupAttributes, TargetHealth, VpcEndpointId,
+    ListenerAttributes, LoadBalancer, LoadBalancerArn, LoadBalancerAttributes, Messaging,
+    NewEndpointService, Page, PageToken, PrivateLink, Region, ServiceId, ServiceNotification,
+    TargetGroup, TargetGroupAttributes, TargetHealth, VpcEndpointId,
 };
 use tokio::sync::{Mutex, OnceCell};
 
+use crate::messaging::AwsMessaging;
 use crate::settings::{AwsSettings, StaticCredentials};
 use crate::{connections, endpoint_services, errors, load_balancers};
 
@@ -42,7 +43,14 @@ pub struct AwsGateways {
     settings: AwsSettings,
     /// The process's own configuration, read when first needed. Its cache of credentials serves every gateway.
     own: OnceCell<SdkConfig>,
-    made: Mutex<HashMap<AccountRegionRef, Arc<AwsGateway>>>,
+    made: Mutex<HashMap<AccountRegionRef, Made>>,
+}
+
+/// What is made for one place, with one set of credentials between them.
+#[derive(Debug, Clone)]
+struct Made {
+    gateway: Arc<AwsGateway>,
+    messaging: Arc<AwsMessaging>,
 }
 
 impl AwsGateways {
@@ -53,6 +61,21 @@ impl AwsGateways {
             own: OnceCell::new(),
             made: Mutex::new(HashMap::new()),
         }
+    }
+
+    /// The clients for one place, made when first asked for.
+    async fn made(&self, place: &AccountRegionRef) -> Made {
+        let mut all = self.made.lock().await;
+        if let Some(made) = all.get(place) {
+            return made.clone();
+        }
+        let config = self.config(place).await;
+        let made = Made {
+            gateway: Arc::new(AwsGateway::new(place.region.clone(), &config)),
+            messaging: Arc::new(AwsMessaging::new(&config)),
+        };
+        all.insert(place.clone(), made.clone());
+        made
     }
 
     /// The configuration for one place: its Region, and the credentials to use there.
@@ -100,14 +123,14 @@ impl Gateways for AwsGateways {
         &self,
         place: &AccountRegionRef,
     ) -> Result<Arc<dyn PrivateLink>, GatewayError> {
-        let mut made = self.made.lock().await;
-        if let Some(gateway) = made.get(place) {
-            return Ok(Arc::clone(gateway) as Arc<dyn PrivateLink>);
-        }
-        let config = self.config(place).await;
-        let gateway = Arc::new(AwsGateway::new(place.region.clone(), &config));
-        made.insert(place.clone(), Arc::clone(&gateway));
-        Ok(gateway)
+        Ok(self.made(place).await.gateway)
+    }
+
+    async fn messaging(
+        &self,
+        place: &AccountRegionRef,
+    ) -> Result<Arc<dyn Messaging>, GatewayError> {
+        Ok(self.made(place).await.messaging)
     }
 
     async fn forget(&self, place: &AccountRegionRef) {

@@ -26,7 +26,7 @@ enum Kind {
 }
 
 /// Every code that is not decided by its family, and where it is documented:
-/// "EC2" is the EC2 API reference's list of error codes, "ELBv2" and "STS" those services' API references, "common" the errors
+/// "EC2" is the EC2 API reference's list of error codes, "ELBv2", "SNS", "SQS" and "STS" those services' API references, "common" the errors
 /// common to all AWS Query APIs, "SDK" the retry rules of the AWS SDKs, "seen" public bug reports of programs that run on AWS.
 const CODES: &[(&str, Kind, &str)] = &[
     // Slow down. AWS did nothing.
@@ -43,6 +43,18 @@ const CODES: &[(&str, Kind, &str)] = &[
     ("RequestThrottled", Kind::Busy, "SDK"),
     ("RequestThrottledException", Kind::Busy, "SDK"),
     ("TooManyRequestsException", Kind::Busy, "SDK"),
+    ("Throttled", Kind::Busy, "SNS"),
+    (
+        "OverLimit",
+        Kind::Busy,
+        "SQS: too many messages are received and not deleted; they come back by themselves",
+    ),
+    (
+        "AWS.SimpleQueueService.QueueDeletedRecently",
+        Kind::Busy,
+        "SQS: for 60 s a deleted queue's name cannot be used",
+    ),
+    ("QueueDeletedRecently", Kind::Busy, "SQS"),
     // Not here, or not to be known.
     (
         "InvalidServiceName",
@@ -62,6 +74,13 @@ const CODES: &[(&str, Kind, &str)] = &[
     ("ListenerNotFound", Kind::NotFound, "ELBv2"),
     ("TargetGroupNotFound", Kind::NotFound, "ELBv2"),
     ("InvalidConnectionNotification", Kind::NotFound, "seen"),
+    ("NotFound", Kind::NotFound, "SNS, with HTTP 404"),
+    (
+        "AWS.SimpleQueueService.NonExistentQueue",
+        Kind::NotFound,
+        "SQS, as its older protocol has it and the SDK passes it on",
+    ),
+    ("QueueDoesNotExist", Kind::NotFound, "SQS"),
     // Whoever asked may not.
     ("AuthFailure", Kind::Denied, "EC2, with HTTP 401 or 403"),
     ("UnauthorizedOperation", Kind::Denied, "EC2, with HTTP 403"),
@@ -80,6 +99,9 @@ const CODES: &[(&str, Kind, &str)] = &[
     ),
     ("MissingAuthenticationToken", Kind::Denied, "common"),
     ("NotAuthorized", Kind::Denied, "common"),
+    ("AuthorizationError", Kind::Denied, "SNS, with HTTP 403"),
+    ("KMSAccessDenied", Kind::Denied, "SNS: an encrypted topic"),
+    ("KmsAccessDenied", Kind::Denied, "SQS: an encrypted queue"),
     ("RegionDisabledException", Kind::Denied, "STS"),
     ("RequestExpired", Kind::Denied, "common: the clock is wrong"),
     ("SignatureDoesNotMatch", Kind::Denied, "STS"),
@@ -119,6 +141,18 @@ const CODES: &[(&str, Kind, &str)] = &[
     ("UnknownPrincipalType.Unsupported", Kind::Invalid, "EC2"),
     ("UnsupportedOperation", Kind::Invalid, "EC2"),
     ("VpcEndpointLimitExceeded", Kind::Invalid, "EC2"),
+    (
+        "QueueNameExists",
+        Kind::Invalid,
+        "SQS: with other attributes",
+    ),
+    ("QueueAlreadyExists", Kind::Invalid, "SQS: the same"),
+    ("TopicLimitExceeded", Kind::Invalid, "SNS, with HTTP 403"),
+    (
+        "SubscriptionLimitExceeded",
+        Kind::Invalid,
+        "SNS, with HTTP 403",
+    ),
     // AWS itself failed: the call may have worked.
     ("InternalError", Kind::Unknown, "EC2"),
     ("InternalFailure", Kind::Unknown, "EC2 and common"),

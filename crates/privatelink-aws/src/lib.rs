@@ -13,6 +13,7 @@ mod convert;
 mod endpoint_services;
 mod errors;
 mod load_balancers;
+mod messaging;
 mod settings;
 
 pub use client::AwsGateways;

@@ -6,8 +6,8 @@ use std::time::Duration;
 /// How to reach AWS, the same for every account and Region.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AwsSettings {
-    /// Where EC2, ELBv2 and STS are, instead of AWS's own addresses: one URL for all three and every Region, as the simulator
-    /// has it. `None` is AWS.
+    /// Where EC2, ELBv2, SNS, SQS and STS are, instead of AWS's own addresses: one URL for all of them and every Region, as the
+    /// simulator has it. `None` is AWS.
     ///
     /// With an URL, without a role and without static credentials, the adapter signs with the account id as access key id,
     /// which is how the simulator knows whose call it is.
@@ -18,7 +18,7 @@ pub struct AwsSettings {
     pub connect_timeout: Duration,
     /// The longest time for one try, from sending to the last byte of the answer.
     pub attempt_timeout: Duration,
-    /// The longest time for a call with its second try.
+    /// The longest time for a call with its second try. A receive may take as much longer as it waits for a message.
     pub operation_timeout: Duration,
     /// The longest pause before the second try; jitter makes it shorter.
     pub retry_pause: Duration,

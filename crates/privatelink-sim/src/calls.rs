@@ -122,7 +122,8 @@ impl Simulator {
     }
 }
 
-fn in_process(
+/// A call in process and the root identity that makes it.
+pub(crate) fn in_process(
     (account, region): (&AccountId, &Region),
     api: Api,
     action: &str,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use privatelink::contract::{ContractFault, ContractWorld, EndpointRefusal};
 use privatelink::{
-    AccountId, ConnectionState, LoadBalancerArn, PrivateLink, Region, VpcEndpointId,
+    AccountId, ConnectionState, LoadBalancerArn, Messaging, PrivateLink, Region, VpcEndpointId,
 };
 
 use crate::simulator::{SimConfig, SimError, Simulator};
@@ -23,6 +23,7 @@ pub struct SimContractWorld {
     consumer: AccountId,
     gateway: Arc<dyn PrivateLink>,
     other_gateway: Arc<dyn PrivateLink>,
+    messaging: Arc<dyn Messaging>,
     balancers: AtomicU32,
 }
 
@@ -71,6 +72,7 @@ impl SimContractWorld {
         gateway: Arc<dyn PrivateLink>,
         other_gateway: Arc<dyn PrivateLink>,
     ) -> Self {
+        let messaging = simulator.gateway(cast.provider.clone(), cast.region.clone());
         Self {
             simulator: simulator.clone(),
             region: cast.region,
@@ -78,8 +80,16 @@ impl SimContractWorld {
             consumer: cast.consumer,
             gateway,
             other_gateway,
+            messaging: Arc::new(messaging),
             balancers: AtomicU32::new(0),
         }
+    }
+
+    /// The stage with another implementation's topics, queues and notifications of the provider.
+    #[must_use]
+    pub fn with_messaging(mut self, messaging: Arc<dyn Messaging>) -> Self {
+        self.messaging = messaging;
+        self
     }
 
     fn actor(&self) -> crate::Consumer {
@@ -198,6 +208,10 @@ impl ContractWorld for SimContractWorld {
     async fn clear_faults(&self) -> Result<(), String> {
         self.simulator.faults().clear();
         Ok(())
+    }
+
+    fn messaging(&self) -> Arc<dyn Messaging> {
+        self.messaging.clone()
     }
 }
 

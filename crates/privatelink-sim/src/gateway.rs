@@ -1,5 +1,6 @@
 //! The simulator in process as an implementation of the port: no HTTP, the same world, the same faults.
 
+mod messaging;
 mod port_types;
 
 use std::sync::Arc;
@@ -11,9 +12,9 @@ use port_types::{
 use privatelink::{
     AccountId, AccountRegionRef, AllowedPrincipal, AvailabilityZone, Connection, ConnectionFilter,
     EndpointService, EndpointServiceChange, GatewayError, Gateways, ItemFailure, Listener,
-    ListenerAttributes, LoadBalancer, LoadBalancerArn, LoadBalancerAttributes, NewEndpointService,
-    Page, PageToken, PrivateLink, Region, ServiceId, ServiceNotification, TargetGroup,
-    TargetGroupAttributes, TargetHealth, TargetState, VpcEndpointId,
+    ListenerAttributes, LoadBalancer, LoadBalancerArn, LoadBalancerAttributes, Messaging,
+    NewEndpointService, Page, PageToken, PrivateLink, Region, ServiceId, ServiceNotification,
+    TargetGroup, TargetGroupAttributes, TargetHealth, TargetState, VpcEndpointId,
 };
 
 use crate::AwsError;
@@ -61,6 +62,19 @@ impl Gateways for Simulator {
             place.region.clone(),
         )))
     }
+
+    async fn messaging(
+        &self,
+        place: &AccountRegionRef,
+    ) -> Result<Arc<dyn Messaging>, GatewayError> {
+        if let Some(role) = &place.role_arn {
+            self.world()
+                .check_external_id(role, place.external_id.as_deref())
+                .map_err(|error| sort(Failure::Refused(error)))?;
+        }
+        let (account, region) = (place.account.clone(), place.region.clone());
+        Ok(Arc::new(Simulator::gateway(self, account, region)))
+    }
 }
 
 impl SimGateway {
@@ -98,6 +112,9 @@ fn sort(failure: Failure) -> GatewayError {
         "RequestLimitExceeded"
         | "Throttling"
         | "ThrottlingException"
+        | "RequestThrottled"
+        | "OverLimit"
+        | "QueueDeletedRecently"
         | "ConcurrentMutationLimitExceeded" => GatewayError::Busy {
             code,
             retry_after: None,
@@ -105,10 +122,14 @@ fn sort(failure: Failure) -> GatewayError {
         _ if status >= 500 => GatewayError::Unknown { code, message },
         "UnauthorizedOperation"
         | "AccessDenied"
+        | "AuthorizationError"
         | "AuthFailure"
         | "ExpiredToken"
         | "MissingAuthenticationToken" => GatewayError::Denied { code, message },
         "InvalidServiceName"
+        | "InvalidConnectionNotification"
+        | "NotFound"
+        | "QueueDoesNotExist"
         | "LoadBalancerNotFound"
         | "TargetGroupNotFound"
         | "ListenerNotFound" => GatewayError::NotFound { code, message },

@@ -16,6 +16,7 @@
 mod connections;
 mod faults;
 mod load_balancers;
+mod messaging;
 mod permissions;
 mod refusals;
 mod service_changes;
@@ -28,7 +29,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::{AccountId, ConnectionState, LoadBalancerArn, PrivateLink, VpcEndpointId};
+use crate::{AccountId, ConnectionState, LoadBalancerArn, Messaging, PrivateLink, VpcEndpointId};
 
 /// What a check needs besides the gateway under test. All of it happens in one Region.
 ///
@@ -77,6 +78,9 @@ pub trait ContractWorld: Send + Sync {
 
     /// Withdraws all planned faults.
     async fn clear_faults(&self) -> Result<(), String>;
+
+    /// The topics, queues and connection notifications of the account behind [`ContractWorld::gateway`].
+    fn messaging(&self) -> Arc<dyn Messaging>;
 }
 
 /// AWS would not create the endpoint.
@@ -209,6 +213,23 @@ pub const CHECKS: &[Check] = checks![
     faults::an_answer_that_says_nothing_is_unknown_and_the_work_is_done,
     faults::a_create_with_an_unknown_outcome_can_be_repeated,
     faults::a_listing_that_fails_is_not_an_empty_listing,
+    messaging::a_topic_made_twice_is_one_topic,
+    messaging::the_attributes_of_a_topic_read_back,
+    messaging::an_unknown_topic_is_not_found,
+    messaging::a_queue_is_made_found_and_given_a_policy,
+    messaging::an_unknown_queue_is_not_found,
+    messaging::a_queue_subscribed_twice_is_one_subscription,
+    messaging::a_notification_reads_back_as_asked,
+    messaging::creating_a_notification_twice_with_one_token_makes_one,
+    messaging::a_changed_notification_reads_back,
+    messaging::a_deleted_notification_is_gone_and_deleting_it_again_is_a_refusal_inside_success,
+    messaging::a_notification_to_no_topic_is_invalid,
+    messaging::listing_notifications_takes_several_pages_and_misses_none,
+    messaging::a_request_reaches_the_queue_and_names_its_ids,
+    messaging::a_deleted_message_does_not_come_back,
+    messaging::an_empty_queue_gives_nothing,
+    messaging::throttled_messaging_is_busy,
+    messaging::denied_messaging_is_denied,
 ];
 
 #[cfg(test)]

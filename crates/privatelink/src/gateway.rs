@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use crate::{
     AccountId, AllowedPrincipal, AvailabilityZone, Connection, ConnectionFilter, EndpointService,
     EndpointServiceChange, GatewayError, ItemFailure, Listener, ListenerAttributes, LoadBalancer,
-    LoadBalancerArn, LoadBalancerAttributes, NewEndpointService, Region, ServiceId,
+    LoadBalancerArn, LoadBalancerAttributes, Messaging, NewEndpointService, Region, ServiceId,
     ServiceNotification, TargetGroup, TargetGroupAttributes, TargetHealth, VpcEndpointId,
 };
 
@@ -196,4 +196,7 @@ pub trait Gateways: Send + Sync {
     /// Forgets what was kept for this account and Region, its credentials too: AWS does not take them any more. The next gateway begins anew.
     /// Whoever keeps no credentials has nothing to do.
     async fn forget(&self, _place: &AccountRegionRef) {}
+    /// The same account and Region's topics, queues and connection notifications. As cheap as [`Gateways::gateway`].
+    async fn messaging(&self, place: &AccountRegionRef)
+    -> Result<Arc<dyn Messaging>, GatewayError>;
 }

@@ -19,6 +19,7 @@ use crate::api::responses::{
 use crate::app::register_account_region::NewAccountRegion;
 use crate::app::{AppContext, read, register_account_region as app};
 use crate::domain::account_region::AccountRegion;
+use crate::domain::hint_setup::{HintSetup, SetupState};
 use crate::domain::ids::AccountRegionId;
 
 /// An AWS account in one Region that Portcullis works in.
@@ -48,6 +49,57 @@ pub struct AccountRegionView {
     created_at: DateTime<Utc>,
     /// Who registered it.
     created_by: String,
+    /// How AWS tells of its connections by itself.
+    hints: HintsView,
+}
+
+/// How AWS tells of connections by itself: a topic, a queue, and a connection notification for each service.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HintsView {
+    /// Where the set-up stands.
+    state: SetupState,
+    /// Since when; null before the worker has taken it up.
+    since: Option<DateTime<Utc>>,
+    /// The SNS topic.
+    topic_arn: Option<String>,
+    /// The SQS queue.
+    queue_url: Option<String>,
+    /// The AWS error code of what AWS denied or refused last; null when all of it stands.
+    code: Option<String>,
+    /// AWS's words.
+    message: Option<String>,
+    /// When the last message came.
+    last_message_at: Option<DateTime<Utc>>,
+    /// Set while messages are missing: listings find connections that none told of.
+    silent: Option<SilentView>,
+}
+
+/// Messages are missing.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SilentView {
+    /// When a listing first found what no message told of.
+    since: DateTime<Utc>,
+    /// How many new connections that were since.
+    missed_connections: i64,
+}
+
+impl From<Option<HintSetup>> for HintsView {
+    fn from(row: Option<HintSetup>) -> Self {
+        let (code, message) = row.as_ref().and_then(|row| row.failure.clone()).unzip();
+        Self {
+            state: row.as_ref().map_or(SetupState::Off, |row| row.state),
+            since: row.as_ref().map(|row| row.since),
+            topic_arn: row.as_ref().and_then(|row| row.topic_arn.clone()),
+            queue_url: row.as_ref().and_then(|row| row.queue_url.clone()),
+            code,
+            message,
+            last_message_at: row.as_ref().and_then(|row| row.last_message_at),
+            silent: row.and_then(|row| row.silence).map(|silence| SilentView {
+                since: silence.since,
+                missed_connections: silence.missed,
+            }),
+        }
+    }
 }
 
 /// The replica that serves an AccountRegion.
@@ -120,6 +172,7 @@ impl From<AccountRegion> for AccountRegionView {
             }),
             created_at: row.created_at,
             created_by: row.created_by,
+            hints: row.hints.into(),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 pub(crate) mod app;
 pub(crate) mod halting;
+pub(crate) mod hints;
 pub(crate) mod http;
 pub(crate) mod scene;
 pub(crate) mod sns;

@@ -179,3 +179,20 @@ fn the_same_refusal_twice_compares_equal() {
         told("11112222-3333-4444-5555-666677778888")
     );
 }
+
+#[test]
+fn sns_and_sqs_have_words_of_their_own() {
+    for (code, status, kind) in [
+        ("AuthorizationError", 403, "denied"),
+        ("NotFound", 404, "not_found"),
+        ("Throttled", 429, "busy"),
+        ("TopicLimitExceeded", 403, "invalid"),
+        ("AWS.SimpleQueueService.NonExistentQueue", 400, "not_found"),
+        ("QueueDoesNotExist", 400, "not_found"),
+        ("RequestThrottled", 403, "busy"),
+        ("OverLimit", 403, "busy"),
+        ("AWS.SimpleQueueService.QueueDeletedRecently", 400, "busy"),
+    ] {
+        assert_eq!(refused(code, status).kind(), kind, "{code}");
+    }
+}

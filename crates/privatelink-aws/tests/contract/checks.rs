@@ -100,9 +100,14 @@ async fn passes_every_check(noise: Vec<Fault>) {
     });
     let provider = gateway(&gateways, &cast, &cast.provider).await;
     let other = gateway(&gateways, &cast, &cast.other_provider).await;
+    let messaging = gateways
+        .messaging(&place(&cast, &cast.provider))
+        .await
+        .unwrap();
     let quiet = noise.is_empty();
     let world = Noisy {
-        inner: SimContractWorld::with_gateways(&simulator, cast, provider, other),
+        inner: SimContractWorld::with_gateways(&simulator, cast, provider, other)
+            .with_messaging(messaging),
         simulator: simulator.clone(),
         noise,
     };
@@ -130,11 +135,14 @@ async fn passes_every_check(noise: Vec<Fault>) {
 }
 
 async fn gateway(gateways: &AwsGateways, cast: &Cast, account: &AccountId) -> Arc<dyn PrivateLink> {
-    let place = AccountRegionRef {
+    gateways.gateway(&place(cast, account)).await.unwrap()
+}
+
+fn place(cast: &Cast, account: &AccountId) -> AccountRegionRef {
+    AccountRegionRef {
         account: account.clone(),
         region: cast.region.clone(),
         role_arn: None,
         external_id: None,
-    };
-    gateways.gateway(&place).await.unwrap()
+    }
 }

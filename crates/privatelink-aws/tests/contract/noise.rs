@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use privatelink::contract::{ContractFault, ContractWorld, EndpointRefusal};
-use privatelink::{AccountId, ConnectionState, LoadBalancerArn, PrivateLink, VpcEndpointId};
+use privatelink::{
+    AccountId, ConnectionState, LoadBalancerArn, Messaging, PrivateLink, VpcEndpointId,
+};
 use privatelink_sim::contract_world::SimContractWorld;
 use privatelink_sim::{Fault, Simulator};
 
@@ -16,6 +18,9 @@ pub(crate) const READS: &[&str] = &[
     "DescribeTarget*",
     "DescribeVpcEndpoint*",
     "GetCallerIdentity",
+    "GetQueue*",
+    "GetTopicAttributes",
+    "ListSubscriptionsByTopic",
 ];
 
 /// What it changes things with.
@@ -25,6 +30,13 @@ pub(crate) const WRITES: &[&str] = &[
     "DeleteVpcEndpointServiceConfigurations",
     "ModifyVpcEndpointService*",
     "RejectVpcEndpointConnections",
+    "CreateQueue",
+    "CreateTopic",
+    "CreateVpcEndpointConnectionNotification",
+    "ModifyVpcEndpointConnectionNotification",
+    "SetQueueAttributes",
+    "SetTopicAttributes",
+    "Subscribe",
 ];
 
 /// A stage whose noise comes back whenever a check clears the faults.
@@ -104,5 +116,9 @@ impl ContractWorld for Noisy {
             self.simulator.faults().plan(fault);
         }
         Ok(())
+    }
+
+    fn messaging(&self) -> Arc<dyn Messaging> {
+        self.inner.messaging()
     }
 }

@@ -116,6 +116,7 @@ impl Whole {
             error: None,
             created_at: now(),
             created_by: "sam".into(),
+            hints: None,
         };
         Self {
             service,

@@ -165,7 +165,7 @@ fn read<T: DeserializeOwned>(request: &Request<'_>) -> Result<T, AwsError> {
 }
 
 /// The queue that a URL names: its last two parts. The rest is how the client reaches the simulator.
-fn queue_name(url: &str) -> Result<QueueName, AwsError> {
+pub(crate) fn queue_name(url: &str) -> Result<QueueName, AwsError> {
     let mut parts = url.rsplit('/');
     let name = parts.next().filter(|name| !name.is_empty());
     let account = parts.next().and_then(|account| account.parse().ok());
@@ -182,7 +182,7 @@ fn queue_name(url: &str) -> Result<QueueName, AwsError> {
     }
 }
 
-fn queue_url(base: &str, at: &QueueName) -> String {
+pub(crate) fn queue_url(base: &str, at: &QueueName) -> String {
     format!("{base}/{}/{}", at.account, at.name)
 }
 
