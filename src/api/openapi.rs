@@ -32,6 +32,7 @@ pub const BEARER: &str = "bearer";
         (name = "account-regions", description = "AWS accounts in Regions that this installation works in."),
         (name = "services", description = "Endpoint services and their checks."),
         (name = "connections", description = "Connections, the decisions about them and their history."),
+        (name = "drifts", description = "Where AWS shows what no decision here explains, and how that is settled."),
         (name = "operations", description = "Health, metrics and this document; public."),
     ),
     security(("bearer" = [])),

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::code::Code;
 use super::principals::{has_everybody, normalised_principals, refuse_everybody};
+use super::settle_service_drift::settle_by_change;
 use super::{AppContext, AppError, text};
 use crate::domain::actor::Actor;
 use crate::domain::endpoint_service::{Origin, RegisteredService};
@@ -73,6 +74,8 @@ pub async fn change_service(
     if !service_changes::record_desired(&mut tx, &desired, at).await? {
         return Err(AppError::internal("the service changed under its own lock"));
     }
+    let why = reason.as_deref().unwrap_or("the service was changed");
+    settle_by_change(&mut tx, actor, &desired, why, at).await?;
     let (old, new) = differences(&before, &desired);
     let entry = Entry {
         at,
@@ -189,7 +192,7 @@ fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), AppError> {
 }
 
 /// The members that differ, as they were and as they are, with the versions.
-fn differences(before: &RegisteredService, after: &RegisteredService) -> (Value, Value) {
+pub(super) fn differences(before: &RegisteredService, after: &RegisteredService) -> (Value, Value) {
     let members = |service: &RegisteredService| {
         [
             ("name", json!(service.name)),
@@ -202,6 +205,7 @@ fn differences(before: &RegisteredService, after: &RegisteredService) -> (Value,
             ("supported_regions", json!(service.supported_regions)),
             ("tags", json!(service.tags)),
             ("open_to_everybody", json!(service.open_to_everybody)),
+            ("load_balancer_arns", json!(service.load_balancer_arns)),
         ]
     };
     let mut old = Map::from_iter([("version".to_owned(), json!(before.version))]);

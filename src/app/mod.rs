@@ -9,11 +9,15 @@ pub mod context;
 pub mod decide_connection;
 pub mod error;
 mod from_store;
+pub mod import_services;
 mod principals;
 pub mod read;
 pub mod register_account_region;
 pub mod register_service;
 pub mod retry_sync;
+mod settle_account_drift;
+pub mod settle_drift;
+mod settle_service_drift;
 mod text;
 
 pub use context::{AppContext, Nudge};

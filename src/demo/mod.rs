@@ -215,6 +215,7 @@ fn settings(listen: SocketAddr, database_url: &str, sim_url: &str, key_file: &Pa
     settings.aws.endpoint_url = Some(sim_url.to_owned());
     settings.worker.listing_interval = Duration::from_secs(1);
     settings.worker.service_interval = Duration::from_secs(15);
+    settings.worker.inventory_interval = Duration::from_secs(15);
     settings.worker.lease_interval = Duration::from_millis(500);
     settings
 }

@@ -10,15 +10,18 @@ pub mod clock;
 pub mod connection;
 pub mod dispatch;
 pub mod drift;
+pub mod drift_inbox;
 pub mod endpoint_service;
 pub mod hint;
 pub mod history;
 pub mod ids;
+pub mod inventory;
 pub mod observe;
 pub mod outcome;
 pub mod principal;
 pub mod readiness;
 pub mod review;
+pub mod service_drift;
 pub mod service_plan;
 pub mod settlement;
 #[cfg(test)]

@@ -4,16 +4,18 @@
 //! or a timer only says when. *No transaction is open across a call to AWS*: read, call, then write in a short transaction that begins
 //! by proving the lease ([`crate::store::leases::hold`]).
 //!
-//! The [`supervisor`] leases AccountRegions and runs three loops for each: [`observe`] lists all connections, [`sync_connections`] tells AWS the
-//! decisions and reads back, [`sync_services`] creates, reads and checks services. Each loop is a public `run_pass`, so that tests step
+//! The [`supervisor`] leases AccountRegions and runs the loops of each: [`observe`] lists all connections, [`sync_connections`] tells AWS the
+//! decisions and reads back, [`sync_services`] creates, reads and checks services, [`inventory`] lists all services, [`census`] counts. Each loop is a public `run_pass`, so that tests step
 //! it and never sleep.
 
 pub mod absent;
 pub mod budget;
 pub mod call;
+pub mod census;
 mod converge_service;
 pub mod error;
 pub mod identity;
+pub mod inventory;
 pub mod listing;
 pub mod metered;
 pub mod metrics;
@@ -21,6 +23,7 @@ pub mod observe;
 pub mod place;
 pub mod probe;
 pub mod runner;
+mod service_drift;
 pub mod settings;
 pub mod supervisor;
 pub mod sync_connections;

@@ -28,6 +28,9 @@ pub struct WorkerSettings {
     /// How often it is read while a load balancer or a target of it is still coming up.
     #[serde(with = "humantime_serde")]
     pub settling_interval: Duration,
+    /// How often all services of an AccountRegion are listed, registered or not.
+    #[serde(with = "humantime_serde")]
+    pub inventory_interval: Duration,
     /// How often the database is asked for work that another process caused.
     #[serde(with = "humantime_serde")]
     pub poll_interval: Duration,
@@ -57,6 +60,7 @@ impl Default for WorkerSettings {
             listing_interval: Duration::from_secs(5),
             service_interval: Duration::from_mins(5),
             settling_interval: Duration::from_secs(3),
+            inventory_interval: Duration::from_mins(15),
             poll_interval: Duration::from_secs(1),
             batch_size: 100,
             pass_size: 2_000,
@@ -104,6 +108,7 @@ impl WorkerSettings {
             ("listing_interval", self.listing_interval),
             ("service_interval", self.service_interval),
             ("settling_interval", self.settling_interval),
+            ("inventory_interval", self.inventory_interval),
             ("poll_interval", self.poll_interval),
             ("retry_base", self.retry_base),
         ] {

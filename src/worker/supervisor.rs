@@ -15,7 +15,8 @@ use super::budget::Budget;
 use super::identity::Verdict;
 use super::metered::Metered;
 use super::term::LeaseTerm;
-use super::{PassError, Place, Shared, identity, observe, runner, sync_connections, sync_services};
+use super::{PassError, Place, Shared, runner};
+use super::{census, identity, inventory, observe, sync_connections, sync_services};
 use crate::domain::account_region::Lease;
 use crate::domain::ids::{AccountRegionId, uuid_at};
 use crate::store::{StoreError, leases, partitions};
@@ -245,7 +246,9 @@ fn start(place: Arc<Place>, stop: CancellationToken) -> Running {
         let mut inner = JoinSet::new();
         inner.spawn(observing(here.clone(), token.clone()));
         inner.spawn(syncing_connections(here.clone(), token.clone()));
-        inner.spawn(syncing_services(here, token.clone()));
+        inner.spawn(syncing_services(here.clone(), token.clone()));
+        inner.spawn(taking_inventory(here.clone(), token.clone()));
+        inner.spawn(counting(here, token.clone()));
         // One that ends without having been told to takes the others down with it: the next lease pass starts all anew.
         while inner.join_next().await.is_some() {
             if !token.is_cancelled() {
@@ -285,6 +288,21 @@ async fn syncing_services(place: Arc<Place>, stop: CancellationToken) {
     };
     let nudge = Some(place.shared.nudge.listen());
     runner::run("sync_services", &place.shared, &stop, nudge, pass).await;
+}
+
+async fn taking_inventory(place: Arc<Place>, stop: CancellationToken) {
+    let pass = || async {
+        inventory::run_pass(&place)
+            .await
+            .map(|r| until(&place, Some(r.next_due)))
+    };
+    let nudge = Some(place.shared.nudge.listen());
+    runner::run("inventory", &place.shared, &stop, nudge, pass).await;
+}
+
+async fn counting(place: Arc<Place>, stop: CancellationToken) {
+    let pass = || async { census::run_pass(&place).await.map(|()| census::EVERY) };
+    runner::run("census", &place.shared, &stop, None, pass).await;
 }
 
 /// How long until `due`, but never longer than the poll interval: other processes decide too, and cannot wake this one.

@@ -10,7 +10,7 @@ use privatelink::{EndpointService, GatewayError, NewEndpointService, PageToken, 
 use super::converge_service::{claim, follow};
 use super::settings::delta;
 use super::{PassError, Place};
-use super::{probe, runner};
+use super::{probe, runner, service_drift};
 use crate::domain::backoff;
 use crate::domain::endpoint_service::{RegisteredService, ServiceSync};
 use crate::domain::readiness;
@@ -246,6 +246,9 @@ async fn record_seen(
             return Err(Failure::Stall(ALREADY_REGISTERED, message));
         }
         Err(error) => return Err(error.into()),
+    }
+    if let Some(principals) = principals {
+        service_drift::compare(&mut tx, place, service.id, seen, principals, at).await?;
     }
     tx.commit().await.map_err(StoreError::from)?;
     Ok(())

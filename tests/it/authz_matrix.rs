@@ -29,6 +29,14 @@ const LOWEST: &[(&str, Who)] = &[
     ("reject_connection", Who::Approver),
     ("revoke_connection", Who::Approver),
     ("retry_connection_sync", Who::Admin),
+    ("list_drifts", Who::Viewer),
+    ("read_drift", Who::Viewer),
+    // Those of services take an admin: `drift_inbox.rs`.
+    ("adopt_drift", Who::Approver),
+    ("adopt_drifts", Who::Approver),
+    ("revert_drift", Who::Approver),
+    ("ignore_drift", Who::Approver),
+    ("import_services", Who::Admin),
 ];
 
 struct Operation {

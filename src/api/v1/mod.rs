@@ -4,6 +4,8 @@ pub mod account_regions;
 mod arguments;
 pub mod connections;
 pub mod decisions;
+pub mod drifts;
+pub mod imports;
 pub mod service_changes;
 pub mod services;
 mod views;
@@ -28,7 +30,14 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(decisions::accept_connection)
         .service(decisions::reject_connection)
         .service(decisions::revoke_connection)
-        .service(connections::retry_connection_sync);
+        .service(connections::retry_connection_sync)
+        .service(drifts::list_drifts)
+        .service(drifts::adopt_drifts)
+        .service(drifts::read_drift)
+        .service(drifts::adopt_drift)
+        .service(drifts::revert_drift)
+        .service(drifts::ignore_drift)
+        .service(imports::import_services);
 }
 
 /// The caller as the audit trail knows it, with the request's id.
