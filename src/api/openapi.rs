@@ -34,6 +34,7 @@ pub const BEARER: &str = "bearer";
         (name = "connections", description = "Connections, the decisions about them and their history."),
         (name = "hooks", description = "What others post; each proves itself by a signature of its own."),
         (name = "stalls", description = "What the worker gave up on, and who takes care."),
+        (name = "drifts", description = "Where AWS shows what no decision here explains, and how that is settled."),
         (name = "operations", description = "Health, metrics and this document; public."),
     ),
     security(("bearer" = [])),

@@ -38,7 +38,8 @@ pub const fn status(code: Code) -> StatusCode {
         Code::NotFound
         | Code::AccountRegionNotFound
         | Code::ServiceNotFound
-        | Code::ConnectionNotFound => StatusCode::NOT_FOUND,
+        | Code::ConnectionNotFound
+        | Code::DriftNotFound => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Code::AccountRegionChanged
@@ -55,7 +56,12 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::ConnectionClosed
         | Code::ConnectionStateUnknown
         | Code::ServiceNotStalled
-        | Code::ConnectionNotStalled => StatusCode::CONFLICT,
+        | Code::ConnectionNotStalled
+        | Code::DriftSettled
+        | Code::DriftNotAdoptable
+        | Code::DriftNotRevertible
+        | Code::DriftBlocked
+        | Code::InventoryMissing => StatusCode::CONFLICT,
         Code::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Code::SnsMessageMalformed => StatusCode::BAD_REQUEST,

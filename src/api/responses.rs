@@ -77,6 +77,14 @@ problems! {
     ConnectionClaimConflict = [ConnectionNotStalled, StallClaimed];
     /// Nobody can take care of the endpoint service, or somebody else does.
     ServiceClaimConflict = [ServiceNotStalled, StallClaimed];
+    /// The drift named does not exist.
+    DriftMissing = [DriftNotFound];
+    /// The drift is not open, or the verb does not apply to it, or what it is about is not as it was.
+    DriftConflict = [
+        DriftSettled, DriftNotAdoptable, DriftNotRevertible, DriftBlocked, ConnectionNotStalled, ServiceExists
+    ];
+    /// There is nothing to read the services from.
+    ImportConflict = [InventoryMissing];
 }
 
 fn describe(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::code::Code;
 use super::principals::{has_everybody, normalised_principals, refuse_everybody};
+use super::settle_service_drift::settle_by_change;
 use super::{AppContext, AppError, text};
 use crate::domain::actor::Actor;
 use crate::domain::endpoint_service::{Origin, RegisteredService, WantedName};
@@ -105,6 +106,8 @@ pub async fn change_service(
     if !service_changes::record_desired(&mut tx, &desired, at).await? {
         return Err(AppError::internal("the service changed under its own lock"));
     }
+    let why = reason.as_deref().unwrap_or("the service was changed");
+    settle_by_change(&mut tx, actor, &desired, why, at).await?;
     let (old, new) = differences(&before, &desired);
     let entry = Entry {
         at,
@@ -255,7 +258,7 @@ fn named(service: &RegisteredService) -> Option<&str> {
 }
 
 /// The members that differ, as they were and as they are, with the versions.
-fn differences(before: &RegisteredService, after: &RegisteredService) -> (Value, Value) {
+pub(super) fn differences(before: &RegisteredService, after: &RegisteredService) -> (Value, Value) {
     let members = |service: &RegisteredService| {
         [
             ("name", json!(service.name)),

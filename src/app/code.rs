@@ -58,6 +58,8 @@ codes! {
     ServiceNotFound = "service_not_found", "The endpoint service does not exist";
     /// No such connection.
     ConnectionNotFound = "connection_not_found", "The connection does not exist";
+    /// No such drift.
+    DriftNotFound = "drift_not_found", "The drift does not exist";
     /// The path exists, the method does not.
     MethodNotAllowed = "method_not_allowed", "The method is not allowed here";
     /// The client took too long to send its request.
@@ -92,6 +94,16 @@ codes! {
     AccountRegionChanged = "account_region_changed", "The account and Region were changed by somebody else";
     /// Somebody else takes care of it.
     StallClaimed = "stall_claimed", "Somebody else takes care of it";
+    /// Somebody else settled it first, or it went away by itself.
+    DriftSettled = "drift_settled", "The drift is settled already";
+    /// What AWS shows cannot become what is wanted.
+    DriftNotAdoptable = "drift_not_adoptable", "The drift cannot be adopted";
+    /// Nothing that we can do brings AWS back.
+    DriftNotRevertible = "drift_not_revertible", "The drift cannot be reverted";
+    /// Settling it now would change more than it says.
+    DriftBlocked = "drift_blocked", "The drift cannot be settled just now";
+    /// The worker has not listed the account's services yet.
+    InventoryMissing = "inventory_missing", "There is no inventory of the account and Region yet";
     /// The body is larger than we read.
     PayloadTooLarge = "payload_too_large", "The request body is too large";
     /// The body is not declared as JSON.

@@ -1,17 +1,19 @@
 //! Accepts, rejects or revokes a connection.
 
+use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::code::Code;
 use super::{AppContext, AppError, text};
 use crate::domain::actor::Actor;
 use crate::domain::connection::Connection;
+use crate::domain::drift_inbox::settled_by_review;
 use crate::domain::ids::{ConnectionId, DecisionId};
-use crate::domain::review::{Refusal, Verb};
+use crate::domain::review::{Refusal, ReviewState, Verb};
 use crate::domain::sync::{Plan, plan};
 use crate::store::audit::{self, Entry, Subject};
 use crate::store::connections::{self, Reviewed};
-use crate::store::{decisions, observed};
+use crate::store::{PgConnection, connection_drifts, decisions};
 
 /// The longest reason, in characters.
 pub const LONGEST_REASON: usize = 1000;
@@ -37,6 +39,33 @@ pub async fn decide_connection(
         .review
         .after(verb, &before.observed.state)
         .map_err(|refusal| refused(&refusal))?;
+    let outcome = Outcome { verb, to };
+    record(&mut tx, ctx, actor, &before, outcome, &reason, at).await?;
+    let after = connections::by_id(&mut tx, id)
+        .await?
+        .ok_or_else(|| not_found(id))?;
+    ctx.commit(tx).await?;
+    Ok(after)
+}
+
+/// What is decided, and the review that it leads to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Outcome {
+    pub(super) verb: Verb,
+    pub(super) to: ReviewState,
+}
+
+/// Writes a decision about a connection that the caller has locked: the decision, the review, the settled drifts and the audit entry.
+pub(super) async fn record(
+    conn: &mut PgConnection,
+    ctx: &AppContext,
+    actor: &Actor,
+    before: &Connection,
+    Outcome { verb, to }: Outcome,
+    reason: &str,
+    at: DateTime<Utc>,
+) -> Result<(), AppError> {
+    let id = before.id;
     let decision = DecisionId::new(at);
     let inputs = json!({
         "observed_state": before.observed.state,
@@ -51,11 +80,11 @@ pub async fn decide_connection(
         connection: id,
         verb,
         actor,
-        reason: &reason,
+        reason,
         inputs,
         at,
     };
-    decisions::insert(&mut tx, new).await?;
+    decisions::insert(conn, new).await?;
     let owed = plan(to, &before.observed.state) != Plan::Nothing;
     let reviewed = Reviewed {
         id,
@@ -65,10 +94,11 @@ pub async fn decide_connection(
         decision,
         due: owed.then(|| (at, at + ctx.patience)),
     };
-    if !connections::record_review(&mut tx, &reviewed).await? {
+    if !connections::record_review(conn, &reviewed).await? {
         return Err(AppError::internal("the review changed under its own lock"));
     }
-    observed::resolve_drifts(&mut tx, &[id], at).await?;
+    let settled = settled_by_review(to, &before.observed.state);
+    connection_drifts::settle(conn, &[id], None, settled, actor, reason, at).await?;
     let entry = Entry {
         at,
         actor,
@@ -80,18 +110,14 @@ pub async fn decide_connection(
         subject: Subject::Connection(id),
         before: Some(json!({ "review": before.review })),
         after: Some(json!({ "review": to })),
-        reason: Some(&reason),
+        reason: Some(reason),
         decision: Some(decision),
     };
-    audit::record(&mut tx, entry).await?;
-    let after = connections::by_id(&mut tx, id)
-        .await?
-        .ok_or_else(|| not_found(id))?;
-    ctx.commit(tx).await?;
-    Ok(after)
+    audit::record(conn, entry).await?;
+    Ok(())
 }
 
-fn not_found(id: ConnectionId) -> AppError {
+pub(super) fn not_found(id: ConnectionId) -> AppError {
     AppError::new(
         Code::ConnectionNotFound,
         format!("there is no connection {id}"),

@@ -11,6 +11,7 @@ pub mod decide_connection;
 pub mod diagnose;
 pub mod error;
 mod from_store;
+pub mod import_services;
 mod principals;
 pub mod read;
 pub mod receive_hint;
@@ -20,6 +21,9 @@ pub mod register_account_region;
 pub mod register_service;
 pub mod request_check;
 pub mod retry_sync;
+mod settle_account_drift;
+pub mod settle_drift;
+mod settle_service_drift;
 pub mod stall_care;
 mod text;
 

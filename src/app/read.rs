@@ -4,13 +4,14 @@ use super::code::Code;
 use super::{AppContext, AppError};
 use crate::domain::account_region::AccountRegion;
 use crate::domain::connection::Connection;
+use crate::domain::drift_inbox::Drift;
 use crate::domain::endpoint_service::RegisteredService;
 use crate::domain::history::HistoryEntry;
-use crate::domain::ids::{AccountRegionId, ConnectionId, EndpointServiceId};
+use crate::domain::ids::{AccountRegionId, ConnectionId, DriftId, EndpointServiceId};
 use crate::domain::stall::{Stalled, StalledId};
 use crate::store::{
-    PgConnection, account_regions, connection_list, connections, endpoint_services, history,
-    replicas, stalls,
+    PgConnection, account_regions, connection_list, connections, drifts, endpoint_services,
+    history, replicas, stalls,
 };
 
 /// One page of a list and where the next one starts.
@@ -95,6 +96,25 @@ pub async fn connection(
     })?;
     let history = history::of_connection(conn, id).await?;
     Ok((connection, history))
+}
+
+/// One drift.
+pub async fn drift(ctx: &AppContext, id: DriftId) -> Result<Drift, AppError> {
+    let conn: &mut PgConnection = &mut *ctx.acquire().await?;
+    let found = drifts::by_id(conn, id).await?;
+    found.ok_or_else(|| super::settle_drift::missing(id))
+}
+
+/// Drifts, newest first.
+pub async fn drifts(
+    ctx: &AppContext,
+    filter: &drifts::Filter,
+    before: Option<DriftId>,
+    limit: i64,
+) -> Result<Listed<Drift, DriftId>, AppError> {
+    let conn: &mut PgConnection = &mut *ctx.acquire().await?;
+    let rows = drifts::page(conn, filter, before, limit + 1).await?;
+    Ok(Listed::cut(rows, limit, |row| row.id))
 }
 
 /// Connections, newest first.

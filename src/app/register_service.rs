@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use privatelink::{AccountId, LoadBalancerArn, Region, ServiceId};
 use serde_json::json;
 
@@ -17,7 +18,7 @@ use crate::domain::endpoint_service::{Origin, RegisteredService, ServiceSync, Wa
 use crate::domain::ids::{AccountRegionId, EndpointServiceId};
 use crate::domain::sync::SyncState;
 use crate::store::audit::{self, Entry, Subject};
-use crate::store::{PgConnection, StoreError, account_regions, endpoint_services};
+use crate::store::{PgConnection, StoreError, account_regions, drifts, endpoint_services};
 
 /// The most load balancers that one service may have here.
 const MOST_LOAD_BALANCERS: usize = 20;
@@ -83,24 +84,69 @@ pub async fn register_service(
         Source::Existing(id) => (Origin::Adopted, Vec::new(), true, Some(id)),
     };
     let service = RegisteredService {
-        id: EndpointServiceId::new(at),
-        account_region_id: place.id,
-        account: place.place.account,
-        region: place.place.region,
-        name,
         origin,
         acceptance_required,
         load_balancer_arns: arns,
         open_to_everybody: !acceptance_required && has_everybody(&allowed_principals),
         allowed_principals,
+        aws_service_id,
+        ..unregistered(&place, name, &actor.name, at)
+    };
+    record_registered(&mut tx, actor, &service, None)
+        .await
+        .map_err(|error| match error {
+            StoreError::Duplicate { .. } => AppError::new(
+                Code::ServiceExists,
+                "this endpoint service is registered already in this account and Region",
+            )
+            .field("aws_service_id"),
+            other => other.into(),
+        })?;
+    ctx.commit(tx).await?;
+    Ok(service)
+}
+
+/// A registration of a service that exists in AWS.
+pub(super) fn adopting(
+    place: &AccountRegion,
+    name: String,
+    id: ServiceId,
+    by: &str,
+    at: DateTime<Utc>,
+) -> RegisteredService {
+    RegisteredService {
+        origin: Origin::Adopted,
+        aws_service_id: Some(id),
+        ..unregistered(place, name, by, at)
+    }
+}
+
+/// What every new registration has, due at once.
+fn unregistered(
+    place: &AccountRegion,
+    name: String,
+    by: &str,
+    at: DateTime<Utc>,
+) -> RegisteredService {
+    RegisteredService {
+        id: EndpointServiceId::new(at),
+        account_region_id: place.id,
+        account: place.place.account.clone(),
+        region: place.place.region.clone(),
+        name,
+        origin: Origin::Created,
+        acceptance_required: true,
+        load_balancer_arns: Vec::new(),
+        allowed_principals: Vec::new(),
         supported_ip_address_types: None,
         supported_regions: None,
         tags: BTreeMap::new(),
+        open_to_everybody: false,
         granted_principals: Vec::new(),
         set_tag_keys: Vec::new(),
         version: 1,
         applied_version: 0,
-        aws_service_id,
+        aws_service_id: None,
         service_name: None,
         observed: None,
         checks: None,
@@ -112,7 +158,7 @@ pub async fn register_service(
             message: None,
         },
         created_at: at,
-        created_by: actor.name.clone(),
+        created_by: by.to_owned(),
         check_requested_at: None,
         stall: None,
         dropped_load_balancer_arns: Vec::new(),
@@ -122,17 +168,19 @@ pub async fn register_service(
         service_owner_pays: false,
         private_dns: None,
         waiting: Vec::new(),
-    };
-    endpoint_services::insert(&mut tx, &service)
-        .await
-        .map_err(|error| match error {
-            StoreError::Duplicate { .. } => AppError::new(
-                Code::ServiceExists,
-                "this endpoint service is registered already in this account and Region",
-            )
-            .field("aws_service_id"),
-            other => other.into(),
-        })?;
+    }
+}
+
+/// Writes a registration with its audit entry, and settles the drift that the service was while nobody had registered it. A collision with
+/// another registration of the same service leaves the transaction usable.
+pub(super) async fn record_registered(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    service: &RegisteredService,
+    reason: Option<&str>,
+) -> Result<(), StoreError> {
+    endpoint_services::insert(conn, service).await?;
+    let at = service.created_at;
     let entry = Entry {
         at,
         actor,
@@ -150,12 +198,15 @@ pub async fn register_service(
             "allowed_principals": service.allowed_principals,
             "open_to_everybody": service.open_to_everybody,
         })),
-        reason: None,
+        reason,
         decision: None,
     };
-    audit::record(&mut tx, entry).await?;
-    ctx.commit(tx).await?;
-    Ok(service)
+    audit::record(conn, entry).await?;
+    let Some(aws_id) = &service.aws_service_id else {
+        return Ok(());
+    };
+    let why = reason.unwrap_or("the service was registered");
+    drifts::settle_unknown_service(conn, service.account_region_id, aws_id, actor, why, at).await
 }
 
 async fn find_place(conn: &mut PgConnection, place: &Place) -> Result<AccountRegion, AppError> {

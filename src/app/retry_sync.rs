@@ -6,10 +6,12 @@ use super::code::Code;
 use super::{AppContext, AppError};
 use crate::domain::actor::Actor;
 use crate::domain::connection::Connection;
+use crate::domain::drift::DriftKind;
+use crate::domain::drift_inbox::DriftState;
 use crate::domain::endpoint_service::RegisteredService;
 use crate::domain::ids::{ConnectionId, EndpointServiceId};
 use crate::store::audit::{self, Entry, Subject};
-use crate::store::{connections, endpoint_services};
+use crate::store::{connection_drifts, connections, endpoint_services};
 
 /// Makes a connection that is stalled or was given up due again. Where it stalled because somebody acted behind our back, this is what overwrites it.
 pub async fn retry_connection(
@@ -35,6 +37,10 @@ pub async fn retry_connection(
             ),
         ));
     }
+    // Rejecting again what came back to life is what reverts it. Where AWS offers no way back the retry settles nothing.
+    let kind = Some(DriftKind::AcceptedOutside);
+    let (state, why) = (DriftState::Reverted, "its sync was retried");
+    connection_drifts::settle(&mut tx, &[id], kind, state, actor, why, at).await?;
     let entry = Entry {
         at,
         actor,

@@ -239,6 +239,7 @@ fn settings(listen: SocketAddr, database_url: &str, sim_url: &str, key_file: &Pa
     // AWS tells of connections by itself here; this is only the net below.
     settings.worker.listing_interval = Duration::from_secs(10);
     settings.worker.service_interval = Duration::from_secs(15);
+    settings.worker.inventory_interval = Duration::from_secs(15);
     settings.worker.lease_interval = Duration::from_millis(500);
     settings.worker.private_dns_poll = Duration::from_secs(2);
     settings.worker.private_dns_settle = Duration::from_secs(1);

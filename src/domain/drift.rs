@@ -17,8 +17,39 @@ text_enum!(
         AutoAccepted = "auto_accepted",
         /// It stood there already when the service was adopted.
         Preexisting = "preexisting",
+        /// A registered service is not as it is desired here, and no change of ours is on its way.
+        ServiceReconfigured = "service_reconfigured",
+        /// A principal may connect that nobody here asked for.
+        UnknownPrincipal = "unknown_principal",
+        /// The account has an endpoint service that is not registered here.
+        UnknownService = "unknown_service",
     }
 );
+
+/// What a drift is about. Who may settle it follows from this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// A connection: for whoever decides about connections.
+    Connection,
+    /// A registered service: for whoever manages services.
+    Service,
+    /// The AccountRegion: likewise.
+    AccountRegion,
+}
+
+impl DriftKind {
+    /// What drifts of this kind are about.
+    pub fn about(self) -> About {
+        match self {
+            Self::AcceptedOutside
+            | Self::RejectedOutside
+            | Self::AutoAccepted
+            | Self::Preexisting => About::Connection,
+            Self::ServiceReconfigured | Self::UnknownPrincipal => About::Service,
+            Self::UnknownService => About::AccountRegion,
+        }
+    }
+}
 
 /// What is known when a connection's observed state is new or has changed.
 #[derive(Debug, Clone, Copy)]
@@ -43,11 +74,11 @@ pub fn detect(change: Change<'_>) -> Option<DriftKind> {
     let accepted = matches!(change.observed, S::Pending | S::Available | S::Partial);
     let rejected = matches!(change.observed, S::Rejected);
     match change.review {
-        ReviewState::Undecided if accepted && !change.acceptance_required => {
-            Some(DriftKind::AutoAccepted)
-        }
         ReviewState::Undecided if (accepted || rejected) && change.preexisting => {
             Some(DriftKind::Preexisting)
+        }
+        ReviewState::Undecided if accepted && !change.acceptance_required => {
+            Some(DriftKind::AutoAccepted)
         }
         ReviewState::Undecided if accepted => Some(DriftKind::AcceptedOutside),
         ReviewState::Undecided | ReviewState::Accepted if rejected => {
@@ -67,6 +98,22 @@ pub fn detect(change: Change<'_>) -> Option<DriftKind> {
         | ReviewState::Rejected
         | ReviewState::Revoked => None,
     }
+}
+
+/// Whether a drift that stands is the one that was detected now. A connection that was accepted without us goes on from `pending` to
+/// `available`, and is still the one that was noticed first; one that is rejected after that is another.
+pub fn goes_on(standing: DriftKind, was: &ConnectionState, now: DriftKind) -> bool {
+    let accepted = |kind: DriftKind| {
+        matches!(
+            kind,
+            DriftKind::AcceptedOutside | DriftKind::AutoAccepted | DriftKind::Preexisting
+        )
+    };
+    let was_accepted = matches!(
+        was,
+        ConnectionState::Pending | ConnectionState::Available | ConnectionState::Partial
+    );
+    standing == now || (was_accepted && accepted(standing) && accepted(now))
 }
 
 #[cfg(test)]
@@ -126,6 +173,26 @@ mod tests {
         let mut seen = change(ReviewState::Undecided, SyncState::Idle, &seen);
         seen.preexisting = true;
         assert_eq!(detect(seen), Some(DriftKind::Preexisting));
+    }
+
+    #[test]
+    fn what_stood_there_is_told_apart_also_on_a_service_that_accepts_by_itself() {
+        let seen = ConnectionState::Available;
+        let mut seen = change(ReviewState::Undecided, SyncState::Idle, &seen);
+        seen.preexisting = true;
+        seen.acceptance_required = false;
+        assert_eq!(detect(seen), Some(DriftKind::Preexisting));
+    }
+
+    #[test]
+    fn a_drift_goes_on_while_the_connection_comes_up_and_ends_with_a_rejection() {
+        use DriftKind as K;
+        let pending = ConnectionState::Pending;
+        assert!(goes_on(K::Preexisting, &pending, K::AcceptedOutside));
+        assert!(!goes_on(K::Preexisting, &pending, K::RejectedOutside));
+        // It stood there rejected, and somebody accepted it now.
+        let rejected = ConnectionState::Rejected;
+        assert!(!goes_on(K::Preexisting, &rejected, K::AcceptedOutside));
     }
 
     #[test]

@@ -5,7 +5,8 @@ use serde::Serialize;
 
 use super::actor::ActorKind;
 use super::drift::DriftKind;
-use super::ids::DecisionId;
+use super::drift_inbox::DriftState;
+use super::ids::{DecisionId, DriftId};
 use super::review::{ReviewState, Verb};
 use super::sync::Act;
 
@@ -58,13 +59,17 @@ pub enum HistoryEvent {
     },
     /// AWS showed what no decision explains.
     Drifted {
+        /// The drift, for settling it.
+        drift_id: DriftId,
+        /// How it was settled, if it was.
+        state: DriftState,
         /// How the two came apart.
         kind: DriftKind,
         /// The review at that time.
         review: ReviewState,
         /// What AWS showed.
         observed: String,
-        /// When the two agreed again.
+        /// Since when it does not stand any more.
         resolved_at: Option<DateTime<Utc>>,
     },
 }

@@ -123,6 +123,13 @@ id!(
     "an endpoint service id"
 );
 
+id!(
+    /// A disagreement between AWS and us.
+    DriftId,
+    "dft_",
+    "a drift id"
+);
+
 /// A UUIDv7 for a row that needs no type of its own.
 pub fn uuid_at(at: DateTime<Utc>) -> Uuid {
     let seconds = u64::try_from(at.timestamp()).unwrap_or_default();

@@ -174,7 +174,10 @@ impl TryFrom<Row> for RegisteredService {
     }
 }
 
-/// Adds a service, due for its first sync at once; `Duplicate` on `endpoint_services_aws_service_id_unique`.
+/// The constraint that an AWS service is registered once in its AccountRegion.
+const REGISTERED_ONCE: &str = "endpoint_services_aws_service_id_unique";
+
+/// Adds a service, due for its first sync at once; `Duplicate` on `endpoint_services_aws_service_id_unique`, which leaves the transaction usable.
 pub async fn insert(
     conn: &mut PgConnection,
     service: &RegisteredService,
@@ -184,11 +187,12 @@ pub async fn insert(
         .iter()
         .map(ToString::to_string)
         .collect();
-    sqlx::query!(
+    let done = sqlx::query!(
         "INSERT INTO endpoint_services (id, account_region_id, name, origin, acceptance_required, load_balancer_arns,
                                         allowed_principals, open_to_everybody, aws_service_id, sync_state, sync_due_at,
                                         created_at, created_by)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'due', $10, $11, $12)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'due', $10, $11, $12)
+         ON CONFLICT ON CONSTRAINT endpoint_services_aws_service_id_unique DO NOTHING",
         service.id as _,
         service.account_region_id as _,
         service.name,
@@ -204,6 +208,10 @@ pub async fn insert(
     )
     .execute(conn)
     .await?;
+    if done.rows_affected() == 0 {
+        let constraint = REGISTERED_ONCE.to_owned();
+        return Err(StoreError::Duplicate { constraint });
+    }
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use super::{PgConnection, StoreError};
 use crate::domain::history::{HistoryEntry, HistoryEvent};
-use crate::domain::ids::{ConnectionId, DecisionId};
+use crate::domain::ids::{ConnectionId, DecisionId, DriftId};
 
 /// The most entries of one kind that a history shows, newest kept. A connection that flaps for years must not fill a response.
 pub const MOST_OF_A_KIND: i64 = 200;
@@ -73,8 +73,9 @@ pub async fn of_connection(
     }
 
     let rows = sqlx::query!(
-        "SELECT detected_at, kind, review_state, observed_state, resolved_at
-           FROM drifts WHERE connection_id = $1 ORDER BY id DESC LIMIT $2",
+        r#"SELECT id AS "id: DriftId", state, detected_at, kind, review_state AS "review_state!",
+                  observed_state AS "observed_state!", resolved_at
+             FROM drifts WHERE connection_id = $1 ORDER BY id DESC LIMIT $2"#,
         id as _,
         MOST_OF_A_KIND,
     )
@@ -84,6 +85,8 @@ pub async fn of_connection(
         all.push(HistoryEntry {
             at: row.detected_at,
             event: HistoryEvent::Drifted {
+                drift_id: row.id,
+                state: row.state.parse().map_err(broken)?,
                 kind: row.kind.parse().map_err(broken)?,
                 review: row.review_state.parse().map_err(broken)?,
                 observed: row.observed_state,

@@ -1,20 +1,23 @@
 //! All SQL. Functions take `&mut PgConnection`, so that the caller decides where a transaction begins and ends.
 //!
 //! Naming: the noun comes from the module (`connections::by_id`). Locks are taken in this order: AccountRegion (lease), endpoint
-//! service, connections by (service, endpoint). SQL's own `now()` is used for leases only, where the replicas' clocks must not matter;
+//! service, connections by (service, endpoint), drifts. SQL's own `now()` is used for leases only, where the replicas' clocks must not matter;
 //! everything else gets its time as a parameter. Nothing here calls AWS, and no transaction may be open while somebody does.
 
 pub mod account_regions;
 pub mod audit;
+pub mod connection_drifts;
 pub mod connection_list;
 pub mod connections;
 pub mod decisions;
 pub mod doctor;
+pub mod drifts;
 pub mod endpoint_services;
 pub mod error;
 pub mod hint_setups;
 pub mod hints;
 pub mod history;
+pub mod inventory;
 pub mod leases;
 pub mod observed;
 pub mod partitions;

@@ -6,14 +6,15 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Duration, Utc};
-use privatelink::Connection as Seen;
-use serde_json::Value;
+use privatelink::{Connection as Seen, ConnectionState};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{PgConnection, StoreError, audit};
+use super::connection_drifts::{self, Detected};
+use super::drifts::{GONE, HEALED};
+use super::{PgConnection, StoreError};
 use crate::domain::account_region::Lease;
-use crate::domain::actor::Actor;
-use crate::domain::drift::{Change, DriftKind, detect};
+use crate::domain::drift::{Change, DriftKind, detect, goes_on};
 use crate::domain::ids::{AccountRegionId, ConnectionId, EndpointServiceId, uuid_at};
 use crate::domain::observe::{SyncChange, sync_change};
 use crate::domain::review::ReviewState;
@@ -96,8 +97,7 @@ pub async fn record(
         .map(|(d, seen)| ((d.service, seen.endpoint_id.as_str()), (d, seen)))
         .collect();
     let mut observations = Batch::default();
-    let mut syncs = SyncBatch::default();
-    let mut agreed = Vec::new();
+    let mut moved = Vec::new();
     for row in written {
         let key = (row.endpoint_service_id, row.endpoint_id.as_str());
         let Some((difference, seen)) = by_key.get(&key).copied() else {
@@ -112,7 +112,38 @@ pub async fn record(
             continue; // Only details changed, such as a DNS name.
         }
         observations.push(row.id, difference.was.clone(), seen.state.as_str(), at);
+        moved.push(Moved::judged(row, difference, seen, at, waits)?);
+    }
+    recorded.drifted = record_drifts(conn, lease, &moved, at).await?;
+    observations.insert(conn).await?;
+    let mut syncs = SyncBatch::default();
+    for of in &moved {
+        let change = sync_change(of.review, of.sync, &of.seen.state, of.drift);
+        syncs.push(of.row.id, change);
+    }
+    recorded.stalled = syncs.stalled();
+    syncs.apply(conn, at, waits.patience).await?;
+    Ok(recorded)
+}
 
+/// A connection whose state moved, and what that means.
+struct Moved<'a> {
+    row: Written,
+    difference: &'a Difference,
+    seen: &'a Seen,
+    review: ReviewState,
+    sync: SyncState,
+    drift: Option<DriftKind>,
+}
+
+impl<'a> Moved<'a> {
+    fn judged(
+        row: Written,
+        difference: &'a Difference,
+        seen: &'a Seen,
+        at: DateTime<Utc>,
+        waits: Waits,
+    ) -> Result<Self, StoreError> {
         let broken = |what: String| StoreError::inconsistent("connections", row.id, what);
         let review: ReviewState = row.review_state.parse().map_err(broken)?;
         let sync: SyncState = row.sync_state.parse().map_err(broken)?;
@@ -129,20 +160,71 @@ pub async fn record(
             acceptance_required: difference.acceptance_required,
             observed: &seen.state,
         });
-        if let Some(kind) = drift {
-            recorded.drifted += usize::from(
-                record_drift(conn, row.id, kind, review, seen.state.as_str(), at).await?,
-            );
-        } else {
-            agreed.push(row.id);
-        }
-        syncs.push(row.id, sync_change(review, sync, &seen.state, drift));
+        Ok(Self {
+            row,
+            difference,
+            seen,
+            review,
+            sync,
+            drift,
+        })
     }
-    resolve_drifts(conn, &agreed, at).await?;
-    observations.insert(conn).await?;
-    recorded.stalled = syncs.stalled();
-    syncs.apply(conn, at, waits.patience).await?;
-    Ok(recorded)
+
+    fn detected(&self, kind: DriftKind) -> Detected<'_> {
+        Detected {
+            connection: self.row.id,
+            service: self.row.endpoint_service_id,
+            endpoint: &self.row.endpoint_id,
+            kind,
+            review: self.review,
+            observed: self.seen.state.as_str(),
+            evidence: json!({
+                "owner_account_id": self.seen.owner,
+                "was": self.difference.was,
+                "created_at": self.seen.created_at,
+                "service_registered_at": self.difference.registered_at,
+                "acceptance_required": self.difference.acceptance_required,
+            }),
+        }
+    }
+}
+
+/// Opens the drifts that were detected, and closes those that healed or that another took the place of. Answers how many are new.
+async fn record_drifts(
+    conn: &mut PgConnection,
+    lease: &Lease,
+    moved: &[Moved<'_>],
+    at: DateTime<Utc>,
+) -> Result<usize, StoreError> {
+    // A connection that was not there before has none.
+    let known = moved.iter().filter(|of| of.difference.was.is_some());
+    let known: Vec<ConnectionId> = known.map(|of| of.row.id).collect();
+    let standing = if known.is_empty() {
+        HashMap::new()
+    } else {
+        connection_drifts::standing(conn, &known).await?
+    };
+    let (mut healed, mut superseded, mut new) = (Vec::new(), Vec::new(), 0);
+    for of in moved {
+        let drifts = standing.get(&of.row.id).map_or(&[][..], Vec::as_slice);
+        let Some(kind) = of.drift else {
+            healed.extend((!drifts.is_empty()).then_some(of.row.id));
+            continue;
+        };
+        let was = of.difference.was.as_deref().map(ConnectionState::parse);
+        let (on, off): (Vec<_>, Vec<_>) = drifts.iter().partition(|(_, standing)| {
+            was.as_ref()
+                .is_some_and(|was| goes_on(*standing, was, kind))
+        });
+        superseded.extend(off.iter().map(|(id, _)| *id));
+        if on.is_empty() {
+            new +=
+                usize::from(connection_drifts::record(conn, lease, &of.detected(kind), at).await?);
+        }
+    }
+    connection_drifts::resolve(conn, &healed, HEALED, at).await?;
+    connection_drifts::supersede(conn, &superseded, at).await?;
+    Ok(new)
 }
 
 /// Finds which rows of the page are new or differ, and how many are ours at all.
@@ -282,62 +364,6 @@ impl Columns {
         }
         columns
     }
-}
-
-/// Records a drift unless one of its kind is open; answers whether it is new.
-async fn record_drift(
-    conn: &mut PgConnection,
-    id: ConnectionId,
-    kind: DriftKind,
-    review: ReviewState,
-    observed: &str,
-    at: DateTime<Utc>,
-) -> Result<bool, StoreError> {
-    let done = sqlx::query!(
-        "INSERT INTO drifts (id, connection_id, kind, review_state, observed_state, detected_at)
-         VALUES ($1, $2, $3, $4, $5, $6)
-         ON CONFLICT (connection_id, kind) WHERE resolved_at IS NULL DO NOTHING",
-        uuid_at(at),
-        id as _,
-        kind.as_str(),
-        review.as_str(),
-        observed,
-        at,
-    )
-    .execute(&mut *conn)
-    .await?;
-    let new = done.rows_affected() == 1;
-    if new {
-        let entry = audit::Entry {
-            at,
-            actor: &Actor::aws(),
-            action: "connection.drifted",
-            subject: audit::Subject::Connection(id),
-            before: Some(serde_json::json!({ "review": review })),
-            after: Some(serde_json::json!({ "observed": observed, "drift": kind })),
-            reason: None,
-            decision: None,
-        };
-        audit::record(conn, entry).await?;
-    }
-    Ok(new)
-}
-
-/// Closes every open drift of these connections: AWS and the review agree again, or somebody decided.
-pub async fn resolve_drifts(
-    conn: &mut PgConnection,
-    ids: &[ConnectionId],
-    at: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
-    sqlx::query!(
-        "UPDATE drifts SET resolved_at = $2 WHERE connection_id = ANY($1) AND resolved_at IS NULL",
-        &ids,
-        at,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
 }
 
 /// Observations of one page, written in one statement.
@@ -513,7 +539,7 @@ pub async fn mark_deleted(
         observations.push(row.id, Some(row.was.clone()), "deleted", at);
     }
     let gone: Vec<ConnectionId> = rows.iter().map(|row| row.id).collect();
-    resolve_drifts(conn, &gone, at).await?;
+    connection_drifts::resolve(conn, &gone, GONE, at).await?;
     observations.insert(conn).await?;
     Ok(rows.len() as u64)
 }

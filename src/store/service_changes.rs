@@ -99,22 +99,24 @@ pub async fn claim(
 }
 
 /// Records that AWS was seen to agree with this version, and drops the claims to what was taken out. Nothing when somebody has changed what is
-/// desired since. The caller holds the lease.
+/// desired since. `changed_at` is when AWS took a change of ours, where it did. The caller holds the lease.
 pub async fn record_applied(
     conn: &mut PgConnection,
     id: EndpointServiceId,
     version: i64,
     tag_keys: &[String],
+    changed_at: Option<DateTime<Utc>>,
 ) -> Result<(), StoreError> {
     sqlx::query!(
         "UPDATE endpoint_services
-            SET applied_version = version, dropped_load_balancer_arns = '{}',
+            SET applied_version = version, applied_at = coalesce($4, applied_at), dropped_load_balancer_arns = '{}',
                 granted_principals = ARRAY(SELECT unnest(granted_principals) INTERSECT SELECT unnest(allowed_principals) ORDER BY 1),
                 set_tag_keys       = ARRAY(SELECT unnest(set_tag_keys) INTERSECT SELECT unnest($3::text[]) ORDER BY 1)
           WHERE id = $1 AND version = $2",
         id as _,
         version,
         tag_keys,
+        changed_at,
     )
     .execute(conn)
     .await?;
@@ -238,4 +240,59 @@ pub async fn attached_endpoints(
     .fetch_one(conn)
     .await?;
     Ok((row.endpoints, row.count))
+}
+
+/// Records that what AWS shows is desired from now on. Nothing has to be done to AWS for it, so a service that was in step stays in step, and
+/// one that is behind goes on following. `service` has the version that was read. Answers false when somebody else was first.
+pub async fn record_adopted(
+    conn: &mut PgConnection,
+    service: &RegisteredService,
+) -> Result<bool, StoreError> {
+    let tags: Value = service
+        .tags
+        .iter()
+        .map(|(key, value)| (key.clone(), Value::from(value.clone())))
+        .collect();
+    let arns: Vec<&str> = service
+        .load_balancer_arns
+        .iter()
+        .map(LoadBalancerArn::as_str)
+        .collect();
+    let done = sqlx::query!(
+        "UPDATE endpoint_services
+            SET acceptance_required = $3, allowed_principals = $4, supported_ip_address_types = $5, supported_regions = $6,
+                tags = $7, open_to_everybody = $8, load_balancer_arns = $9, granted_principals = $10, set_tag_keys = $11,
+                applied_version = CASE WHEN applied_version = version THEN version + 1 ELSE applied_version END,
+                version = version + 1
+          WHERE id = $1 AND version = $2",
+        service.id as _,
+        service.version,
+        service.acceptance_required,
+        &service.allowed_principals,
+        service.supported_ip_address_types.as_deref(),
+        service.supported_regions.as_deref(),
+        tags,
+        service.open_to_everybody,
+        &arns as _,
+        &service.granted_principals,
+        &service.set_tag_keys,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// When AWS last took a change of ours to this service and was seen to agree. For a while after that a read may still show the state from
+/// before.
+pub async fn applied_at(
+    conn: &mut PgConnection,
+    id: EndpointServiceId,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let at = sqlx::query_scalar!(
+        "SELECT applied_at FROM endpoint_services WHERE id = $1",
+        id as _
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(at.flatten())
 }

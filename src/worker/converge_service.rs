@@ -3,6 +3,7 @@
 use privatelink::{EndpointServiceChange, GatewayError, LoadBalancerArn, ServiceId};
 
 use super::service_balancers::{explained, refuse_unequal};
+use super::service_drift;
 use super::sync_services::{Failure, Shown, look};
 use super::{PassError, Place};
 use crate::domain::endpoint_service::{RegisteredService, Waiting};
@@ -75,8 +76,12 @@ pub(super) async fn follow(
         }
     }
     let keys: Vec<String> = desired.tags.into_keys().collect();
+    let at = place.now();
+    let changed_at = (!first.steps.is_empty()).then_some(at);
     let mut tx = place.begin().await?;
-    service_changes::record_applied(&mut tx, service.id, service.version, &keys).await?;
+    let (id, version) = (service.id, service.version);
+    service_changes::record_applied(&mut tx, id, version, &keys, changed_at).await?;
+    service_drift::compare_proven(&mut tx, place, id, &seen, at).await?;
     tx.commit().await.map_err(StoreError::from)?;
     Ok(Followed {
         seen,

@@ -3,12 +3,15 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use privatelink::AccountRegionRef;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+
+use crate::domain::drift::DriftKind;
 
 /// A call to AWS by its action and how it ended.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -40,6 +43,27 @@ pub struct StallLabels {
 }
 
 /// What is stalled at present in the AccountRegions that this replica serves.
+/// An AccountRegion.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct PlaceLabels {
+    /// The AWS account.
+    pub account: String,
+    /// The Region.
+    pub region: String,
+}
+
+/// A kind of drift in an AccountRegion.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct DriftLabels {
+    /// The AWS account.
+    pub account: String,
+    /// The Region.
+    pub region: String,
+    /// The kind.
+    pub kind: &'static str,
+}
+
+/// The worker's metrics. Clones count together.
 #[derive(Debug, Clone, Default)]
 pub struct Stalls {
     count: Family<StallLabels, Gauge>,
@@ -96,6 +120,12 @@ pub struct WorkerMetrics {
     pub hint_seconds: Histogram,
     /// AccountRegions whose messages are missing.
     pub hints_silent: Gauge,
+    /// Connections of registered services, as the last complete listing counted them.
+    pub connections: Family<PlaceLabels, Gauge>,
+    /// Connections of services that are not registered, likewise.
+    pub connections_unregistered: Family<PlaceLabels, Gauge>,
+    /// Drifts that wait for a person.
+    pub drifts_open: Family<DriftLabels, Gauge>,
 }
 
 impl Default for WorkerMetrics {
@@ -113,6 +143,9 @@ impl Default for WorkerMetrics {
             // 1 ms to 16 s: a look at once, and those after a read that lagged.
             hint_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 15)),
             hints_silent: Gauge::default(),
+            connections: Family::default(),
+            connections_unregistered: Family::default(),
+            drifts_open: Family::default(),
         }
     }
 }
@@ -180,5 +213,72 @@ impl WorkerMetrics {
             "AccountRegions whose listings find connections that no message told of",
             self.hints_silent.clone(),
         );
+        registry.register(
+            "portcullis_connections",
+            "Connections of registered services, by AccountRegion",
+            self.connections.clone(),
+        );
+        registry.register(
+            "portcullis_connections_unregistered",
+            "Connections of services that are not registered, by AccountRegion",
+            self.connections_unregistered.clone(),
+        );
+        registry.register(
+            "portcullis_drifts_open",
+            "Drifts that wait for a person, by AccountRegion and kind",
+            self.drifts_open.clone(),
+        );
+    }
+
+    /// Notes what a complete listing of connections counted.
+    pub fn listed(&self, place: &AccountRegionRef, connections: i64, unregistered: i64) {
+        let labels = PlaceLabels::of(place);
+        self.connections_unregistered
+            .get_or_create(&labels)
+            .set(unregistered);
+        self.connections.get_or_create(&labels).set(connections);
+    }
+
+    /// Notes how many drifts are open; a kind that is not named has none.
+    pub fn drifting(&self, place: &AccountRegionRef, open: &[(DriftKind, i64)]) {
+        for kind in DriftKind::ALL {
+            let count = open
+                .iter()
+                .find(|(of, _)| of == kind)
+                .map_or(0, |(_, n)| *n);
+            self.drifts_open
+                .get_or_create(&DriftLabels::of(place, *kind))
+                .set(count);
+        }
+    }
+
+    /// Forgets an AccountRegion that this replica serves no more: another one shows its figures.
+    pub fn left(&self, place: &AccountRegionRef) {
+        let labels = PlaceLabels::of(place);
+        self.connections.remove(&labels);
+        self.connections_unregistered.remove(&labels);
+        for kind in DriftKind::ALL {
+            self.drifts_open.remove(&DriftLabels::of(place, *kind));
+        }
+    }
+}
+
+impl PlaceLabels {
+    fn of(place: &AccountRegionRef) -> Self {
+        Self {
+            account: place.account.to_string(),
+            region: place.region.to_string(),
+        }
+    }
+}
+
+impl DriftLabels {
+    fn of(place: &AccountRegionRef, kind: DriftKind) -> Self {
+        let PlaceLabels { account, region } = PlaceLabels::of(place);
+        Self {
+            account,
+            region,
+            kind: kind.as_str(),
+        }
     }
 }

@@ -6,12 +6,13 @@
 //!
 //! The [`supervisor`] leases AccountRegions and runs these loops for each: [`observe`] lists all connections, [`sync_connections`] tells AWS the
 //! decisions and reads back, [`sync_services`] creates, reads and checks services; [`hint_setup`] has AWS tell of connections by itself,
-//! [`hint_queue`] stores what it tells, and [`hint_follow`] looks where that points. Each loop is a public `run_pass`, so that tests step it
+//! [`hint_queue`] stores what it tells, and [`hint_follow`] looks where that points; [`inventory`] lists all services, [`census`] counts. Each loop is a public `run_pass`, so that tests step it
 //! and never sleep.
 
 pub mod absent;
 pub mod budget;
 pub mod call;
+pub mod census;
 mod converge_service;
 pub mod error;
 mod examine;
@@ -20,6 +21,7 @@ pub mod hint_follow;
 pub mod hint_queue;
 pub mod hint_setup;
 pub mod identity;
+pub mod inventory;
 pub mod listing;
 pub mod metered;
 pub mod metered_messaging;
@@ -30,6 +32,7 @@ pub mod probe;
 pub mod public_dns;
 pub mod runner;
 mod service_balancers;
+mod service_drift;
 pub mod settings;
 pub mod stalls;
 pub mod supervisor;

@@ -1,8 +1,9 @@
 //! The observe loop: lists every connection of an AccountRegion, page by page, and records what is new.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use privatelink::{ConnectionFilter, GatewayError};
+use privatelink::{Connection, ConnectionFilter, GatewayError, ServiceId};
 
 use super::absent::{self, Sighted};
 use super::listing::read_all;
@@ -11,7 +12,7 @@ use super::term::not_made;
 use super::{PassError, Place};
 use crate::domain::account_region::{Listing, ListingError};
 use crate::store::observed::Recorded;
-use crate::store::{StoreError, account_regions};
+use crate::store::{StoreError, account_regions, connection_drifts, inventory};
 
 /// The code that an AccountRegion shows when AWS sent rows that could not be read.
 pub const UNREADABLE: &str = "unreadable_rows";
@@ -62,7 +63,13 @@ async fn list(place: &Place) -> Result<Report, PassError> {
     let started = place.now();
     let clock = Instant::now();
     let mut sighted = Sighted::default();
-    let read = read_all(place, &ConnectionFilter::All, |page| sighted.add(page)).await?;
+    // By service and state: no larger for more connections.
+    let mut counted: BTreeMap<ServiceId, BTreeMap<String, i64>> = BTreeMap::new();
+    let read = read_all(place, &ConnectionFilter::All, |page| {
+        sighted.add(page);
+        count(&mut counted, page);
+    })
+    .await?;
     if read.unreadable > 0 {
         // Nothing may be concluded from what such a listing did not show.
         let message = format!(
@@ -87,7 +94,17 @@ async fn list(place: &Place) -> Result<Report, PassError> {
     };
     let mut tx = place.begin().await?;
     account_regions::record_listing(&mut tx, place.lease.account_region, listing).await?;
+    inventory::record_connections(&mut tx, place.lease.account_region, &counted).await?;
+    let grace = delta(place.shared.settings.stale_read_grace);
+    let found = connection_drifts::reconsider(&mut tx, &place.lease, started, grace).await?;
     tx.commit().await.map_err(StoreError::from)?;
+    let metrics = &place.shared.metrics;
+    metrics.drifts.inc_by(found as u64);
+    metrics.listed(
+        &place.lease.place,
+        listing.connections,
+        listing.unregistered,
+    );
     if recorded.new + recorded.changed > 0 || deleted > 0 {
         // What was seen may have made a sync due.
         place.shared.nudge.wake();
@@ -104,6 +121,24 @@ async fn list(place: &Place) -> Result<Report, PassError> {
         recorded,
         deleted,
     })
+}
+
+fn count(counted: &mut BTreeMap<ServiceId, BTreeMap<String, i64>>, page: &[Connection]) {
+    for connection in page {
+        if !counted.contains_key(&connection.service_id) {
+            counted.insert(connection.service_id.clone(), BTreeMap::new());
+        }
+        let Some(states) = counted.get_mut(&connection.service_id) else {
+            continue;
+        };
+        let state = connection.state.as_str();
+        match states.get_mut(state) {
+            Some(count) => *count += 1,
+            None => {
+                states.insert(state.to_owned(), 1);
+            }
+        }
+    }
 }
 
 /// How long to rest after a listing of `listed` connections. A large fleet is listed less often, so that listings take at most a

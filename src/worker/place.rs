@@ -128,3 +128,9 @@ impl Place {
         read(&mut conn).await
     }
 }
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.shared.metrics.left(&self.lease.place);
+    }
+}

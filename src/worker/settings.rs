@@ -32,6 +32,9 @@ pub struct WorkerSettings {
     /// How often attributes, zones and notifications are read again, which hardly ever change.
     #[serde(with = "humantime_serde")]
     pub attributes_interval: Duration,
+    /// How often all services of an AccountRegion are listed, registered or not.
+    #[serde(with = "humantime_serde")]
+    pub inventory_interval: Duration,
     /// How often the database is asked for work that another process caused.
     #[serde(with = "humantime_serde")]
     pub poll_interval: Duration,
@@ -78,6 +81,7 @@ impl Default for WorkerSettings {
             service_interval: Duration::from_mins(5),
             settling_interval: Duration::from_secs(3),
             attributes_interval: Duration::from_mins(30),
+            inventory_interval: Duration::from_mins(15),
             poll_interval: Duration::from_secs(1),
             batch_size: 100,
             largest_batch: 1_000,
@@ -146,6 +150,7 @@ impl WorkerSettings {
             ("service_interval", self.service_interval),
             ("settling_interval", self.settling_interval),
             ("attributes_interval", self.attributes_interval),
+            ("inventory_interval", self.inventory_interval),
             ("poll_interval", self.poll_interval),
             ("retry_base", self.retry_base),
             ("private_dns_poll", self.private_dns_poll),

@@ -24,6 +24,7 @@ use super::term::LeaseTerm;
 use super::{
     PassError, Place, Shared, identity, observe, runner, stalls, sync_connections, sync_services,
 };
+use super::{census, inventory};
 use super::{hint_follow, hint_queue, hint_setup, metered_messaging::MeteredMessaging};
 use crate::domain::account_region::Lease;
 use crate::domain::backoff;
@@ -545,6 +546,8 @@ async fn work(place: &Arc<Place>, token: &CancellationToken) {
     inner.spawn(hearing_hints(place.clone(), token.clone()));
     inner.spawn(passing_nudges_on(place.clone(), token.clone()));
     inner.spawn(following_hints(place.clone(), token.clone()));
+    inner.spawn(taking_inventory(place.clone(), token.clone()));
+    inner.spawn(counting(place.clone(), token.clone()));
     while inner.join_next().await.is_some() {
         if !token.is_cancelled() {
             break;
@@ -628,6 +631,21 @@ async fn passing_nudges_on(place: Arc<Place>, stop: CancellationToken) {
             },
         }
     }
+}
+
+async fn taking_inventory(place: Arc<Place>, stop: CancellationToken) {
+    let pass = || async {
+        inventory::run_pass(&place)
+            .await
+            .map(|r| until(&place, Some(r.next_due)))
+    };
+    let nudge = Some(place.shared.nudge.listen());
+    runner::run("inventory", &place.shared, &stop, nudge, pass).await;
+}
+
+async fn counting(place: Arc<Place>, stop: CancellationToken) {
+    let pass = || async { census::run_pass(&place).await.map(|()| census::EVERY) };
+    runner::run("census", &place.shared, &stop, None, pass).await;
 }
 
 /// How long until `due`, but never longer than the poll interval: other processes decide too, and cannot wake this one.

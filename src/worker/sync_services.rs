@@ -16,7 +16,7 @@ use super::service_balancers::{explained, refuse_unequal};
 use super::settings::delta;
 use super::term::not_made;
 use super::{PassError, Place};
-use super::{examine, runner, watch_private_dns};
+use super::{examine, runner, service_drift, watch_private_dns};
 use crate::domain::backoff;
 use crate::domain::endpoint_service::{RegisteredService, ServiceSync, Waiting};
 use crate::domain::service_plan::{self, TAG};
@@ -313,6 +313,9 @@ async fn record_seen(
             return Err(Failure::Stall(ALREADY_REGISTERED, message));
         }
         Err(error) => return Err(error.into()),
+    }
+    if let Some(principals) = principals {
+        service_drift::compare(&mut tx, place, service.id, seen, principals, at).await?;
     }
     tx.commit().await.map_err(StoreError::from)?;
     Ok(())

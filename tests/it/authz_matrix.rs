@@ -42,6 +42,14 @@ const LOWEST: &[(&str, Who)] = &[
     ("release_connection_stall", Who::Admin),
     ("give_up_connection", Who::Admin),
     ("list_stalls", Who::Viewer),
+    ("list_drifts", Who::Viewer),
+    ("read_drift", Who::Viewer),
+    // Those of services take an admin: `drift_inbox.rs`.
+    ("adopt_drift", Who::Approver),
+    ("adopt_drifts", Who::Approver),
+    ("revert_drift", Who::Approver),
+    ("ignore_drift", Who::Approver),
+    ("import_services", Who::Admin),
 ];
 
 struct Operation {

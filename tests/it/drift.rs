@@ -6,31 +6,14 @@ use privatelink_sim::{Behavior, Legality};
 use serde_json::json;
 use sqlx::PgPool;
 
-use crate::support::{HERE, PROVIDER, Request, Service, Setup, TestApp};
+use crate::support::{HERE, PROVIDER, Setup, TestApp};
 
 impl TestApp {
-    async fn accept_behind_our_back(&self, service: &Service, request: &Request) {
-        let ids = [request.endpoint.clone()];
-        let refused = self
-            .console()
-            .accept_connections(&service.aws_id, &ids)
-            .await;
-        assert_eq!(refused, Ok(Vec::new()));
-    }
-
-    async fn reject_behind_our_back(&self, service: &Service, request: &Request) {
-        let ids = [request.endpoint.clone()];
-        let refused = self
-            .console()
-            .reject_connections(&service.aws_id, &ids)
-            .await;
-        assert_eq!(refused, Ok(Vec::new()));
-    }
-
-    /// The kinds of the drifts that are open or, with a prefix, were resolved.
+    /// The kinds of the drifts of connections that are open or, with a prefix, were resolved.
     async fn drifts(&self) -> Vec<String> {
         sqlx::query_scalar(
-            "SELECT CASE WHEN resolved_at IS NULL THEN kind ELSE 'resolved ' || kind END FROM drifts ORDER BY detected_at, kind",
+            "SELECT CASE WHEN resolved_at IS NULL THEN kind ELSE 'resolved ' || kind END FROM drifts
+              WHERE connection_id IS NOT NULL ORDER BY detected_at, kind",
         )
         .fetch_all(self.db())
         .await

@@ -221,12 +221,13 @@ async fn a_pass_over_a_fleet_at_rest_writes_nothing(pool: PgPool) {
 
 impl TestApp {
     /// Where every row of the tables that a pass may touch is stored, and by which transaction it was written.
-    async fn row_versions(&self) -> Vec<String> {
+    pub(crate) async fn row_versions(&self) -> Vec<String> {
         sqlx::query_scalar(
             "SELECT 'connection ' || id || xmin::text || ctid::text FROM connections
              UNION ALL SELECT 'observation ' || id || xmin::text FROM observations
              UNION ALL SELECT 'attempt ' || id || xmin::text FROM sync_attempts
-             UNION ALL SELECT 'drift ' || id || xmin::text FROM drifts
+             UNION ALL SELECT 'drift ' || id || xmin::text || ctid::text FROM drifts
+             UNION ALL SELECT 'inventory ' || aws_service_id || xmin::text || ctid::text || xmax::text FROM inventory_services
              UNION ALL SELECT 'audit ' || id || xmin::text FROM audit_entries
              ORDER BY 1",
         )

@@ -6,6 +6,8 @@ mod arguments;
 pub mod connections;
 pub mod decisions;
 pub mod doctor;
+pub mod drifts;
+pub mod imports;
 mod private_dns_view;
 pub mod replicas;
 pub mod service_changes;
@@ -45,7 +47,14 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(stalls::claim_connection_stall)
         .service(stalls::release_connection_stall)
         .service(stalls::give_up_connection)
-        .service(stalls::list_stalls);
+        .service(stalls::list_stalls)
+        .service(drifts::list_drifts)
+        .service(drifts::adopt_drifts)
+        .service(drifts::read_drift)
+        .service(drifts::adopt_drift)
+        .service(drifts::revert_drift)
+        .service(drifts::ignore_drift)
+        .service(imports::import_services);
 }
 
 /// The caller as the audit trail knows it, with the request's id.

@@ -67,9 +67,9 @@ pub struct ServiceView {
     /// The last version that AWS was seen to agree with; 0 when none was.
     applied_version: i64,
     /// Where AWS shows something else than is desired. While `applied_version` is behind `version` these are the steps to come; after that
-    /// somebody changed AWS directly, and a `PATCH` settles which of the two holds.
+    /// somebody changed AWS directly: that is a drift of the kind `service_reconfigured`, and a `PATCH` settles which of the two holds, too.
     differences: Vec<DifferenceView>,
-    /// Principals that AWS allows and that nobody here asked for. They are never removed.
+    /// Principals that AWS allows and that nobody here asked for. Each is a drift, and stays until somebody adopts or reverts that.
     unknown_principals: Vec<String>,
     /// AWS's id (`vpce-svc-…`); null until AWS has created it.
     aws_service_id: Option<String>,
