@@ -179,6 +179,9 @@ pub(super) async fn record_registered(
     service: &RegisteredService,
     reason: Option<&str>,
 ) -> Result<(), StoreError> {
+    if let Some(aws_id) = &service.aws_service_id {
+        drifts::lock_unknown_service(conn, service.account_region_id, aws_id).await?;
+    }
     endpoint_services::insert(conn, service).await?;
     let at = service.created_at;
     let entry = Entry {

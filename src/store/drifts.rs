@@ -356,6 +356,27 @@ pub async fn settle_standing(
     Ok(())
 }
 
+/// Locks the drift about a service that nobody has registered, if there is one. Whoever registers the service does this first: settling such
+/// a drift has it locked before it registers, and the other way round the two would wait for each other.
+pub async fn lock_unknown_service(
+    conn: &mut PgConnection,
+    account_region: AccountRegionId,
+    aws_service_id: &ServiceId,
+) -> Result<(), StoreError> {
+    sqlx::query_scalar!(
+        r#"SELECT id AS "id: DriftId" FROM drifts
+            WHERE account_region_id = $1 AND kind = 'unknown_service' AND endpoint_service_id IS NULL AND subject = $2
+              AND resolved_at IS NULL
+            ORDER BY id
+              FOR UPDATE"#,
+        account_region as _,
+        aws_service_id.as_str(),
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(())
+}
+
 /// Settles the drift about a service that nobody had registered, if there is one: somebody registered it.
 pub async fn settle_unknown_service(
     conn: &mut PgConnection,
