@@ -9,9 +9,11 @@ pub struct Circumstances {
     pub acknowledged: Vec<String>,
     /// What others did in AWS with the provider's account.
     pub outside: Vec<Outside>,
-    /// How often a worker lost what it had in hand: kills, lost leases, lost databases. Each may leave the calls that it had under
-    /// way without a record.
-    pub losses: usize,
+    /// An id that others put into every call of theirs, where they cannot be told apart otherwise.
+    pub mark_of_others: Option<String>,
+    /// When a worker lost what it had in hand, by Portcullis' clock: kills, lost leases, lost databases. Each may leave the calls that
+    /// it had under way without a record.
+    pub losses: Vec<DateTime<Utc>>,
     /// How many calls a worker has under way at most.
     pub calls_under_way: usize,
     /// Reads lagged behind at times, so that an older state may have been seen after a newer one.
@@ -64,7 +66,8 @@ impl Default for Circumstances {
         Self {
             acknowledged: Vec::new(),
             outside: Vec::new(),
-            losses: 0,
+            mark_of_others: None,
+            losses: Vec::new(),
             calls_under_way: 4,
             stale_reads: false,
             client_retries: false,

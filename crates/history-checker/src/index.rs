@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::History;
 use crate::aws::Call;
@@ -90,7 +90,8 @@ impl<'a> Index<'a> {
         for call in ours(history) {
             let told = |act| Told {
                 call,
-                at: history.circumstances.ours(call.at),
+                // The log is kept in milliseconds: it was at some time within that one.
+                at: history.circumstances.ours(call.at) + TimeDelta::microseconds(999),
                 act,
             };
             let told = match call.action.as_str() {
@@ -137,7 +138,9 @@ fn ours(history: &History) -> Vec<&Call> {
     let mut outside: Vec<_> = history.circumstances.outside.iter().collect();
     let mut ours = Vec::new();
     for call in &history.aws.calls {
-        if !services.iter().any(|s| s.account == call.account) {
+        let mark = history.circumstances.mark_of_others.as_deref();
+        let marked = mark.is_some_and(|mark| call.ids.iter().any(|id| id == mark));
+        if marked || !services.iter().any(|s| s.account == call.account) {
             continue;
         }
         let fits = outside

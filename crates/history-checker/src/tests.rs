@@ -306,7 +306,13 @@ fn a_repeat_for_no_reason_is_found() {
     fine(|h| {
         repeat(h);
         h.circumstances.stale_reads = true;
-        h.circumstances.losses = 1;
+        h.circumstances.losses.push(at(23));
+    });
+    // Another time's loss explains nothing.
+    breaks(Invariant::I4, |h| {
+        repeat(h);
+        h.circumstances.stale_reads = true;
+        h.circumstances.losses.push(at(40));
     });
     fine(|h| {
         repeat(h);
@@ -425,7 +431,7 @@ fn a_call_without_a_record_is_found_unless_a_process_was_lost() {
     breaks(Invariant::I6, |h| drop(h.database.attempts.remove(2)));
     fine(|h| {
         h.database.attempts.remove(2);
-        h.circumstances.losses = 1;
+        h.circumstances.losses.push(at(31));
     });
 }
 
@@ -485,6 +491,29 @@ fn going_back_is_found() {
 }
 
 #[test]
+fn observations_of_one_moment_are_put_in_order() {
+    fine(|h| {
+        for seen in &mut h.database.observations[2..] {
+            seen.at = at(10);
+        }
+        h.database.observations.reverse();
+    });
+}
+
+#[test]
+fn ids_are_compared_as_the_api_and_the_database_write_them() {
+    fine(|h| {
+        let id = "01a217ab-0000-7000-8000-0000000000aa";
+        let written = "dec_01a217ab0000700080000000000000aa";
+        h.database.decisions[1].id = id.to_owned();
+        h.database.attempts[1].decision = id.to_owned();
+        h.database.connections[1].decision_id = Some(id.to_owned());
+        h.database.audit[2].decision = Some(id.to_owned());
+        h.circumstances.acknowledged[1] = written.to_owned();
+    });
+}
+
+#[test]
 fn too_many_calls_for_a_decision_are_found() {
     breaks(Invariant::I14, |h| {
         for n in 0..6 {
@@ -522,6 +551,11 @@ fn a_call_about_a_stranger_is_found() {
             action: ACCEPT.to_owned(),
             id: stranger.to_owned(),
         });
+    });
+    fine(|h| {
+        let (stranger, mark) = ("vpce-09999999999999999", "vpce-0000000000000dead");
+        h.aws.calls.push(call(51, 40, ACCEPT, &[stranger, mark]));
+        h.circumstances.mark_of_others = Some(mark.to_owned());
     });
 }
 

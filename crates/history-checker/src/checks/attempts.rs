@@ -44,12 +44,12 @@ pub(crate) fn check(index: &Index<'_>, report: &mut Report) {
         }
         stalled_by_its_own(index, story, report);
     }
-    let allowed = circumstances.losses * circumstances.calls_under_way;
+    let allowed = circumstances.losses.len() * circumstances.calls_under_way;
     report.hold(Invariant::I6, unrecorded.len() <= allowed, || {
         format!(
             "{} calls were answered and not recorded, of which {} losses explain {allowed}: {unrecorded:?}",
             unrecorded.len(),
-            circumstances.losses
+            circumstances.losses.len()
         )
     });
     let database = &index.history.database;

@@ -11,8 +11,8 @@ const MOST_OPEN_DRIFTS: usize = 4;
 pub(crate) fn check(index: &Index<'_>, report: &mut Report) {
     let circumstances = index.circumstances();
     let tries = if circumstances.client_retries { 2 } else { 1 };
-    let most =
-        circumstances.max_attempts * tries * (1 + circumstances.retries) + circumstances.losses;
+    let most = circumstances.max_attempts * tries * (1 + circumstances.retries)
+        + circumstances.losses.len();
     for story in &index.stories {
         for act in ["accept", "reject"] {
             // A throttled or denied call costs no attempt, but it did nothing either.

@@ -10,7 +10,8 @@ pub(crate) fn check(index: &Index<'_>, report: &mut Report) {
     let database = &index.history.database;
     let known: HashSet<&str> = database.decisions.iter().map(|d| d.id.as_str()).collect();
     for id in &index.circumstances().acknowledged {
-        report.hold(Invariant::I1, known.contains(id.as_str()), || {
+        let there = database.decisions.iter().any(|d| same_id(&d.id, id));
+        report.hold(Invariant::I1, there, || {
             format!("decision {id} was acknowledged and is not there")
         });
     }
@@ -68,4 +69,13 @@ pub(crate) fn check(index: &Index<'_>, report: &mut Report) {
             )
         });
     }
+}
+
+/// Whether two ids are one: the API writes `dec_` and 32 hexadecimal digits, the database a UUID.
+fn same_id(one: &str, other: &str) -> bool {
+    let digits = |id: &str| {
+        let tail = id.rsplit('_').next().unwrap_or(id);
+        tail.replace('-', "").to_ascii_lowercase()
+    };
+    digits(one) == digits(other)
 }

@@ -1,5 +1,6 @@
 //! I11: what was seen, one after the other.
 
+use crate::database::Observation;
 use crate::index::Index;
 use crate::report::{Invariant, Report};
 
@@ -8,7 +9,7 @@ pub(crate) fn check(index: &Index<'_>, report: &mut Report) {
     for story in &index.stories {
         let row = story.row;
         let mut before: Option<&str> = None;
-        for seen in &story.observations {
+        for seen in in_order(&story.observations) {
             report.hold(Invariant::I11, seen.from_state.as_deref() == before, || {
                 format!(
                     "{row}: seen to go from {:?} to {} when it was {before:?}",
@@ -42,6 +43,21 @@ pub(crate) fn check(index: &Index<'_>, report: &mut Report) {
             },
         );
     }
+}
+
+/// Oldest first. Of those with one time, which the clock could not tell apart, the one goes first that follows.
+fn in_order<'a>(observations: &[&'a Observation]) -> Vec<&'a Observation> {
+    let mut left = observations.to_vec();
+    let mut ordered: Vec<&Observation> = Vec::with_capacity(left.len());
+    while let Some(first) = left.first() {
+        let before = ordered.last().map(|seen| seen.to_state.as_str());
+        let next = left
+            .iter()
+            .take_while(|seen| seen.at == first.at)
+            .position(|seen| seen.from_state.as_deref() == before);
+        ordered.push(left.remove(next.unwrap_or(0)));
+    }
+    ordered
 }
 
 /// Whether AWS never goes this way.
