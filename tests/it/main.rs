@@ -15,6 +15,7 @@ mod doctor;
 mod drift;
 mod life;
 mod listing;
+mod matrix;
 mod pacing;
 mod paging;
 mod refusals;
