@@ -30,7 +30,7 @@ async fn every_call_of_the_port_has_a_story(pool: PgPool) {
     let mut app = TestApp::start(pool);
     let mut made = Vec::new();
     for story in Story::ALL {
-        made.extend(undisturbed(&mut app, story).await.calls);
+        made.extend(Box::pin(undisturbed(&mut app, story)).await.calls);
     }
     let methods = methods();
     assert!(methods.len() >= 18, "the port was not read: {methods:?}");

@@ -54,7 +54,7 @@ const WAITS: u32 = 12;
 pub(super) async fn of(app: &mut TestApp, story: Story) -> Vec<Cell> {
     let long = variable("PORTCULLIS_MATRIX").as_deref() == Some("long");
     let seed: u64 = variable("PORTCULLIS_MATRIX_SEED").map_or(1, |s| s.parse().expect("a seed"));
-    let plain = undisturbed(app, story).await;
+    let plain = Box::pin(undisturbed(app, story)).await;
     let mut cells = Vec::new();
     let mut add = |struck: Option<&Struck>, kill| {
         cells.push(Cell {
@@ -66,7 +66,7 @@ pub(super) async fn of(app: &mut TestApp, story: Story) -> Vec<Cell> {
     };
     let made = u32::try_from(plain.calls.len()).unwrap();
     let waits = |every: u32| {
-        (1..=plain.waits).filter(move |n| (u64::from(*n) + seed) % u64::from(every) == 0)
+        (1..=plain.waits).filter(move |n| (u64::from(*n) + seed).is_multiple_of(u64::from(every)))
     };
     let few = (plain.waits / WAITS).max(1);
     for n in 0..made {
@@ -138,7 +138,7 @@ pub(super) async fn undisturbed(app: &mut TestApp, story: Story) -> Undisturbed 
     let mut scene = story.set_up(app).await;
     story.act(app, &mut scene).await;
     let before = app.sim().calls().count();
-    let lived = work(app.sim(), Kill::Never, worked(app, &app.worker)).await;
+    let lived = work(app.sim(), Kill::Never, Box::pin(worked(app, &app.worker))).await;
     let provider = app.sim().calls().since(before, usize::MAX).into_iter();
     Undisturbed {
         scene,
@@ -187,7 +187,7 @@ impl Cell {
         let (worker, pool) = app.worker_of_its_own();
         app.worker = worker;
         app.expire_leases().await;
-        let lived = work(app.sim(), self.kill, worked(app, &app.worker)).await;
+        let lived = work(app.sim(), self.kill, Box::pin(worked(app, &app.worker))).await;
         let mut ended = Ended {
             killed: lived.killed,
             ..Ended::default()
@@ -200,9 +200,9 @@ impl Cell {
             app.expire_leases().await;
             app.advance(Duration::from_secs(12));
             app.worker = app.another_worker();
-            worked(app, &app.worker).await;
+            Box::pin(worked(app, &app.worker)).await;
         }
-        ended.note(self.never_happened(app, &lived, fault, times));
+        ended.note(self.never_happened(app, lived, fault, times));
         app.sim().faults().clear();
         let lagged = self
             .struck
@@ -211,7 +211,7 @@ impl Cell {
         if lagged {
             // What lagging reads did not show, the next listing does.
             app.advance(Duration::from_secs(6));
-            worked(app, &app.worker).await;
+            Box::pin(worked(app, &app.worker)).await;
         }
         let mut circumstances = Circumstances {
             acknowledged: scene.acknowledged.clone(),
@@ -234,7 +234,7 @@ impl Cell {
         let others: Vec<String> = others.map(|code| format!("stalled as {code}")).collect();
         ended.wrong.extend(others);
         app.advance(Duration::from_mins(10));
-        worked(app, &app.worker).await;
+        Box::pin(worked(app, &app.worker)).await;
         let still = retry_all(app).await;
         if !still.is_empty() {
             ended.note(Some(format!("still stalled after a retry: {still:?}")));
@@ -248,16 +248,13 @@ impl Cell {
     fn never_happened(
         &self,
         app: &TestApp,
-        lived: &Lived,
+        lived: Lived,
         fault: Option<u64>,
         times: Option<u32>,
     ) -> Option<String> {
-        let certain = match self.kill {
-            Kill::Never => false,
-            // A fault can change how many calls there are and how often there is something to wait for.
-            Kill::Before(_) | Kill::After(_) => self.struck.is_none(),
-            Kill::Waiting(_) => false,
-        };
+        // A fault can change how many calls there are, and how often there is something to wait for.
+        let certain =
+            matches!(self.kill, Kill::Before(_) | Kill::After(_)) && self.struck.is_none();
         if certain && !lived.killed {
             return Some("was never killed".to_owned());
         }

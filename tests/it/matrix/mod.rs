@@ -24,11 +24,11 @@ use crate::support::TestApp;
 /// All cells of one story, and the table of what they came to.
 async fn story(pool: PgPool, story: Story) {
     let mut app = TestApp::start(pool);
-    let cells = cell::of(&mut app, story).await;
+    let cells = Box::pin(cell::of(&mut app, story)).await;
     let mut table = table::Table::new(story);
     for one in &cells {
-        let ended = one.run(&mut app).await;
-        table.add(one, ended);
+        let ended = Box::pin(one.run(&mut app)).await;
+        table.add(one, &ended);
     }
     table.conclude();
 }

@@ -30,7 +30,7 @@ impl Table {
         }
     }
 
-    pub(super) fn add(&mut self, cell: &Cell, ended: Ended) {
+    pub(super) fn add(&mut self, cell: &Cell, ended: &Ended) {
         self.cells += 1;
         self.killed += usize::from(ended.killed);
         let struck = cell.struck.as_ref();
