@@ -221,6 +221,11 @@ pub(super) async fn look(
             return Err(Failure::Stall(SERVICE_MISSING, message));
         }
         Ok(seen) => seen,
+        Err(error) if error.is_not_found() && is_fresh(place, service, at) => {
+            let message = format!("AWS made {id} a moment ago and does not show it yet");
+            let code = NOT_CONFIRMED.to_owned();
+            return Err(GatewayError::Unknown { code, message }.into());
+        }
         Err(error) if error.is_not_found() => {
             let message = format!(
                 "AWS has no {id} in this account and Region ({})",
@@ -245,6 +250,17 @@ pub(super) async fn look(
         service: seen,
         principals,
     })
+}
+
+/// Whether AWS said so lately that the service is there that a read without it may be one that lags: it was created in this pass, or
+/// shown within the grace.
+fn is_fresh(place: &Place, service: &RegisteredService, at: DateTime<Utc>) -> bool {
+    let grace = delta(place.shared.settings.stale_read_grace);
+    service.aws_service_id.is_none()
+        || service
+            .observed
+            .as_ref()
+            .is_some_and(|shown| at < shown.at + grace)
 }
 
 /// Creates the service in AWS. The client token makes a repeat harmless; should AWS have forgotten it, the service is found again by its

@@ -12,7 +12,7 @@ use crate::support::{TestApp, Who};
 impl TestApp {
     /// The AccountRegions' leases run out, as if their holder had died a while ago.
     pub(crate) async fn expire_leases(&self) {
-        sqlx::query("UPDATE account_regions SET lease_until = now() - interval '1 second'")
+        sqlx::query("UPDATE account_regions SET lease_until = now() - interval '1 second' WHERE lease_holder IS NOT NULL")
             .execute(self.db())
             .await
             .unwrap();

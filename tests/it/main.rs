@@ -23,6 +23,7 @@ mod hint_setup;
 mod hints;
 mod life;
 mod listing;
+mod matrix;
 mod pacing;
 mod paging;
 mod refusals;

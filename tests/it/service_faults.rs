@@ -80,3 +80,40 @@ async fn a_service_survives_an_error_before_every_call(pool: PgPool) {
 async fn a_service_survives_a_missing_permission_for_every_call(pool: PgPool) {
     every_call_suffers(&TestApp::start(pool), &Effect::DenyAction).await;
 }
+
+/// I5, fault 12: what AWS has just created it may not list yet. That is no service that is missing.
+#[sqlx::test(migrations = "./migrations")]
+async fn a_service_that_aws_does_not_show_yet_is_not_given_up(pool: PgPool) {
+    let app = TestApp::start(pool);
+    app.add_account_region().await;
+    let lag = Effect::StaleReads { lag_ms: 8_000 };
+    let describe = "DescribeVpcEndpointServiceConfigurations";
+    app.sim().faults().plan(Fault::always(describe, lag));
+    let body = json!({
+        "account_id": PROVIDER, "region": HERE, "name": "edge", "load_balancer_arns": [app.load_balancer("edge")],
+    });
+    let made = app.post(Who::Admin, "/v1/services", &body).await.good();
+    let id = made["id"].as_str().unwrap();
+    app.run_worker().await;
+    let seen = app.service(id).await;
+    assert_eq!(seen["sync"]["state"], "due", "{seen}");
+    assert_eq!(seen["sync"]["code"], "not_confirmed", "{seen}");
+    app.run_until_rest().await;
+    assert_eq!(app.service(id).await["sync"]["state"], "idle");
+    app.sim().faults().clear();
+
+    // One that is gone for longer than any read lags is missing.
+    app.advance(Duration::from_mins(10));
+    let aws_id = app.service(id).await["aws_service_id"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    app.console()
+        .delete_endpoint_service(&aws_id)
+        .await
+        .unwrap();
+    app.advance(Duration::from_mins(10));
+    app.run_worker().await;
+    assert_eq!(app.service(id).await["sync"]["code"], "service_missing");
+}

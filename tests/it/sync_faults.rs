@@ -18,7 +18,7 @@ fn server_error() -> (u16, String) {
 }
 
 /// How many [`effects`] there are.
-const KINDS: usize = 12;
+const KINDS: usize = 13;
 
 /// Every kind of fault that the simulator knows. A new kind does not compile until it is listed.
 fn effects(request: &Request) -> Vec<Effect> {
@@ -46,6 +46,9 @@ fn effects(request: &Request) -> Vec<Effect> {
             delay_ms: 20,
             when: When::After,
         },
+        Effect::Refuse {
+            code: "InvalidParameter".to_owned(),
+        },
     ];
     assert_eq!(all.len(), KINDS);
     for effect in &all {
@@ -61,6 +64,7 @@ fn effects(request: &Request) -> Vec<Effect> {
             | Effect::Truncate
             | Effect::Garbled
             | Effect::Slow { .. }
+            | Effect::Refuse { .. }
             // These befall notifications, which no decision needs.
             | Effect::LoseNotification
             | Effect::DuplicateNotification

@@ -87,6 +87,12 @@ pub enum Effect {
         /// How far reads lag.
         lag_ms: u64,
     },
+    /// Nothing is done; the answer is this client error (400): AWS understood and refuses.
+    Refuse {
+        /// The error code.
+        #[serde(default = "refused_code")]
+        code: String,
+    },
     /// A connection notification is published to nobody. This and the next three are about notifications, not calls:
     /// `action` is the event (`Connect`, `Accept`, `Reject`, `Delete`), the account and the Region are the notification's.
     LoseNotification,
@@ -147,6 +153,7 @@ impl Effect {
             }
             Self::ErrorBefore { code, .. }
             | Self::ErrorAfter { code, .. }
+            | Self::Refuse { code }
             | Self::PartialUnsuccessful { code, .. }
                 if !is_code(code) =>
             {
@@ -201,6 +208,10 @@ pub(crate) fn slow(delay_ms: u64) -> Duration {
 
 fn internal_status() -> u16 {
     500
+}
+
+fn refused_code() -> String {
+    "InvalidParameter".to_owned()
 }
 
 fn internal_code() -> String {

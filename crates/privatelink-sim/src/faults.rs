@@ -424,6 +424,10 @@ fn apply(fault: &Fault, api: Api, plan: &mut Plan) {
     match &fault.effect {
         Effect::Throttle => plan.before = Some(api.throttled()),
         Effect::DenyAction => plan.before = Some(api.denied()),
+        Effect::Refuse { code } => {
+            let why = "The request was refused as planned";
+            plan.before = Some(AwsError::new(code.as_str(), why));
+        }
         Effect::ErrorBefore { status, code } => plan.before = Some(server_error(*status, code)),
         Effect::ErrorAfter { status, code } => plan.after = Some(server_error(*status, code)),
         Effect::DropAnswer => plan.broken = Some((Break::Dropped, When::After)),

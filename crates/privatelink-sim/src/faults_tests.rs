@@ -57,6 +57,18 @@ fn a_fault_of_one_account_spares_the_others() {
 }
 
 #[test]
+fn a_planned_refusal_is_a_client_error() {
+    let faults = Faults::default();
+    let fault: Fault = serde_json::from_str(r#"{"effect":"refuse"}"#).unwrap();
+    assert_eq!(fault.check(), Ok(()));
+    faults.plan(fault);
+    let plan = faults.befall(&call("CreateVpc", "111111111111"));
+    let error = plan.before.map(|e| (e.code, e.status));
+    assert_eq!(error, Some(("InvalidParameter".to_owned(), 400)));
+    assert!(plan.after.is_none() && plan.broken.is_none());
+}
+
+#[test]
 fn skipped_calls_pass() {
     let faults = Faults::default();
     faults.plan(Fault {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use privatelink::{AccountId, Region, ServiceId};
+use privatelink::{AccountId, ConnectionState, Region, ServiceId, VpcEndpointId};
 use serde::Serialize;
 
 use crate::simulator::Simulator;
@@ -59,7 +59,45 @@ pub struct ServiceSummary {
     pub connections: BTreeMap<String, u64>,
 }
 
+/// A connection and where it is in its life.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ConnectionSummary {
+    /// The account of the service.
+    pub account: AccountId,
+    /// The Region of the service.
+    pub region: Region,
+    /// The service.
+    pub service_id: ServiceId,
+    /// The endpoint.
+    pub endpoint_id: VpcEndpointId,
+    /// The state, as it is and not as a lagging read would show it.
+    pub state: ConnectionState,
+}
+
 impl Simulator {
+    /// Every connection that is listed now. It is the truth: no fault touches it, and no call is logged.
+    pub fn connections(&self) -> Vec<ConnectionSummary> {
+        let now = self.clock().now();
+        let world = self.world();
+        let mut found = Vec::new();
+        for (account, region, place) in world.places() {
+            for service in place.services.values() {
+                for (endpoint, connection) in &service.connections {
+                    if let Some(state) = connection.life.state_at(now) {
+                        found.push(ConnectionSummary {
+                            account: account.clone(),
+                            region: region.clone(),
+                            service_id: service.id.clone(),
+                            endpoint_id: endpoint.clone(),
+                            state,
+                        });
+                    }
+                }
+            }
+        }
+        found
+    }
+
     /// The world at a glance.
     pub fn summary(&self) -> Summary {
         let now = self.clock().now();

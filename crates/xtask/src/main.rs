@@ -4,6 +4,7 @@
 //! [`database`] (a private PostgreSQL with the migrations applied) and [`python`] (a private Python environment).
 
 mod bench;
+mod chaos;
 mod compose;
 mod conformance;
 mod database;
@@ -61,6 +62,15 @@ enum Verb {
         /// Run only the measurements whose name contains this.
         filter: Option<String>,
     },
+    /// Kills, stops, delays and lies to two replicas of the built program, and checks that nothing was lost.
+    Chaos {
+        /// Chooses who does what and what goes wrong.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// How long the trouble lasts.
+        #[arg(long, default_value_t = 1.0)]
+        minutes: f64,
+    },
     /// Measures the simulator from outside and prints one table.
     SimLoad {
         /// How long each stage of many calls lasts at most.
@@ -81,6 +91,7 @@ fn main() -> ExitCode {
         Verb::Compose => compose::run(),
         Verb::Conformance { filter } => conformance::run(filter.as_deref()),
         Verb::Bench { filter } => bench::run(filter.as_deref()),
+        Verb::Chaos { seed, minutes } => chaos::run(seed, minutes),
         Verb::SimLoad { seconds, json } => sim_load::run(seconds, json),
     };
     match result {

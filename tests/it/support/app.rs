@@ -21,6 +21,7 @@ use portcullis::worker::{
 use privatelink_sim::{Behavior, SimClock, SimConfig, Simulator};
 use prometheus_client::registry::Registry;
 use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
 
 use super::sns;
 
@@ -61,6 +62,9 @@ pub(crate) struct TestApp {
     silent: Arc<AtomicBool>,
 }
 
+/// What connections of a worker of its own call themselves.
+const OWN_CONNECTIONS: &str = "a worker of its own";
+
 /// More rounds than any story here needs.
 const MOST_ROUNDS: usize = 300;
 
@@ -74,17 +78,7 @@ impl TestApp {
         // Near the real time, so that the partitions that the migrations made are the right ones.
         let start = SystemClock.now().trunc_subsecs(3);
         let clock = TestClock::at(start);
-        let sim = Simulator::new(SimConfig {
-            seed: 1,
-            regions: ["eu-west-1", "us-east-1"]
-                .map(|r| r.parse().unwrap())
-                .to_vec(),
-            behavior: setup.behavior,
-            page_size_limit: setup.page_size,
-            clock: SimClock::stopped_at(start),
-            state_file: None,
-        })
-        .expect("a simulator");
+        let sim = world(1, setup.behavior, setup.page_size, start);
         let keys = tempfile::tempdir().expect("a directory");
         let issuer = DevelopmentIssuer::open(&keys.path().join("key.pem")).expect("an issuer");
         let silent = Arc::new(AtomicBool::new(false));
@@ -119,6 +113,27 @@ impl TestApp {
         self.silent.store(silent, Ordering::Relaxed);
     }
 
+    /// Begins with an empty AWS and without AccountRegions, in the same process and database: for stories of which there are hundreds.
+    /// What was there before is put aside, under another account and disabled.
+    pub(crate) async fn begin_anew(&mut self, seed: u64, behavior: Behavior) {
+        sqlx::query(
+            "UPDATE account_regions
+                SET state = 'disabled', lease_holder = NULL, lease_until = NULL,
+                    account_id = (SELECT lpad(count(*)::text, 12, '0') FROM account_regions WHERE state = 'disabled')
+              WHERE state = 'enabled'",
+        )
+        .execute(self.db())
+        .await
+        .unwrap();
+        self.make_partitions().await;
+        self.sim = world(seed, behavior, None, self.clock.now());
+        self.shared.dns = Arc::new(SimulatedDns {
+            sim: self.sim.clone(),
+            silent: self.silent.clone(),
+        });
+        self.worker = self.another_worker();
+    }
+
     /// The simulated AWS.
     pub(crate) fn sim(&self) -> &Simulator {
         &self.sim
@@ -138,6 +153,35 @@ impl TestApp {
     /// Another replica's worker.
     pub(crate) fn another_worker(&self) -> Worker {
         Worker::new(self.shared.clone(), Arc::new(self.sim.clone()))
+    }
+
+    /// Another replica's worker with connections of its own to the database, as a process has: they end with it.
+    pub(crate) fn worker_of_its_own(&self) -> (Worker, PgPool) {
+        let options = PgPoolOptions::new().max_connections(4);
+        let connect = (*self.db().connect_options()).clone();
+        let pool = options.connect_lazy_with(connect.application_name(OWN_CONNECTIONS));
+        let shared = Shared {
+            pool: pool.clone(),
+            ..self.shared.clone()
+        };
+        (Worker::new(shared, Arc::new(self.sim.clone())), pool)
+    }
+
+    /// Waits until the database has ended what a worker of its own had sent to it: a dead process' last statement may still be done.
+    pub(crate) async fn forgotten_by_the_database(&self) {
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1";
+        for _ in 0..2_000 {
+            let left: i64 = sqlx::query_scalar(sql)
+                .bind(OWN_CONNECTIONS)
+                .fetch_one(self.db())
+                .await
+                .unwrap();
+            if left == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        panic!("the database still works for the dead");
     }
 
     /// The places that the worker holds; a test with one AccountRegion has one.
@@ -196,6 +240,25 @@ impl TestApp {
             .await
             .expect("a count")
     }
+}
+
+/// An AWS in which nothing is yet.
+fn world(
+    seed: u64,
+    behavior: Behavior,
+    page_size_limit: Option<usize>,
+    now: DateTime<Utc>,
+) -> Simulator {
+    let regions = ["eu-west-1", "us-east-1"];
+    Simulator::new(SimConfig {
+        seed,
+        regions: regions.map(|r| r.parse().unwrap()).to_vec(),
+        behavior,
+        page_size_limit,
+        clock: SimClock::stopped_at(now),
+        state_file: None,
+    })
+    .expect("a simulator")
 }
 
 impl Drop for TestApp {

@@ -42,6 +42,12 @@ const CALLS: &[Call] = &[
     call("GET", "/state", "a summary of the world", || {
         web::get().to(control::state)
     }),
+    call(
+        "GET",
+        "/connections",
+        "every listed connection and its state",
+        || web::get().to(control::connections),
+    ),
     call("GET", "/snapshot", "the whole world", || {
         web::get().to(control::snapshot)
     }),

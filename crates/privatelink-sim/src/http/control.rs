@@ -49,6 +49,10 @@ pub(super) async fn state(simulator: Sim) -> HttpResponse {
     HttpResponse::Ok().json(simulator.summary())
 }
 
+pub(super) async fn connections(simulator: Sim) -> HttpResponse {
+    HttpResponse::Ok().json(simulator.connections())
+}
+
 pub(super) async fn snapshot(simulator: Sim) -> HttpResponse {
     HttpResponse::Ok().json(simulator.snapshot())
 }

@@ -1,0 +1,220 @@
+//! The stories: what people and consumers do, so that the worker has something to do.
+
+use std::time::Duration;
+
+use portcullis::worker::sync_services;
+use privatelink::{ServiceId, VpcEndpointId};
+use privatelink_sim::api::Api;
+use privatelink_sim::{Behavior, Effect, Event, Fault};
+use serde_json::json;
+
+use crate::service_changes::{everything, first};
+use crate::support::{CONSUMER, HERE, PROVIDER, Request, Service, TestApp, Who};
+
+/// What the worker is to bring about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Story {
+    /// A service is registered and created.
+    Register,
+    /// A service was created, nobody heard of it, and AWS has forgotten the client token: it is found by its tag.
+    Reclaim,
+    /// A service that stands in AWS is registered.
+    Adopt,
+    /// A service is changed in everything that can be changed.
+    Change,
+    /// The owner of a service pays for its endpoints.
+    Pay,
+    /// A service has a private DNS name whose record stands in public DNS, and AWS is asked to look.
+    Prove,
+    /// Three requests for one service are accepted.
+    Accept,
+    /// Three requests are rejected.
+    Reject,
+    /// Access that was given is taken away.
+    Revoke,
+    /// Endpoints vanish, one of them accepted; another is new.
+    Sweep,
+}
+
+/// What a story has set up.
+#[derive(Debug, Default)]
+pub(super) struct Scene {
+    service: Option<Service>,
+    /// A service that is not registered yet.
+    foreign: Option<ServiceId>,
+    requests: Vec<Request>,
+    /// Endpoints that calls may name.
+    pub(super) endpoints: Vec<VpcEndpointId>,
+    /// Decisions that the API acknowledged.
+    pub(super) acknowledged: Vec<String>,
+}
+
+/// How many requests there are, so that a call has more than one item.
+const REQUESTS: usize = 3;
+
+impl Story {
+    pub(super) const ALL: [Self; 10] = [
+        Self::Register,
+        Self::Reclaim,
+        Self::Adopt,
+        Self::Change,
+        Self::Pay,
+        Self::Prove,
+        Self::Accept,
+        Self::Reject,
+        Self::Revoke,
+        Self::Sweep,
+    ];
+
+    /// How AWS is in this story.
+    pub(super) fn behavior(self) -> Behavior {
+        let instant = Behavior::instant();
+        match self {
+            Self::Reclaim => Behavior {
+                client_token_ms: 1_000,
+                ..instant
+            },
+            Self::Sweep => Behavior {
+                endpoint_linger_ms: 0,
+                ..instant
+            },
+            // Acceptance takes a moment, so that there is a state in between.
+            Self::Accept | Self::Revoke => Behavior {
+                accept_delay_ms: 300,
+                ..instant
+            },
+            _ => instant,
+        }
+    }
+
+    /// Whether faults on this call belong to this story. The suite lets each call suffer where it matters; the long run everywhere.
+    pub(super) fn is_about(self, call: &Event) -> bool {
+        let of_checks = call.service == Api::Elb || call.action == "DescribeAvailabilityZones";
+        let of_leases = call.action == "GetCallerIdentity";
+        let of_connections = call.action.ends_with("VpcEndpointConnections");
+        match self {
+            Self::Register => true,
+            Self::Reclaim => {
+                call.action.ends_with("VpcEndpointServiceConfiguration")
+                    || (!of_connections && call.ids.is_empty() && !of_checks && !of_leases)
+            }
+            Self::Adopt | Self::Change => !of_checks && !of_leases && !of_connections,
+            Self::Pay => call.action == "ModifyVpcEndpointServicePayerResponsibility",
+            Self::Prove => call.action == "StartVpcEndpointServicePrivateDnsVerification",
+            Self::Accept | Self::Reject | Self::Revoke | Self::Sweep => of_connections,
+        }
+    }
+
+    /// What was there before. Nothing goes wrong meanwhile.
+    pub(super) async fn set_up(self, app: &TestApp) -> Scene {
+        let mut scene = Scene::default();
+        match self {
+            Self::Register => {
+                app.add_account_region().await;
+            }
+            Self::Adopt => {
+                app.add_account_region().await;
+                scene.foreign = Some(app.foreign_service("old", true).await);
+            }
+            Self::Reclaim => {
+                app.add_account_region().await;
+                register(app).await;
+                let lost = Fault::once("CreateVpcEndpointServiceConfiguration", Effect::DropAnswer);
+                app.sim().faults().plan(lost);
+                sync_services::run_pass(&app.place().await).await.unwrap();
+                app.advance(Duration::from_mins(1));
+            }
+            Self::Change | Self::Pay => scene.service = Some(first(app).await),
+            Self::Prove => {
+                let service = first(app).await;
+                let body = json!({ "private_dns_name": "api.example.com" });
+                app.change(&service, &body).await;
+                app.run_until_rest().await;
+                // AWS hides the record from the first read after the change.
+                app.advance(Duration::from_mins(6));
+                app.run_worker().await;
+                let shown = app.service(&service.id).await;
+                let record = &shown["private_dns"]["record"];
+                let (name, value) = (record["name"].as_str(), record["value"].as_str());
+                app.sim()
+                    .publish_txt(name.unwrap(), value.unwrap())
+                    .unwrap();
+                app.advance(Duration::from_mins(6));
+                app.run_worker().await;
+                scene.service = Some(service);
+            }
+            Self::Accept | Self::Reject | Self::Revoke | Self::Sweep => {
+                let service = app.with_service().await;
+                let consumer = app.consumer();
+                let made = (0..REQUESTS).map(|_| consumer.create_endpoint(&service.name).unwrap());
+                let made: Vec<_> = made.collect();
+                app.run_worker().await;
+                for endpoint in &made {
+                    scene.requests.push(app.found(endpoint).await);
+                }
+                scene.service = Some(service);
+            }
+        }
+        if matches!(self, Self::Revoke | Self::Sweep) {
+            scene.decide(app, "accept").await;
+            app.run_until_rest().await;
+        }
+        let endpoints = scene.requests.iter().map(|r| r.endpoint.clone());
+        scene.endpoints = endpoints.collect();
+        // Nothing is young any more: not the decisions, not the endpoints.
+        app.advance(Duration::from_secs(30));
+        scene
+    }
+
+    /// What the worker has to follow.
+    pub(super) async fn act(self, app: &TestApp, scene: &mut Scene) {
+        match self {
+            Self::Register => register(app).await,
+            Self::Reclaim => {}
+            Self::Adopt => {
+                let aws_id = scene.foreign.as_ref().unwrap();
+                let body = json!({ "account_id": PROVIDER, "region": HERE, "name": "old", "aws_service_id": aws_id });
+                app.post(Who::Admin, "/v1/services", &body).await.good();
+            }
+            Self::Change => {
+                let service = scene.service.as_ref().unwrap();
+                app.change(service, &everything()).await;
+            }
+            Self::Pay => {
+                let service = scene.service.as_ref().unwrap();
+                let body = json!({ "payer_responsibility": "ServiceOwner", "confirm_payer_irreversible": true });
+                app.change(service, &body).await;
+            }
+            // Once the record has been visible for long enough.
+            Self::Prove => app.advance(Duration::from_mins(6)),
+            Self::Accept => scene.decide(app, "accept").await,
+            Self::Reject => scene.decide(app, "reject").await,
+            Self::Revoke => scene.decide(app, "revoke").await,
+            Self::Sweep => {
+                for gone in &scene.endpoints[..2] {
+                    app.consumer().delete_endpoint(gone).unwrap();
+                }
+                let name = &scene.service.as_ref().unwrap().name;
+                app.consumer().create_endpoint(name).unwrap();
+            }
+        }
+    }
+}
+
+impl Scene {
+    async fn decide(&mut self, app: &TestApp, verb: &str) {
+        for request in &self.requests {
+            let seen = app.decide(request, verb).await;
+            let id = seen["review"]["decision_id"].as_str().unwrap();
+            self.acknowledged.push(id.to_owned());
+        }
+    }
+}
+
+async fn register(app: &TestApp) {
+    let body = json!({
+        "account_id": PROVIDER, "region": HERE, "name": "edge", "allowed_principals": [CONSUMER],
+        "load_balancer_arns": [app.load_balancer("edge")],
+    });
+    app.post(Who::Admin, "/v1/services", &body).await.good();
+}
