@@ -64,8 +64,14 @@ def subscribe(sim, topic, api, spy):
     sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=spy.url)
     _, asked = heard(spy)
     sns.confirm_subscription(TopicArn=topic, Token=asked["Token"])
-    arns = [row["SubscriptionArn"] for row in sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]]
+    arns = [row["SubscriptionArn"] for row in http_subscriptions(sns, topic)]
     expect("SNS lists both as confirmed", [arn.startswith("arn:") for arn in arns], [True, True])
+
+
+def http_subscriptions(sns, topic):
+    """Those that this script made: the worker has its queue there as well."""
+    rows = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    return [row for row in rows if row["Protocol"] == "http"]
 
 
 def heard(spy):
@@ -74,9 +80,14 @@ def heard(spy):
 
 
 def notified(sim, service, topic, api, spy):
-    sim.client("ec2", PROVIDER).create_vpc_endpoint_connection_notification(
-        ServiceId=service["aws_service_id"], ConnectionNotificationArn=topic, ConnectionEvents=["Connect", "Delete"]
-    )
+    ec2 = sim.client("ec2", PROVIDER)
+    of_service = [{"Name": "service-id", "Values": [service["aws_service_id"]]}]
+
+    def look():
+        rows = ec2.describe_vpc_endpoint_connection_notifications(Filters=of_service)["ConnectionNotificationSet"]
+        return [row["ConnectionNotificationArn"] for row in rows] == [topic]
+
+    wait_for("the worker having AWS tell of connections", look, 20)
     sim.interface_endpoint(CONSUMER, service["service_name"], REGION)
     took = wait_for_outcome(api, "stored")
     passed(f"the consumer's request is stored as a hint after {took:.2f} s")
@@ -128,11 +139,11 @@ def attacks(api, message):
 
 def unsubscribed(sim, topic, api):
     sns = sim.client("sns", PROVIDER)
-    for row in sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]:
+    for row in http_subscriptions(sns, topic):
         if row["Endpoint"].startswith(api):
             sns.unsubscribe(SubscriptionArn=row["SubscriptionArn"])
     wait_for_outcome(api, "ended")
-    left = [row["Endpoint"] for row in sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]]
+    left = [row["Endpoint"] for row in http_subscriptions(sns, topic)]
     expect("its end is noted and not undone", [url.startswith(api) for url in left], [False])
 
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use privatelink::{ConnectionFilter, Gateways, PrivateLink};
 
 use crate::canned::{Answer, Canned, ec2_ok, gateway, gateways, place};
@@ -13,7 +13,8 @@ const ROLE: (&str, &str) = ("arn:aws:iam::123456789012:role/broker", "tenant-7")
 
 /// STS gives a session with this key, for so long.
 fn assumed(key: &str, lasts: Duration) -> Answer {
-    let until = (Utc::now() + lasts).to_rfc3339_opts(SecondsFormat::Secs, true);
+    let until = (DateTime::<Utc>::from(std::time::SystemTime::now()) + lasts)
+        .to_rfc3339_opts(SecondsFormat::Secs, true);
     let body = format!(
         "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult>\
          <Credentials><AccessKeyId>{key}</AccessKeyId><SecretAccessKey>s</SecretAccessKey>\
