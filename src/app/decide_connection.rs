@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
+use super::admission::{Admitted, Gate};
 use super::code::Code;
 use super::{AppContext, AppError, text};
 use crate::domain::actor::Actor;
@@ -30,6 +31,8 @@ pub async fn decide_connection(
     let reason = text::checked("reason", reason, LONGEST_REASON)?;
     let at = ctx.clock.now();
     let mut tx = ctx.begin().await?;
+    // The service first: nobody is let in once its drain has begun, and the two wait for each other.
+    let admitted = Gate::of(&mut tx, id).await?.admit(verb)?;
     // Two deciders at once: the second waits here and then sees what the first decided.
     connections::lock(&mut tx, id).await?;
     let before = connections::by_id(&mut tx, id)
@@ -39,7 +42,7 @@ pub async fn decide_connection(
         .review
         .after(verb, &before.observed.state)
         .map_err(|refusal| refused(&refusal))?;
-    let outcome = Outcome { verb, to };
+    let outcome = Outcome { admitted, to };
     record(&mut tx, ctx, actor, &before, outcome, &reason, at).await?;
     let after = connections::by_id(&mut tx, id)
         .await?
@@ -48,10 +51,10 @@ pub async fn decide_connection(
     Ok(after)
 }
 
-/// What is decided, and the review that it leads to.
+/// What is decided, which the life of the service allows, and the review that it leads to.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Outcome {
-    pub(super) verb: Verb,
+    pub(super) admitted: Admitted,
     pub(super) to: ReviewState,
 }
 
@@ -61,11 +64,11 @@ pub(super) async fn record(
     ctx: &AppContext,
     actor: &Actor,
     before: &Connection,
-    Outcome { verb, to }: Outcome,
+    Outcome { admitted, to }: Outcome,
     reason: &str,
     at: DateTime<Utc>,
 ) -> Result<(), AppError> {
-    let id = before.id;
+    let (id, verb) = (before.id, admitted.verb());
     let decision = DecisionId::new(at);
     let inputs = json!({
         "observed_state": before.observed.state,

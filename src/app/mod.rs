@@ -3,12 +3,15 @@
 //! A use case reads, asks the domain, writes guarded, records the audit line and makes the sync due, all in one transaction; then it
 //! wakes this process's worker. A lost wake-up costs a second, not correctness.
 
+mod admission;
+pub mod cancel_drain;
 pub mod change_account_region;
 pub mod change_service;
 pub mod code;
 pub mod context;
 pub mod decide_connection;
 pub mod diagnose;
+pub mod drain_service;
 pub mod error;
 mod from_store;
 pub mod import_services;
@@ -19,6 +22,8 @@ pub mod record_subscription;
 pub mod refresh_zones;
 pub mod register_account_region;
 pub mod register_service;
+pub mod reject_drained;
+pub mod release_service;
 pub mod request_check;
 pub mod retry_sync;
 mod settle_account_drift;
@@ -29,3 +34,5 @@ mod text;
 
 pub use context::{AppContext, Nudge};
 pub use error::AppError;
+
+use crate::store::PgConnection;

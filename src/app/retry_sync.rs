@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::admission::{Gate, is_looked_after};
 use super::code::Code;
 use super::{AppContext, AppError};
 use crate::domain::actor::Actor;
@@ -10,6 +11,7 @@ use crate::domain::drift::DriftKind;
 use crate::domain::drift_inbox::DriftState;
 use crate::domain::endpoint_service::RegisteredService;
 use crate::domain::ids::{ConnectionId, EndpointServiceId};
+use crate::domain::review::{ReviewState, Verb};
 use crate::store::audit::{self, Entry, Subject};
 use crate::store::{connection_drifts, connections, endpoint_services};
 
@@ -27,7 +29,12 @@ pub async fn retry_connection(
             format!("there is no connection {id}"),
         )
     };
+    let gate = Gate::of(&mut tx, id).await?;
     let before = connections::by_id(&mut tx, id).await?.ok_or_else(missing)?;
+    gate.admit(match before.review {
+        ReviewState::Undecided | ReviewState::Accepted => Verb::Accept,
+        ReviewState::Rejected | ReviewState::Revoked => Verb::Reject,
+    })?;
     if !connections::retry(&mut tx, id, at, at + ctx.patience).await? {
         return Err(AppError::new(
             Code::ConnectionNotStalled,
@@ -69,6 +76,7 @@ pub async fn retry_service(
     let before = endpoint_services::by_id(&mut tx, id)
         .await?
         .ok_or_else(missing)?;
+    is_looked_after(&before)?;
     if !endpoint_services::retry(&mut tx, id, at).await? {
         return Err(AppError::new(
             Code::ServiceNotStalled,

@@ -3,6 +3,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::json;
 
+use super::admission::Gate;
 use super::code::Code;
 use super::decide_connection::{self, LONGEST_REASON, Outcome};
 use super::{AppContext, AppError, settle_account_drift, settle_service_drift, text};
@@ -12,6 +13,7 @@ use crate::domain::drift_inbox::{
     ConnectionRemedy, Drift, DriftState, DriftVerb, Inapplicable, connection_remedy,
 };
 use crate::domain::ids::{ConnectionId, DriftId};
+use crate::domain::review::Verb;
 use crate::store::audit::{self, Entry, Subject};
 use crate::store::{PgConnection, connection_drifts, connections, drifts};
 
@@ -68,9 +70,10 @@ pub async fn settle_drift(
     match seen.kind.about() {
         About::Connection => {
             let connection = connection_of(&seen)?;
+            let gate = Gate::of(&mut tx, connection).await?;
             connections::lock(&mut tx, connection).await?;
             let drift = open(&mut tx, id).await?;
-            settle_connection(&mut tx, &remedy, &drift, connection).await?;
+            settle_connection(&mut tx, &remedy, &drift, connection, gate).await?;
         }
         About::Service => {
             let service = settle_service_drift::locked(&mut tx, &seen).await?;
@@ -122,6 +125,7 @@ async fn settle_connection(
     remedy: &Remedy<'_>,
     drift: &Drift,
     id: ConnectionId,
+    gate: Gate,
 ) -> Result<(), AppError> {
     let connection = connections::by_id(conn, id)
         .await?
@@ -132,10 +136,12 @@ async fn settle_connection(
     match does {
         ConnectionRemedy::Leave => {}
         ConnectionRemedy::Decide(verb, to) => {
-            let outcome = Outcome { verb, to };
+            let admitted = gate.admit(verb)?;
+            let outcome = Outcome { admitted, to };
             decide_connection::record(conn, ctx, actor, &connection, outcome, reason, at).await?;
         }
         ConnectionRemedy::Again => {
+            gate.admit(Verb::Reject)?;
             if !connections::retry(conn, id, at, at + ctx.patience).await? {
                 let detail = format!(
                     "its sync is {}, so AWS is being told already",

@@ -179,7 +179,11 @@ pub async fn record_review(conn: &mut PgConnection, new: &Reviewed) -> Result<bo
                 sync_state = CASE WHEN $6::timestamptz IS NULL THEN 'idle' ELSE 'due' END,
                 sync_due_at = $6, sync_deadline_at = $7, sync_attempts = 0,
                 sync_act = NULL, sync_act_at = NULL, sync_code = NULL, sync_message = NULL
-          WHERE id = $1 AND review_state = $2 AND version = $3",
+          WHERE id = $1 AND review_state = $2 AND version = $3
+            -- As `LifecycleState::admits`: nobody is let in on a service that is being drained.
+            AND EXISTS (SELECT FROM endpoint_services s
+                         WHERE s.id = connections.endpoint_service_id
+                           AND (s.lifecycle = 'active' OR (s.lifecycle IN ('draining', 'deleting') AND $4 <> 'accepted')))",
         new.id as _,
         new.from.as_str(),
         new.version,
