@@ -10,8 +10,6 @@ use sqlx::PgPool;
 use crate::support::ending::{ATTACHED, DELETE};
 use crate::support::{Service, Setup, TestApp, Who};
 
-const SERVICES: &str = "DescribeVpcEndpointServiceConfigurations";
-
 async fn drained(app: &TestApp) -> Service {
     let service = app.with_service().await;
     app.accepted(&service, 1).await;
@@ -125,21 +123,30 @@ async fn a_lost_answer_is_settled_by_reading(pool: PgPool) {
     }
 }
 
-/// A read that lags shows the service as it was: it is neither taken for a call that failed nor for one that worked.
+/// Reads that lag all the while: it ends all the same, and AWS is asked once.
 #[sqlx::test(migrations = "./migrations")]
-async fn reads_that_lag_are_not_believed(pool: PgPool) {
+async fn reads_that_lag_keep_nothing_from_its_end(pool: PgPool) {
     let app = TestApp::start(pool);
-    let service = drained(&app).await;
-    // No read lags so far behind that it would show the service before it was frozen.
+    let service = app.with_service().await;
+    app.accepted(&service, 1).await;
     app.advance(Duration::from_secs(30));
-    ask(&app, &service).await;
-    let lag = Effect::StaleReads { lag_ms: 8_000 };
-    app.sim().faults().plan(Fault::always(SERVICES, lag));
-    app.run_worker().await;
-    assert_eq!(app.life(&service).await, "deleting");
+    for lagging in [
+        "DescribeVpcEndpointService*",
+        "DescribeVpcEndpointConnections",
+    ] {
+        let lag = Effect::StaleReads { lag_ms: 5_000 };
+        app.sim().faults().plan(Fault::always(lagging, lag));
+    }
+    app.delete(&service).await;
     app.until_life(&service, "deleted").await;
     app.sim().faults().clear();
+    assert!(!app.stands(&service).await);
     assert_eq!(app.calls(DELETE), 1);
+    assert_eq!(
+        app.count("SELECT count(*) FROM decisions WHERE verb = 'revoke'")
+            .await,
+        1
+    );
 }
 
 /// What AWS denies stalls under its own code, before and after the service is gone, and goes on when it is allowed.
