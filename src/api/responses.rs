@@ -80,6 +80,8 @@ problems! {
     ConnectionClaimConflict = [ConnectionNotStalled, StallClaimed];
     /// Nobody can take care of the endpoint service, or somebody else does.
     ServiceClaimConflict = [ServiceNotStalled, StallClaimed];
+    /// There is nothing to give up about the endpoint service.
+    ServiceStallConflict = [ServiceNotStalled];
     /// The drift named does not exist.
     DriftMissing = [DriftNotFound];
     /// The drift is not open, or the verb does not apply to it, or what it is about is not as it was.

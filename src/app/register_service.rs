@@ -162,6 +162,7 @@ fn unregistered(
         created_by: by.to_owned(),
         check_requested_at: None,
         stall: None,
+        given_up: None,
         dropped_load_balancer_arns: Vec::new(),
         listeners_may_differ: false,
         refresh_zones_at: None,

@@ -103,6 +103,40 @@ pub async fn give_up_connection(
     Ok(after)
 }
 
+/// Accepts that AWS cannot be brought in step about a service. It is left as it is until somebody changes what is desired, drains it or retries.
+#[tracing::instrument(skip_all, fields(service.id = %id))]
+pub async fn give_up_service(
+    ctx: &AppContext,
+    actor: &Actor,
+    id: EndpointServiceId,
+    reason: &str,
+) -> Result<RegisteredService, AppError> {
+    let reason = text::checked("reason", reason, super::decide_connection::LONGEST_REASON)?;
+    let at = ctx.clock.now();
+    let mut tx = ctx.begin().await?;
+    service_changes::lock(&mut tx, id).await?;
+    let before = service(&mut tx, id).await?;
+    if !stalls::give_up_service(&mut tx, id, &actor.name, &reason, at).await? {
+        return Err(not_stalled(Code::ServiceNotStalled, before.sync.state));
+    }
+    let entry = Entry {
+        at,
+        actor,
+        action: "endpoint_service.give_up",
+        subject: Subject::EndpointService(id),
+        before: Some(json!({ "code": before.sync.code, "message": before.sync.message })),
+        after: Some(
+            json!({ "version": before.version, "applied_version": before.applied_version }),
+        ),
+        reason: Some(&reason),
+        decision: None,
+    };
+    audit::record(&mut tx, entry).await?;
+    let after = service(&mut tx, id).await?;
+    ctx.commit(tx).await?;
+    Ok(after)
+}
+
 /// Who takes care after this.
 fn owner_after<'a>(
     stall: &Stall,

@@ -10,7 +10,7 @@ use super::doctor::Check;
 use super::ids::{AccountRegionId, EndpointServiceId};
 use super::lifecycle::Lifecycle;
 use super::private_dns::Watch;
-use super::stall::Stall;
+use super::stall::{GivenUp, Stall};
 use super::sync::SyncState;
 use super::text::text_enum;
 
@@ -83,6 +83,8 @@ pub struct RegisteredService {
     pub check_requested_at: Option<DateTime<Utc>>,
     /// While it is stalled: since when, and who takes care.
     pub stall: Option<Stall>,
+    /// Who said that AWS cannot be brought in step, while that stands.
+    pub given_up: Option<GivenUp>,
     /// Load balancers that somebody took out of the service, and that may therefore be removed.
     pub dropped_load_balancer_arns: Vec<LoadBalancerArn>,
     /// Whether somebody confirmed that the load balancers may listen differently.
@@ -165,7 +167,7 @@ pub struct Checks {
 /// How far AWS is told about a service.
 #[derive(Debug, Clone)]
 pub struct ServiceSync {
-    /// Idle, due or stalled.
+    /// Idle, due, stalled or given up.
     pub state: SyncState,
     /// When the worker looks next.
     pub due_at: DateTime<Utc>,

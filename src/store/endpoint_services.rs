@@ -11,7 +11,7 @@ use crate::domain::endpoint_service::{
 };
 use crate::domain::ids::{AccountRegionId, EndpointServiceId};
 use crate::domain::lifecycle::{Drain, Lifecycle, LifecycleState, Said};
-use crate::domain::stall::Stall;
+use crate::domain::stall::{GivenUp, Stall};
 use crate::domain::sync::SyncState;
 
 const TABLE: &str = "endpoint_services";
@@ -75,6 +75,9 @@ struct Row {
     delete_refusals: i32,
     delete_code: Option<String>,
     delete_message: Option<String>,
+    gave_up_at: Option<DateTime<Utc>>,
+    gave_up_by: Option<String>,
+    gave_up_reason: Option<String>,
 }
 
 /// The words of `private_dns_wanted`.
@@ -183,6 +186,11 @@ impl TryFrom<Row> for RegisteredService {
             created_at: row.created_at,
             created_by: row.created_by,
             check_requested_at: row.check_requested_at,
+            given_up: match (row.gave_up_at, row.gave_up_by, row.gave_up_reason) {
+                (Some(at), Some(by), Some(reason)) => Some(GivenUp { at, by, reason }),
+                (None, None, None) => None,
+                _ => return Err(broken("half given up".to_owned())),
+            },
             stall: row.stalled_at.map(|since| Stall {
                 since,
                 owner: row.stall_owner.zip(row.stall_owned_at),
@@ -268,7 +276,8 @@ macro_rules! service_rows {
                       s.dropped_load_balancer_arns, s.listeners_may_differ, s.refresh_zones_at,
                       s.private_dns_wanted, s.private_dns_name, s.service_owner_pays, s.private_dns, s.waiting,
                       s.lifecycle, s.lifecycle_since, s.lifecycle_by, s.lifecycle_reason, s.reject_at, s.then_delete,
-                      s.frozen_at, s.delete_called_at, s.delete_refusals, s.delete_code, s.delete_message
+                      s.frozen_at, s.delete_called_at, s.delete_refusals, s.delete_code, s.delete_message,
+                      s.gave_up_at, s.gave_up_by, s.gave_up_reason
                  FROM endpoint_services s JOIN account_regions a ON a.id = s.account_region_id "# + $rest
             $(, $argument)*
         )
@@ -335,7 +344,7 @@ pub async fn due(
 ) -> Result<Vec<RegisteredService>, StoreError> {
     let rows = service_rows!(
         r#"WHERE s.account_region_id = $1 AND s.lifecycle NOT IN ('deleted', 'released')
-              AND ((s.sync_state <> 'stalled' AND s.sync_due_at <= $2) OR s.check_requested_at IS NOT NULL)
+              AND ((s.sync_state NOT IN ('stalled', 'given_up') AND s.sync_due_at <= $2) OR s.check_requested_at IS NOT NULL)
             -- New registrations and looks that were asked for before refreshes: somebody may be waiting.
             ORDER BY s.check_requested_at IS NULL AND s.sync_state <> 'due', s.sync_due_at
             LIMIT $3"#,
@@ -355,7 +364,7 @@ pub async fn next_due(
 ) -> Result<Option<DateTime<Utc>>, StoreError> {
     let at = sqlx::query_scalar!(
         "SELECT min(sync_due_at) FROM endpoint_services
-          WHERE account_region_id = $1 AND sync_state <> 'stalled' AND lifecycle NOT IN ('deleted', 'released')",
+          WHERE account_region_id = $1 AND sync_state NOT IN ('stalled', 'given_up') AND lifecycle NOT IN ('deleted', 'released')",
         account_region as _,
     )
     .fetch_one(conn)
@@ -428,7 +437,7 @@ pub async fn record_sync(
     Ok(())
 }
 
-/// Makes a service due again that is stalled, waits, or was not deleted when AWS was asked. Answers whether it was any of these.
+/// Makes a service due again that is stalled or given up, waits, or was not deleted when AWS was asked. Answers whether it was any of these.
 pub async fn retry(
     conn: &mut PgConnection,
     id: EndpointServiceId,
@@ -437,7 +446,7 @@ pub async fn retry(
     let done = sqlx::query!(
         "UPDATE endpoint_services
             SET sync_state = 'due', sync_due_at = $2, sync_attempts = 0, sync_code = NULL, sync_message = NULL
-          WHERE id = $1 AND (sync_state = 'stalled' OR waiting IS NOT NULL OR lifecycle = 'draining' AND delete_code IS NOT NULL)
+          WHERE id = $1 AND (sync_state IN ('stalled', 'given_up') OR waiting IS NOT NULL OR lifecycle = 'draining' AND delete_code IS NOT NULL)
             AND lifecycle NOT IN ('deleted', 'released')",
         id as _,
         now,

@@ -70,6 +70,28 @@ pub async fn give_up(
     Ok(done.rows_affected() == 1)
 }
 
+/// Gives a stalled service up, as [`give_up`] a connection.
+pub async fn give_up_service(
+    conn: &mut PgConnection,
+    id: EndpointServiceId,
+    by: &str,
+    reason: &str,
+    at: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query!(
+        "UPDATE endpoint_services
+            SET sync_state = 'given_up', gave_up_at = $4, gave_up_by = $2, gave_up_reason = $3
+          WHERE id = $1 AND sync_state = 'stalled'",
+        id as _,
+        by,
+        reason,
+        at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Which stalls to list. Absent filters let everything through.
 #[derive(Debug, Default)]
 pub struct Filter<'a> {

@@ -66,7 +66,7 @@ pub async fn run_pass(place: &Place) -> Result<Report, PassError> {
         ..Report::default()
     };
     for service in due {
-        if service.sync.state == SyncState::Stalled {
+        if matches!(service.sync.state, SyncState::Stalled | SyncState::GivenUp) {
             examine::stalled(place, &service, now).await?;
             continue;
         }

@@ -42,6 +42,7 @@ const LOWEST: &[(&str, Who)] = &[
     ("list_replicas", Who::Viewer),
     ("claim_service_stall", Who::Admin),
     ("release_service_stall", Who::Admin),
+    ("give_up_service", Who::Admin),
     ("claim_connection_stall", Who::Admin),
     ("release_connection_stall", Who::Admin),
     ("give_up_connection", Who::Admin),

@@ -6,9 +6,12 @@ use portcullis::worker::stalls;
 use privatelink_sim::{Effect, Fault};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
+use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
+use crate::service_changes::MODIFY;
+use crate::support::http::send;
 use crate::support::{Answer, Request, Service, TestApp, Who};
 
 const ACCEPT: &str = "AcceptVpcEndpointConnections";
@@ -169,6 +172,77 @@ async fn what_aws_shows_next_and_a_new_decision_wake_what_was_given_up(pool: PgP
     app.decide(&decided, "revoke").await;
     app.run_until_rest().await;
     assert_eq!(app.summary(&decided).await, "revoked");
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_service_is_given_up_and_rests_until_it_is_changed_or_retried(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let service = app.with_service().await;
+    let path = format!("/v1/services/{}", service.id);
+    let give_up = || async {
+        let body = json!({ "reason": "the account is being closed" });
+        app.post(Who::Admin, &format!("{path}/give-up"), &body)
+            .await
+    };
+    give_up()
+        .await
+        .refused("in step", 409, "service_not_stalled");
+    let stalled = |accept: bool| {
+        let (app, path) = (&app, path.clone());
+        async move {
+            let fault = Fault::once(MODIFY, Effect::DenyAction);
+            app.sim().faults().plan(fault);
+            let version = app.get(Who::Viewer, &path).await.good()["version"].clone();
+            let body = json!({ "version": version, "acceptance_required": accept });
+            send(app.request(Who::Admin, Method::PATCH, &path).json(&body))
+                .await
+                .good();
+            app.run_until_rest().await;
+            let seen = app.get(Who::Viewer, &path).await.good();
+            assert_eq!(seen["sync"]["state"], "stalled", "{seen}");
+        }
+    };
+    stalled(false).await;
+    let given_up = give_up().await.good();
+    assert_eq!(given_up["sync"]["state"], "given_up");
+    assert_eq!(given_up["sync"]["code"], "UnauthorizedOperation");
+    let word = &given_up["sync"]["given_up"];
+    assert_eq!(word["by"], "admin@provider.example");
+    assert_eq!(word["reason"], "the account is being closed");
+    assert!(app.stalls("").await.is_empty());
+    assert_eq!(app.audited("endpoint_service.give_up").await, 1);
+    give_up().await.refused("again", 409, "service_not_stalled");
+
+    // Nothing is called while nobody says anything else, however much time passes.
+    let modified = || app.sim().calls().of(MODIFY).len();
+    let before = modified();
+    app.advance(Duration::from_hours(2));
+    app.run_until_rest().await;
+    assert_eq!(modified(), before);
+    let seen = app.get(Who::Viewer, &path).await.good();
+    assert_eq!(seen["sync"]["state"], "given_up");
+
+    let woken = app
+        .post(Who::Admin, &format!("{path}/retry-sync"), &json!({}))
+        .await;
+    assert_eq!(woken.good()["sync"]["given_up"], Value::Null);
+    app.run_until_rest().await;
+    let seen = app.get(Who::Viewer, &path).await.good();
+    assert_eq!(seen["sync"]["state"], "idle", "{seen}");
+    assert_eq!(seen["applied_version"], seen["version"]);
+
+    // A change wakes it as well.
+    stalled(true).await;
+    give_up().await.good();
+    let version = app.get(Who::Viewer, &path).await.good()["version"].clone();
+    let body = json!({ "version": version, "name": "Another" });
+    send(app.request(Who::Admin, Method::PATCH, &path).json(&body))
+        .await
+        .good();
+    app.run_until_rest().await;
+    let seen = app.get(Who::Viewer, &path).await.good();
+    assert_eq!(seen["sync"]["state"], "idle", "{seen}");
+    assert_eq!(seen["sync"]["given_up"], Value::Null);
 }
 
 /// Giving up against trying again: one of the two is taken, and the other is told.

@@ -35,6 +35,7 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(services::retry_service_sync)
         .service(stalls::claim_service_stall)
         .service(stalls::release_service_stall)
+        .service(stalls::give_up_service)
         .service(service_changes::refresh_service_zones)
         .service(service_end::drain_service)
         .service(service_end::delete_service)

@@ -281,7 +281,7 @@ impl From<RegisteredService> for ServiceView {
                 stalled_at: None,
                 owner: None,
                 owned_at: None,
-                given_up: None,
+                given_up: row.given_up.map(Into::into),
             }
             .with_stall(row.stall),
             created_at: row.created_at,

@@ -20,6 +20,7 @@ use crate::api::problem::Problem;
 use crate::api::responses::{
     AuthProblems, BodyProblems, ConnectionClaimConflict, ConnectionMissing,
     ConnectionRetryConflict, InputProblems, ServiceClaimConflict, ServiceMissing,
+    ServiceStallConflict,
 };
 use crate::app::stall_care::{self, Care};
 use crate::app::{AppContext, read};
@@ -259,6 +260,30 @@ pub(super) async fn release_service_stall(
     ctx: Data<AppContext>,
 ) -> Result<Json<ServiceView>, Problem> {
     of_service(&ctx, caller, id, Care::Release).await
+}
+
+/// Gives a stalled service up
+///
+/// Accepts that AWS cannot be brought in step. The worker leaves the service as it is; a change, a drain or `retry-sync` wakes it again.
+#[utoipa::path(
+    tag = "stalls",
+    params(("id" = EndpointServiceId, Path, description = "The service.")),
+    request_body = DecisionBody,
+    responses(
+        (status = 200, description = "Given up.", body = ServiceView),
+        AuthProblems, BodyProblems, ServiceMissing, ServiceStallConflict
+    )
+)]
+#[post("/v1/services/{id}/give-up")]
+pub(super) async fn give_up_service(
+    caller: Caller<Manage>,
+    ApiPath(id): ApiPath<EndpointServiceId>,
+    ApiJson(body): ApiJson<DecisionBody>,
+    ctx: Data<AppContext>,
+) -> Result<Json<ServiceView>, Problem> {
+    let actor = actor(caller.subject);
+    let given_up = stall_care::give_up_service(&ctx, &actor, id, body.reason()).await?;
+    Ok(Json(given_up.into()))
 }
 
 async fn of_connection(

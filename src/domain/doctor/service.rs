@@ -120,8 +120,15 @@ fn sync(service: &RegisteredService) -> Check {
             let evidence = format!("the worker gave up after {} tries: {told}", sync.attempts);
             Check::fail(name, evidence)
         }
-        // Only connections are given up; a service never is.
-        SyncState::GivenUp => Check::fail(name, told),
+        SyncState::GivenUp => {
+            let evidence = service.given_up.as_ref().map_or_else(
+                || told.clone(),
+                |word| format!("{} gave it up at {}: {}", word.by, word.at, word.reason),
+            );
+            Check::warn(name, evidence)
+                .because("somebody accepted that AWS stays out of step with what is desired")
+                .with_fix("change the service or retry its sync; either wakes it again")
+        }
         SyncState::Due | SyncState::Confirming if sync.attempts > 0 => {
             let evidence = format!(
                 "{told}; tried {} times, next at {}",

@@ -73,6 +73,7 @@ prop_compose! {
             created_by: "sam".to_owned(),
             check_requested_at: None,
             stall: None,
+            given_up: None,
             dropped_load_balancer_arns: Vec::new(),
             listeners_may_differ: false,
             refresh_zones_at: None,

@@ -88,6 +88,7 @@ impl Whole {
             created_by: "sam".into(),
             check_requested_at: None,
             stall: None,
+            given_up: None,
             dropped_load_balancer_arns: vec![],
             listeners_may_differ: false,
             refresh_zones_at: None,
