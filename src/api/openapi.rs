@@ -32,6 +32,7 @@ pub const BEARER: &str = "bearer";
         (name = "account-regions", description = "AWS accounts in Regions that this installation works in."),
         (name = "services", description = "Endpoint services and their checks."),
         (name = "connections", description = "Connections, the decisions about them and their history."),
+        (name = "consumers", description = "Who connects: organisations and their AWS accounts."),
         (name = "hooks", description = "What others post; each proves itself by a signature of its own."),
         (name = "stalls", description = "What the worker gave up on, and who takes care."),
         (name = "drifts", description = "Where AWS shows what no decision here explains, and how that is settled."),

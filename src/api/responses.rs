@@ -85,6 +85,16 @@ problems! {
     ];
     /// There is nothing to read the services from.
     ImportConflict = [InventoryMissing];
+    /// The consumer named does not exist.
+    ConsumerMissing = [ConsumerNotFound];
+    /// The consumer does not exist, or the account is not one of its own.
+    ConsumerAccountMissing = [ConsumerNotFound, ConsumerAccountNotFound];
+    /// Another consumer has the slug.
+    ConsumerConflict = [ConsumerExists];
+    /// The consumer is not as the caller believes, or cannot become what is asked for.
+    ConsumerChangeConflict = [ConsumerChanged, ConsumerExists, ConsumerHasAccounts];
+    /// The account belongs to somebody, or the consumer takes none.
+    AccountConflict = [AccountTaken, ConsumerClosed];
 }
 
 fn describe(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {

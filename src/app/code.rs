@@ -60,6 +60,10 @@ codes! {
     ConnectionNotFound = "connection_not_found", "The connection does not exist";
     /// No such drift.
     DriftNotFound = "drift_not_found", "The drift does not exist";
+    /// No such consumer.
+    ConsumerNotFound = "consumer_not_found", "The consumer does not exist";
+    /// The account is not one of the consumer's.
+    ConsumerAccountNotFound = "consumer_account_not_found", "The account does not belong to the consumer";
     /// The path exists, the method does not.
     MethodNotAllowed = "method_not_allowed", "The method is not allowed here";
     /// The client took too long to send its request.
@@ -104,6 +108,16 @@ codes! {
     DriftBlocked = "drift_blocked", "The drift cannot be settled just now";
     /// The worker has not listed the account's services yet.
     InventoryMissing = "inventory_missing", "There is no inventory of the account and Region yet";
+    /// Another consumer has the slug.
+    ConsumerExists = "consumer_exists", "Another consumer has this slug";
+    /// Somebody else changed it first.
+    ConsumerChanged = "consumer_changed", "The consumer was changed by somebody else";
+    /// A closed consumer takes no accounts.
+    ConsumerClosed = "consumer_closed", "The consumer is closed";
+    /// A consumer that has accounts is not closed.
+    ConsumerHasAccounts = "consumer_has_accounts", "The consumer still has accounts";
+    /// An account belongs to one consumer at a time.
+    AccountTaken = "account_taken", "The account belongs to a consumer already";
     /// The body is larger than we read.
     PayloadTooLarge = "payload_too_large", "The request body is too large";
     /// The body is not declared as JSON.

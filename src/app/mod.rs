@@ -4,8 +4,11 @@
 //! wakes this process's worker. A lost wake-up costs a second, not correctness.
 
 pub mod change_account_region;
+pub mod change_consumer;
 pub mod change_service;
 pub mod code;
+pub mod consumer_accounts;
+mod consumer_details;
 pub mod context;
 pub mod decide_connection;
 pub mod diagnose;
@@ -14,10 +17,12 @@ mod from_store;
 pub mod import_services;
 mod principals;
 pub mod read;
+pub mod read_consumers;
 pub mod receive_hint;
 pub mod record_subscription;
 pub mod refresh_zones;
 pub mod register_account_region;
+pub mod register_consumer;
 pub mod register_service;
 pub mod request_check;
 pub mod retry_sync;

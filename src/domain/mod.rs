@@ -9,6 +9,7 @@ pub mod batch_size;
 pub mod bucket;
 pub mod clock;
 pub mod connection;
+pub mod consumer;
 pub mod dispatch;
 pub mod doctor;
 pub mod drift;

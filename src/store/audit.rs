@@ -6,7 +6,9 @@ use uuid::Uuid;
 
 use super::{PgConnection, StoreError};
 use crate::domain::actor::Actor;
-use crate::domain::ids::{AccountRegionId, ConnectionId, DecisionId, EndpointServiceId, uuid_at};
+use crate::domain::ids::{
+    AccountRegionId, ConnectionId, ConsumerId, DecisionId, EndpointServiceId, uuid_at,
+};
 
 /// What an audit entry is about.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +19,8 @@ pub enum Subject {
     EndpointService(EndpointServiceId),
     /// A connection.
     Connection(ConnectionId),
+    /// A consumer.
+    Consumer(ConsumerId),
 }
 
 impl Subject {
@@ -25,6 +29,7 @@ impl Subject {
             Self::AccountRegion(id) => ("account_region", id.uuid()),
             Self::EndpointService(id) => ("endpoint_service", id.uuid()),
             Self::Connection(id) => ("connection", id.uuid()),
+            Self::Consumer(id) => ("consumer", id.uuid()),
         }
     }
 }

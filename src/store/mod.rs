@@ -1,7 +1,7 @@
 //! All SQL. Functions take `&mut PgConnection`, so that the caller decides where a transaction begins and ends.
 //!
-//! Naming: the noun comes from the module (`connections::by_id`). Locks are taken in this order: AccountRegion (lease), endpoint
-//! service, connections by (service, endpoint), drifts. SQL's own `now()` is used for leases only, where the replicas' clocks must not matter;
+//! Naming: the noun comes from the module (`connections::by_id`). Locks are taken in this order: AccountRegion (lease), accounts,
+//! consumers ([`parties`]), endpoint service, blocks, connections by (service, endpoint), drifts, denials. SQL's own `now()` is used for leases only, where the replicas' clocks must not matter;
 //! everything else gets its time as a parameter. Nothing here calls AWS, and no transaction may be open while somebody does.
 
 pub mod account_regions;
@@ -9,6 +9,8 @@ pub mod audit;
 pub mod connection_drifts;
 pub mod connection_list;
 pub mod connections;
+pub mod consumer_accounts;
+pub mod consumers;
 pub mod decisions;
 pub mod doctor;
 pub mod drifts;
@@ -20,6 +22,7 @@ pub mod history;
 pub mod inventory;
 pub mod leases;
 pub mod observed;
+pub mod parties;
 pub mod partitions;
 pub mod replicas;
 pub mod service_changes;

@@ -10,6 +10,7 @@
 
 mod authz_matrix;
 mod concurrency;
+mod consumers;
 mod crash;
 mod doctor;
 mod drift;

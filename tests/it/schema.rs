@@ -58,7 +58,15 @@ async fn words_that_the_code_does_not_know_are_refused_by_the_tables(pool: PgPoo
     let app = TestApp::start(pool);
     let service = app.with_service().await;
     app.requested(&service).await;
+    app.add_consumer_with("Acme", &["444455556666"]).await;
     for sql in [
+        "UPDATE consumers SET state = 'asleep'",
+        "UPDATE consumers SET slug = 'A'",
+        "UPDATE consumers SET labels = '[]'",
+        "UPDATE consumer_accounts SET known_by = 'rumour'",
+        "UPDATE consumer_accounts SET proof = 'sts_presigned'",
+        "UPDATE consumer_accounts SET account_id = '1'",
+        "UPDATE consumer_accounts SET removed_at = now()",
         "UPDATE connections SET review_state = 'maybe'",
         "UPDATE connections SET review_state = 'accepted'",
         "UPDATE connections SET sync_state = 'lost'",

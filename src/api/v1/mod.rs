@@ -4,6 +4,8 @@ pub mod account_region_changes;
 pub mod account_regions;
 mod arguments;
 pub mod connections;
+pub mod consumer_accounts;
+pub mod consumers;
 pub mod decisions;
 pub mod doctor;
 pub mod drifts;
@@ -54,7 +56,15 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(drifts::adopt_drift)
         .service(drifts::revert_drift)
         .service(drifts::ignore_drift)
-        .service(imports::import_services);
+        .service(imports::import_services)
+        .service(consumers::list_consumers)
+        .service(consumers::register_consumer)
+        .service(consumers::read_consumer)
+        .service(consumers::change_consumer)
+        .service(consumer_accounts::list_consumer_accounts)
+        .service(consumer_accounts::add_consumer_account)
+        .service(consumer_accounts::remove_consumer_account)
+        .service(consumer_accounts::list_accounts);
 }
 
 /// The caller as the audit trail knows it, with the request's id.

@@ -1,7 +1,9 @@
-//! What the tests share: the running product ([`app`]), requests and answers ([`http`]), the story's beginnings ([`scene`]), what is done behind the product's back ([`drifts`]), an AWS
+//! What the tests share: the running product ([`app`]), requests and answers ([`http`]), the story's beginnings ([`scene`]), organisations
+//! ([`consumers`]), what is done behind the product's back ([`drifts`]), an AWS
 //! that can be halted in the middle of a call ([`halting`]), and somebody who signs as SNS does ([`sns`]).
 
 pub(crate) mod app;
+pub(crate) mod consumers;
 pub(crate) mod drifts;
 pub(crate) mod halting;
 pub(crate) mod hints;
