@@ -41,7 +41,9 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::ConnectionNotFound
         | Code::DriftNotFound
         | Code::ConsumerNotFound
-        | Code::ConsumerAccountNotFound => StatusCode::NOT_FOUND,
+        | Code::ConsumerAccountNotFound
+        | Code::DenialNotFound
+        | Code::BlockNotFound => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Code::AccountRegionChanged
@@ -68,7 +70,15 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::ConsumerChanged
         | Code::ConsumerClosed
         | Code::ConsumerHasAccounts
-        | Code::AccountTaken => StatusCode::CONFLICT,
+        | Code::AccountTaken
+        | Code::ConsumerDenied
+        | Code::AccountDenied
+        | Code::DenialLifted
+        | Code::DenialOfBlock
+        | Code::AlreadyBlocked
+        | Code::NotBlocked
+        | Code::PreviewChanged
+        | Code::QuotaExceeded => StatusCode::CONFLICT,
         Code::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Code::SnsMessageMalformed => StatusCode::BAD_REQUEST,

@@ -59,12 +59,18 @@ problems! {
     ];
     /// AWS has not told enough about the endpoint service yet.
     ServiceUnread = [ServiceNotObserved];
-    /// The connection is in no state to be accepted or rejected.
+    /// The connection is in no state to be accepted, or may not be.
+    AcceptConflict = [
+        ConnectionAlreadyDecided, ConnectionClosed, ConnectionStateUnknown, AccountDenied, QuotaExceeded
+    ];
+    /// The connection is in no state to be rejected.
     DecisionConflict = [ConnectionAlreadyDecided, ConnectionClosed, ConnectionStateUnknown];
     /// The connection is in no state to be revoked.
     RevocationConflict = [ConnectionNotRevocable, ConnectionClosed, ConnectionStateUnknown];
     /// There is nothing to retry about the connection.
     ConnectionRetryConflict = [ConnectionNotStalled];
+    /// There is nothing to retry about the connection, or it may not be accepted any more.
+    ConnectionTellConflict = [ConnectionNotStalled, AccountDenied];
     /// There is nothing to retry about the endpoint service.
     ServiceRetryConflict = [ServiceNotStalled];
     /// The message posted by SNS is forged, foreign or malformed, for ever.
@@ -81,7 +87,8 @@ problems! {
     DriftMissing = [DriftNotFound];
     /// The drift is not open, or the verb does not apply to it, or what it is about is not as it was.
     DriftConflict = [
-        DriftSettled, DriftNotAdoptable, DriftNotRevertible, DriftBlocked, ConnectionNotStalled, ServiceExists
+        DriftSettled, DriftNotAdoptable, DriftNotRevertible, DriftBlocked, ConnectionNotStalled, ServiceExists, AccountDenied,
+        QuotaExceeded
     ];
     /// There is nothing to read the services from.
     ImportConflict = [InventoryMissing];
@@ -89,6 +96,20 @@ problems! {
     ConsumerMissing = [ConsumerNotFound];
     /// The consumer does not exist, or the account is not one of its own.
     ConsumerAccountMissing = [ConsumerNotFound, ConsumerAccountNotFound];
+    /// The account may not leave the consumer now.
+    ConsumerAccountConflict = [ConsumerDenied];
+    /// The denial named does not exist.
+    DenialMissing = [DenialNotFound];
+    /// Whom or what the denial is to be about does not exist.
+    DenialSubjectMissing = [ConsumerNotFound, ServiceNotFound];
+    /// The denial cannot be lifted.
+    DenialConflict = [DenialLifted, DenialOfBlock];
+    /// The block named does not exist.
+    BlockMissing = [BlockNotFound];
+    /// It is blocked, or what would be done is not what was shown.
+    BlockConflict = [AlreadyBlocked, PreviewChanged];
+    /// There is no block to take back.
+    UnblockConflict = [NotBlocked];
     /// Another consumer has the slug.
     ConsumerConflict = [ConsumerExists];
     /// The consumer is not as the caller believes, or cannot become what is asked for.

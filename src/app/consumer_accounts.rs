@@ -10,7 +10,7 @@ use crate::domain::actor::Actor;
 use crate::domain::consumer::{ConsumerAccount, ConsumerState, KnownBy, Proof, Said};
 use crate::domain::ids::{ConsumerAccountId, ConsumerId};
 use crate::store::audit::{self, Entry, Subject};
-use crate::store::{consumer_accounts, consumers, parties};
+use crate::store::{consumer_accounts, consumers, denials, parties};
 
 /// An account to be added by a person.
 #[derive(Debug)]
@@ -115,6 +115,14 @@ pub async fn remove_account(
     consumers::by_id(&mut tx, id)
         .await?
         .ok_or_else(|| missing(id))?;
+    let at = ctx.clock.now();
+    if let Some(denial) = denials::standing_of_consumer(&mut tx, id, at).await? {
+        let detail = format!(
+            "the consumer is denied as {}, and an account that leaves it would not be; lift that first",
+            denial.id
+        );
+        return Err(AppError::new(Code::ConsumerDenied, detail));
+    }
     let mut row = consumer_accounts::of_account(&mut tx, account)
         .await?
         .filter(|standing| standing.consumer == id)
@@ -123,7 +131,7 @@ pub async fn remove_account(
             AppError::new(Code::ConsumerAccountNotFound, detail)
         })?;
     let removed = Said {
-        at: ctx.clock.now(),
+        at,
         by: actor.name.clone(),
         reason,
     };

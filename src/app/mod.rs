@@ -3,14 +3,18 @@
 //! A use case reads, asks the domain, writes guarded, records the audit line and makes the sync due, all in one transaction; then it
 //! wakes this process's worker. A lost wake-up costs a second, not correctness.
 
+pub mod block;
+pub mod block_step;
 pub mod change_account_region;
 pub mod change_consumer;
 pub mod change_service;
 pub mod code;
 pub mod consumer_accounts;
 mod consumer_details;
+mod consumer_gate;
 pub mod context;
 pub mod decide_connection;
+pub mod deny;
 pub mod diagnose;
 pub mod error;
 mod from_store;
@@ -26,6 +30,7 @@ pub mod register_consumer;
 pub mod register_service;
 pub mod request_check;
 pub mod retry_sync;
+pub mod set_quota;
 mod settle_account_drift;
 pub mod settle_drift;
 mod settle_service_drift;

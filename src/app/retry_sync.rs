@@ -3,13 +3,15 @@
 use serde_json::json;
 
 use super::code::Code;
-use super::{AppContext, AppError};
+use super::{AppContext, AppError, consumer_gate};
 use crate::domain::actor::Actor;
 use crate::domain::connection::Connection;
 use crate::domain::drift::DriftKind;
 use crate::domain::drift_inbox::DriftState;
 use crate::domain::endpoint_service::RegisteredService;
 use crate::domain::ids::{ConnectionId, EndpointServiceId};
+use crate::domain::review::ReviewState;
+use crate::domain::sync::{Act, Plan, plan};
 use crate::store::audit::{self, Entry, Subject};
 use crate::store::{connection_drifts, connections, endpoint_services};
 
@@ -28,6 +30,11 @@ pub async fn retry_connection(
         )
     };
     let before = connections::by_id(&mut tx, id).await?.ok_or_else(missing)?;
+    // An accept that AWS was never told is not told after a denial.
+    let accepts = plan(before.review, &before.observed.state) == Plan::Act(Act::Accept);
+    if before.review == ReviewState::Accepted && accepts {
+        consumer_gate::refuse_telling(&mut tx, &before, at).await?;
+    }
     if !connections::retry(&mut tx, id, at, at + ctx.patience).await? {
         return Err(AppError::new(
             Code::ConnectionNotStalled,

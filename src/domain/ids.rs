@@ -144,6 +144,20 @@ id!(
     "the id of a consumer's account"
 );
 
+id!(
+    /// That somebody may not be accepted.
+    DenialId,
+    "den_",
+    "a denial id"
+);
+
+id!(
+    /// The kill switch, thrown once.
+    BlockId,
+    "blk_",
+    "a block id"
+);
+
 /// A UUIDv7 for a row that needs no type of its own.
 pub fn uuid_at(at: DateTime<Utc>) -> Uuid {
     let seconds = u64::try_from(at.timestamp()).unwrap_or_default();

@@ -7,7 +7,8 @@ use uuid::Uuid;
 use super::{PgConnection, StoreError};
 use crate::domain::actor::Actor;
 use crate::domain::ids::{
-    AccountRegionId, ConnectionId, ConsumerId, DecisionId, EndpointServiceId, uuid_at,
+    AccountRegionId, BlockId, ConnectionId, ConsumerId, DecisionId, DenialId, EndpointServiceId,
+    uuid_at,
 };
 
 /// What an audit entry is about.
@@ -21,6 +22,10 @@ pub enum Subject {
     Connection(ConnectionId),
     /// A consumer.
     Consumer(ConsumerId),
+    /// An entry of the deny list.
+    Denial(DenialId),
+    /// A block.
+    Block(BlockId),
 }
 
 impl Subject {
@@ -30,6 +35,8 @@ impl Subject {
             Self::EndpointService(id) => ("endpoint_service", id.uuid()),
             Self::Connection(id) => ("connection", id.uuid()),
             Self::Consumer(id) => ("consumer", id.uuid()),
+            Self::Denial(id) => ("denial", id.uuid()),
+            Self::Block(id) => ("block", id.uuid()),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Connections: rows, reads by id, and the guarded write of a review.
 
 use chrono::{DateTime, Utc};
-use privatelink::{ConnectionState, DnsEntry};
+use privatelink::{AccountId, ConnectionState, DnsEntry};
 use serde_json::Value;
 
 use super::{PgConnection, StoreError};
@@ -152,6 +152,37 @@ pub async fn by_id(
         .fetch_optional(conn)
         .await?;
     row.map(Connection::try_from).transpose()
+}
+
+/// What never changes about a connection.
+#[derive(Debug)]
+pub struct Belongs {
+    /// The consumer's account.
+    pub owner: AccountId,
+    /// The service.
+    pub service: EndpointServiceId,
+}
+
+/// To whom and to which service a connection belongs: what has to be locked before it.
+pub async fn belongs(
+    conn: &mut PgConnection,
+    id: ConnectionId,
+) -> Result<Option<Belongs>, StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT owner_account, endpoint_service_id AS "service: EndpointServiceId" FROM connections WHERE id = $1"#,
+        id as _,
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| {
+        let broken = |e| StoreError::inconsistent("connections", id, e);
+        let owner = row.owner_account.parse();
+        Ok(Belongs {
+            owner: owner.map_err(|e: privatelink::InvalidId| broken(e))?,
+            service: row.service,
+        })
+    })
+    .transpose()
 }
 
 /// Takes the row's lock, so that what is read next stays true until the transaction ends.

@@ -6,12 +6,15 @@
 
 pub mod account_regions;
 pub mod audit;
+pub mod block_work;
+pub mod blocks;
 pub mod connection_drifts;
 pub mod connection_list;
 pub mod connections;
 pub mod consumer_accounts;
 pub mod consumers;
 pub mod decisions;
+pub mod denials;
 pub mod doctor;
 pub mod drifts;
 pub mod endpoint_services;
@@ -24,6 +27,7 @@ pub mod leases;
 pub mod observed;
 pub mod parties;
 pub mod partitions;
+pub mod quotas;
 pub mod replicas;
 pub mod service_changes;
 pub mod stalls;

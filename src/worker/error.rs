@@ -2,6 +2,7 @@
 
 use privatelink::GatewayError;
 
+use crate::app::AppError;
 use crate::store::StoreError;
 
 /// Why a pass ended early. What it had recorded until then stands; the next pass begins anew.
@@ -13,6 +14,9 @@ pub enum PassError {
     /// The database.
     #[error("the store failed")]
     Store(#[from] StoreError),
+    /// A decision that the worker takes in somebody's name.
+    #[error("a decision could not be recorded")]
+    Decision(#[from] AppError),
 }
 
 impl PassError {

@@ -95,6 +95,7 @@ pub async fn run_pass(place: &Place) -> Result<Report, PassError> {
                 let message = runner::chain(&error);
                 stalled(&service, NOT_RECORDED, message, &mut report)
             }
+            Err(Failure::Pass(error @ PassError::Decision(_))) => return Err(error),
             Err(Failure::Stall(code, message)) => stalled(&service, code, message, &mut report),
         };
         let mut tx = place.begin().await?;

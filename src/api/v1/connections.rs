@@ -14,7 +14,7 @@ use crate::api::auth::{Caller, Manage, Read};
 use crate::api::extract::{ApiPath, ApiQuery};
 use crate::api::problem::Problem;
 use crate::api::responses::{
-    AuthProblems, ConnectionMissing, ConnectionRetryConflict, InputProblems,
+    AuthProblems, ConnectionMissing, ConnectionTellConflict, InputProblems,
 };
 use crate::app::{AppContext, read, retry_sync};
 use crate::domain::connection::Connection;
@@ -229,7 +229,7 @@ pub(super) async fn read_connection(
     params(("id" = ConnectionId, Path, description = "The connection.")),
     responses(
         (status = 200, description = "Due again.", body = ConnectionView),
-        AuthProblems, InputProblems, ConnectionMissing, ConnectionRetryConflict
+        AuthProblems, InputProblems, ConnectionMissing, ConnectionTellConflict
     )
 )]
 #[post("/v1/connections/{id}/retry-sync")]

@@ -14,8 +14,8 @@ use crate::api::auth::{Caller, Manage, Read};
 use crate::api::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::api::problem::Problem;
 use crate::api::responses::{
-    AccountConflict, AuthProblems, BodyProblems, ConsumerAccountMissing, ConsumerMissing,
-    InputProblems,
+    AccountConflict, AuthProblems, BodyProblems, ConsumerAccountConflict, ConsumerAccountMissing,
+    ConsumerMissing, InputProblems,
 };
 use crate::app::consumer_accounts::{self as app, NewAccount};
 use crate::app::{AppContext, read_consumers};
@@ -186,7 +186,7 @@ pub(super) async fn add_consumer_account(
     request_body = DecisionBody,
     responses(
         (status = 200, description = "Removed.", body = ConsumerAccountView),
-        AuthProblems, BodyProblems, ConsumerAccountMissing
+        AuthProblems, BodyProblems, ConsumerAccountMissing, ConsumerAccountConflict
     )
 )]
 #[post("/v1/consumers/{id}/accounts/{account_id}/remove")]
