@@ -52,6 +52,10 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::ServiceExists
         | Code::ServiceChanged
         | Code::ServiceNotObserved
+        | Code::ServiceDraining
+        | Code::ServiceDeleting
+        | Code::ServiceEnded
+        | Code::ServiceNotDraining
         | Code::ConfirmationRequired
         | Code::PayerIrreversible
         | Code::LoadBalancerTaken

@@ -55,24 +55,26 @@ problems! {
     ServiceConflict = [ServiceExists];
     /// The endpoint service is not as the caller believes, or not known well enough.
     ServiceChangeConflict = [
-        ServiceChanged, ServiceNotObserved, ConfirmationRequired, PayerIrreversible, LoadBalancerTaken
+        ServiceChanged, ServiceNotObserved, ConfirmationRequired, PayerIrreversible, LoadBalancerTaken,
+        ServiceDraining, ServiceDeleting, ServiceEnded
     ];
     /// AWS has not told enough about the endpoint service yet.
-    ServiceUnread = [ServiceNotObserved];
+    ServiceUnread = [ServiceNotObserved, ServiceDraining, ServiceDeleting, ServiceEnded];
     /// The connection is in no state to be accepted, or may not be.
     AcceptConflict = [
-        ConnectionAlreadyDecided, ConnectionClosed, ConnectionStateUnknown, AccountDenied, QuotaExceeded
+        ConnectionAlreadyDecided, ConnectionClosed, ConnectionStateUnknown, ServiceDraining, ServiceDeleting, ServiceEnded,
+        AccountDenied, QuotaExceeded
     ];
     /// The connection is in no state to be rejected.
-    DecisionConflict = [ConnectionAlreadyDecided, ConnectionClosed, ConnectionStateUnknown];
+    DecisionConflict = [ConnectionAlreadyDecided, ConnectionClosed, ConnectionStateUnknown, ServiceEnded];
     /// The connection is in no state to be revoked.
-    RevocationConflict = [ConnectionNotRevocable, ConnectionClosed, ConnectionStateUnknown];
+    RevocationConflict = [ConnectionNotRevocable, ConnectionClosed, ConnectionStateUnknown, ServiceEnded];
     /// There is nothing to retry about the connection.
     ConnectionRetryConflict = [ConnectionNotStalled];
     /// There is nothing to retry about the connection, or it may not be accepted any more.
-    ConnectionTellConflict = [ConnectionNotStalled, AccountDenied];
+    ConnectionTellConflict = [ConnectionNotStalled, ServiceDraining, ServiceDeleting, ServiceEnded, AccountDenied];
     /// There is nothing to retry about the endpoint service.
-    ServiceRetryConflict = [ServiceNotStalled];
+    ServiceRetryConflict = [ServiceNotStalled, ServiceEnded];
     /// The message posted by SNS is forged, foreign or malformed, for ever.
     HookProblems = [
         SnsMessageMalformed, SnsTopicNotAllowed, SnsSignatureInvalid, SnsMessageTooOld, PayloadTooLarge
@@ -87,9 +89,19 @@ problems! {
     DriftMissing = [DriftNotFound];
     /// The drift is not open, or the verb does not apply to it, or what it is about is not as it was.
     DriftConflict = [
-        DriftSettled, DriftNotAdoptable, DriftNotRevertible, DriftBlocked, ConnectionNotStalled, ServiceExists, AccountDenied,
-        QuotaExceeded
+        DriftSettled, DriftNotAdoptable, DriftNotRevertible, DriftBlocked, ConnectionNotStalled, ServiceExists,
+        ServiceDraining, ServiceDeleting, ServiceEnded, AccountDenied, QuotaExceeded
     ];
+    /// The endpoint service cannot be drained or deleted, or not so.
+    DrainConflict = [
+        ServiceDraining, ServiceDeleting, ServiceEnded, ServiceChanged, ServiceNotObserved, ConfirmationRequired
+    ];
+    /// There is no drain to take back.
+    CancelDrainConflict = [ServiceNotDraining, ServiceDeleting, ServiceEnded, ServiceChanged];
+    /// The endpoint service cannot be let go of now.
+    ReleaseConflict = [ServiceDeleting, ServiceEnded, ServiceChanged];
+    /// There is nothing that the worker could look at.
+    ServiceLookConflict = [ServiceEnded];
     /// There is nothing to read the services from.
     ImportConflict = [InventoryMissing];
     /// The consumer named does not exist.

@@ -3,15 +3,21 @@
 //!
 //! Whoever blocked is the actor of all of it: the decisions and the changes of services are their word.
 
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use super::admission::Gate;
 use super::change_service::differences;
 use super::decide_connection::{self, Outcome};
 use super::principals::has_everybody;
 use super::settle_service_drift::settle_by_change;
 use super::{AppContext, AppError};
 use crate::domain::actor::{Actor, ActorKind};
-use crate::domain::block::{Block, BlockState, Reach, account_of, cut};
+use crate::domain::block::{Block, BlockState, account_of, cut};
 use crate::domain::endpoint_service::RegisteredService;
-use crate::domain::ids::{BlockId, EndpointServiceId};
+use crate::domain::ids::{BlockId, ConnectionId, EndpointServiceId};
 use crate::store::audit::{self, Entry, Subject};
 use crate::store::{
     PgConnection, block_work, blocks, connections, endpoint_services, service_changes,
@@ -139,11 +145,17 @@ async fn restore_principals(
         return Ok(Progress::Rest);
     };
     let at = ctx.clock.now();
+    let ended = before.lifecycle.state.is_looked_after().is_err();
     let mut principals = before.allowed_principals.clone();
     let mut opens = before.open_to_everybody;
     let mut back = Vec::new();
     for row in block_work::taken(&mut tx, id).await? {
         if row.service != service {
+            continue;
+        }
+        if ended {
+            // Nobody comes in there any more, and nothing is asked of it.
+            back.push(row.id);
             continue;
         }
         let account = account_of(&row.principal);
@@ -211,39 +223,47 @@ async fn change(
 /// Cuts the next connections off by ordinary decisions; when there are none, the block stands.
 async fn cut_off(ctx: &AppContext, id: BlockId) -> Result<Progress, AppError> {
     let mut tx = ctx.begin().await?;
+    let Some(seen) = blocks::by_id(&mut tx, id).await? else {
+        return Ok(Progress::Rest);
+    };
+    let reach = blocks::reach(&mut tx, &seen.subject).await?;
+    let next = block_work::next_live(&mut tx, &reach, CHUNK).await?;
+    // The services, then the block, then the connections: in the order of all.
+    let mut gates: BTreeMap<EndpointServiceId, Gate> = BTreeMap::new();
+    for (service, _) in &next {
+        if !gates.contains_key(service)
+            && let Some(gate) = Gate::of_service(&mut tx, *service).await?
+        {
+            gates.insert(*service, gate);
+        }
+    }
     let Some(block) = blocks::free(&mut tx, id).await? else {
         return Ok(Progress::Rest);
     };
     if !block.state.cuts() {
         return Ok(Progress::More);
     }
-    let reach: Reach = blocks::reach(&mut tx, &block.subject).await?;
-    let ids = block_work::next_live(&mut tx, &reach, CHUNK).await?;
     let (at, actor) = (ctx.clock.now(), actor(&block));
-    if ids.is_empty() {
+    if next.is_empty() {
         if blocks::record_cut(&mut tx, id, at).await? {
-            let entry = Entry {
-                at,
-                actor: &Actor::worker(),
-                action: "block.cut",
-                subject: Subject::Block(id),
-                before: None,
-                after: Some(serde_json::json!({ "cut": block.cut })),
-                reason: None,
-                decision: None,
-            };
-            audit::record(&mut tx, entry).await?;
+            let cut = json!({ "cut": block.cut });
+            record_end(&mut tx, "block.cut", id, Some(cut), at).await?;
             ctx.commit(tx).await?;
         }
         return Ok(Progress::Rest);
     }
+    let ids: Vec<ConnectionId> = next.iter().map(|(_, connection)| *connection).collect();
+    block_work::lock(&mut tx, &ids).await?;
     let reason = format!("blocked as {id}: {}", block.said.reason);
     let mut done = 0;
-    for connection in ids {
-        let Some(before) = connections::by_id(&mut tx, connection).await? else {
+    for (service, connection) in next {
+        let (Some(gate), Some(before)) = (
+            gates.get(&service),
+            connections::by_id(&mut tx, connection).await?,
+        ) else {
             continue;
         };
-        // The row is locked, so this is what the statement that chose it saw.
+        // Somebody may have decided, or AWS may have ended it, before the lock.
         let Some(verb) = cut(before.review, &before.observed.state) else {
             continue;
         };
@@ -251,8 +271,12 @@ async fn cut_off(ctx: &AppContext, id: BlockId) -> Result<Progress, AppError> {
             .review
             .after(verb, &before.observed.state)
             .map_err(AppError::internal)?;
+        // A service that has ended meanwhile has nothing left to cut off.
+        let Ok(admitted) = gate.admit(verb) else {
+            continue;
+        };
         let outcome = Outcome {
-            verb,
+            admitted,
             to,
             asking: None,
         };
@@ -264,6 +288,28 @@ async fn cut_off(ctx: &AppContext, id: BlockId) -> Result<Progress, AppError> {
     Ok(Progress::More)
 }
 
+/// The audit entry of an end that a block came to.
+async fn record_end(
+    conn: &mut PgConnection,
+    action: &'static str,
+    id: BlockId,
+    after: Option<Value>,
+    at: DateTime<Utc>,
+) -> Result<(), AppError> {
+    let entry = Entry {
+        at,
+        actor: &Actor::worker(),
+        action,
+        subject: Subject::Block(id),
+        before: None,
+        after,
+        reason: None,
+        decision: None,
+    };
+    audit::record(conn, entry).await?;
+    Ok(())
+}
+
 /// Everything is back: the block is over.
 async fn finish(ctx: &AppContext, id: BlockId) -> Result<Progress, AppError> {
     let mut tx = ctx.begin().await?;
@@ -273,17 +319,7 @@ async fn finish(ctx: &AppContext, id: BlockId) -> Result<Progress, AppError> {
     let at = ctx.clock.now();
     let left = block_work::taken(&mut tx, id).await?;
     if left.is_empty() && blocks::record_restored(&mut tx, block.id, at).await? {
-        let entry = Entry {
-            at,
-            actor: &Actor::worker(),
-            action: "block.restored",
-            subject: Subject::Block(id),
-            before: None,
-            after: None,
-            reason: None,
-            decision: None,
-        };
-        audit::record(&mut tx, entry).await?;
+        record_end(&mut tx, "block.restored", id, None, at).await?;
         ctx.commit(tx).await?;
     }
     Ok(Progress::Rest)

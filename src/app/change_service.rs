@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use privatelink::{LoadBalancerArn, Region};
 use serde_json::{Map, Value, json};
 
+use super::admission::may_change;
 use super::code::Code;
 use super::principals::{has_everybody, normalised_principals, refuse_everybody};
 use super::settle_service_drift::settle_by_change;
@@ -94,6 +95,7 @@ pub async fn change_service(
     let before = endpoint_services::by_id(&mut tx, id)
         .await?
         .ok_or_else(missing)?;
+    may_change(&before)?;
     if before.version != change.version {
         let detail = format!(
             "it is at version {}, not {}; read it again",

@@ -80,6 +80,14 @@ codes! {
     ServiceChanged = "service_changed", "The endpoint service was changed by somebody else";
     /// AWS was not read yet, so its own setting is not known.
     ServiceNotObserved = "service_not_observed", "The endpoint service was not read from AWS yet";
+    /// Nobody is let in any more, and nothing is changed.
+    ServiceDraining = "service_draining", "The endpoint service is being drained";
+    /// There is no way back.
+    ServiceDeleting = "service_deleting", "The endpoint service is being deleted";
+    /// It is deleted or was released.
+    ServiceEnded = "service_ended", "The endpoint service is not looked after any more";
+    /// There is no drain that could be taken back.
+    ServiceNotDraining = "service_not_draining", "The endpoint service is not being drained";
     /// What was asked for cannot be taken back easily, and nobody said that it is meant.
     ConfirmationRequired = "confirmation_required", "The change has to be confirmed";
     /// AWS knows no way back.

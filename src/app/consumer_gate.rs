@@ -15,7 +15,7 @@ use crate::store::parties::{self, Party};
 use crate::store::quotas::{self, Counted};
 use crate::store::{PgConnection, connections, denials};
 
-/// Leave to ask whether a connection may be accepted: whom it belongs to, locked, and its service kept from being changed.
+/// Leave to ask whether a connection may be accepted: whom it belongs to, locked.
 #[derive(Debug)]
 pub(super) struct Asking {
     party: Party,
@@ -23,16 +23,17 @@ pub(super) struct Asking {
     over_quota: bool,
 }
 
-/// Takes the locks, before the connection itself is locked: that is the order everywhere. `None` when there is no such connection.
+/// Takes the locks, before [`super::admission::Gate`] locks the service and before the connection itself is locked: that is the order everywhere.
+/// `None` when there is no such connection.
 pub(super) async fn lock(
     conn: &mut PgConnection,
     id: ConnectionId,
     over_quota: bool,
 ) -> Result<Option<Asking>, AppError> {
-    let Some(belongs) = connections::belongs(conn, id).await? else {
+    let Some(owner) = connections::owner(conn, id).await? else {
         return Ok(None);
     };
-    let party = parties::lock_for_accept(conn, &belongs.owner, belongs.service).await?;
+    let party = parties::lock(conn, &owner).await?;
     Ok(Some(Asking { party, over_quota }))
 }
 
@@ -89,12 +90,11 @@ pub(super) async fn admit(
 /// Refuses to have AWS told of an accept that is denied by now.
 pub(super) async fn refuse_telling(
     conn: &mut PgConnection,
+    asking: &Asking,
     connection: &Connection,
     at: DateTime<Utc>,
 ) -> Result<(), AppError> {
-    let (account, service) = (&connection.owner, connection.service_id);
-    let party = parties::lock_for_accept(conn, account, service).await?;
-    refuse_denied(conn, &party, connection, at).await
+    refuse_denied(conn, &asking.party, connection, at).await
 }
 
 async fn refuse_denied(

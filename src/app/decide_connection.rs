@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
+use super::admission::{Admitted, Gate};
 use super::code::Code;
 use super::consumer_gate::{self, Asking};
 use super::{AppContext, AppError, text};
@@ -37,6 +38,8 @@ pub async fn decide_connection(
         Verb::Accept => consumer_gate::lock(&mut tx, id, over_quota).await?,
         Verb::Reject | Verb::Revoke => None,
     };
+    // Then the service: nobody is let in once its drain has begun, and the two wait for each other.
+    let admitted = Gate::of(&mut tx, id).await?.admit(verb)?;
     // Two deciders at once: the second waits here and then sees what the first decided.
     connections::lock(&mut tx, id).await?;
     let before = connections::by_id(&mut tx, id)
@@ -46,7 +49,11 @@ pub async fn decide_connection(
         .review
         .after(verb, &before.observed.state)
         .map_err(|refusal| refused(&refusal))?;
-    let outcome = Outcome { verb, to, asking };
+    let outcome = Outcome {
+        admitted,
+        to,
+        asking,
+    };
     record(&mut tx, ctx, actor, &before, outcome, &reason, at).await?;
     let after = connections::by_id(&mut tx, id)
         .await?
@@ -55,10 +62,10 @@ pub async fn decide_connection(
     Ok(after)
 }
 
-/// What is decided, and the review that it leads to.
+/// What is decided, which the life of the service allows, and the review that it leads to.
 #[derive(Debug)]
 pub(super) struct Outcome {
-    pub(super) verb: Verb,
+    pub(super) admitted: Admitted,
     pub(super) to: ReviewState,
     /// Leave to accept; nothing else needs it.
     pub(super) asking: Option<Asking>,
@@ -70,11 +77,15 @@ pub(super) async fn record(
     ctx: &AppContext,
     actor: &Actor,
     before: &Connection,
-    Outcome { verb, to, asking }: Outcome,
+    Outcome {
+        admitted,
+        to,
+        asking,
+    }: Outcome,
     reason: &str,
     at: DateTime<Utc>,
 ) -> Result<(), AppError> {
-    let id = before.id;
+    let (id, verb) = (before.id, admitted.verb());
     let decision = DecisionId::new(at);
     let admission = match (verb, asking) {
         (Verb::Accept, Some(asking)) => {

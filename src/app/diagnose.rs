@@ -144,6 +144,7 @@ fn last_decision(history: &[HistoryEntry]) -> Option<Decided> {
         }),
         HistoryEvent::Observed { .. }
         | HistoryEvent::Called { .. }
+        | HistoryEvent::Notified { .. }
         | HistoryEvent::Drifted { .. } => None,
     })
 }
@@ -156,6 +157,7 @@ fn open_drifts(history: &[HistoryEntry]) -> Vec<(DriftKind, DateTime<Utc>)> {
         HistoryEvent::Observed { .. }
         | HistoryEvent::Decided { .. }
         | HistoryEvent::Called { .. }
+        | HistoryEvent::Notified { .. }
         | HistoryEvent::Drifted { .. } => None,
     });
     drifts.collect()

@@ -3,8 +3,10 @@
 //! A use case reads, asks the domain, writes guarded, records the audit line and makes the sync due, all in one transaction; then it
 //! wakes this process's worker. A lost wake-up costs a second, not correctness.
 
+mod admission;
 pub mod block;
 pub mod block_step;
+pub mod cancel_drain;
 pub mod change_account_region;
 pub mod change_consumer;
 pub mod change_service;
@@ -16,6 +18,7 @@ pub mod context;
 pub mod decide_connection;
 pub mod deny;
 pub mod diagnose;
+pub mod drain_service;
 pub mod error;
 mod from_store;
 pub mod import_services;
@@ -28,6 +31,8 @@ pub mod refresh_zones;
 pub mod register_account_region;
 pub mod register_consumer;
 pub mod register_service;
+pub mod reject_drained;
+pub mod release_service;
 pub mod request_check;
 pub mod retry_sync;
 pub mod set_quota;
@@ -39,3 +44,5 @@ mod text;
 
 pub use context::{AppContext, Nudge};
 pub use error::AppError;
+
+use crate::store::PgConnection;

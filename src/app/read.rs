@@ -8,10 +8,11 @@ use crate::domain::drift_inbox::Drift;
 use crate::domain::endpoint_service::RegisteredService;
 use crate::domain::history::HistoryEntry;
 use crate::domain::ids::{AccountRegionId, ConnectionId, DriftId, EndpointServiceId};
+use crate::domain::lifecycle::{Blocking, Progress};
 use crate::domain::stall::{Stalled, StalledId};
 use crate::store::{
-    PgConnection, account_regions, connection_list, connections, drifts, endpoint_services,
-    history, replicas, stalls,
+    PgConnection, account_regions, connection_list, connections, drain_progress, drifts,
+    endpoint_services, history, replicas, stalls,
 };
 
 /// One page of a list and where the next one starts.
@@ -68,6 +69,33 @@ pub async fn service(
     endpoint_services::by_id(conn, id)
         .await?
         .ok_or_else(|| AppError::new(Code::ServiceNotFound, format!("there is no service {id}")))
+}
+
+/// How far the drain of a service is, and what is in its way.
+#[derive(Debug)]
+pub struct DrainSeen {
+    /// The counts.
+    pub progress: Progress,
+    /// The first endpoints that are in the way.
+    pub blocking: Vec<Blocking>,
+}
+
+/// How many endpoints are named that are in the way of a drain.
+const MOST_BLOCKING: i64 = 20;
+
+/// How far the drain of a service is; nothing where it is not on its way out.
+pub async fn drain(
+    ctx: &AppContext,
+    service: &RegisteredService,
+) -> Result<Option<DrainSeen>, AppError> {
+    if !service.lifecycle.state.is_retiring() {
+        return Ok(None);
+    }
+    let conn: &mut PgConnection = &mut *ctx.acquire().await?;
+    Ok(Some(DrainSeen {
+        progress: drain_progress::progress(conn, service.id).await?,
+        blocking: drain_progress::blocking(conn, service.id, MOST_BLOCKING).await?,
+    }))
 }
 
 /// Registered services, newest first.

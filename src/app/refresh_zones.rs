@@ -3,6 +3,7 @@
 
 use serde_json::json;
 
+use super::admission::may_change;
 use super::code::Code;
 use super::{AppContext, AppError};
 use crate::domain::actor::Actor;
@@ -25,6 +26,7 @@ pub async fn refresh_zones(
     let before = endpoint_services::by_id(&mut tx, id)
         .await?
         .ok_or_else(missing)?;
+    may_change(&before)?;
     let Some(seen) = &before.observed else {
         let detail = "there are no zones to read again before AWS has told the first ones";
         return Err(AppError::new(Code::ServiceNotObserved, detail));

@@ -16,6 +16,7 @@ use crate::domain::account_region::AccountRegion;
 use crate::domain::actor::Actor;
 use crate::domain::endpoint_service::{Origin, RegisteredService, ServiceSync, WantedName};
 use crate::domain::ids::{AccountRegionId, EndpointServiceId};
+use crate::domain::lifecycle::Lifecycle;
 use crate::domain::sync::SyncState;
 use crate::store::audit::{self, Entry, Subject};
 use crate::store::{PgConnection, StoreError, account_regions, drifts, endpoint_services};
@@ -168,6 +169,7 @@ fn unregistered(
         service_owner_pays: false,
         private_dns: None,
         waiting: Vec::new(),
+        lifecycle: Lifecycle::default(),
     }
 }
 

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
+use super::admission::is_looked_after;
 use super::code::Code;
 use super::{AppContext, AppError};
 use crate::domain::actor::Actor;
@@ -32,6 +33,7 @@ pub async fn request_check(
     let service = endpoint_services::by_id(&mut tx, id)
         .await?
         .ok_or_else(missing)?;
+    is_looked_after(&service)?;
     let checked_at = service.checks.map(|checks| checks.at);
     if let Some(requested_at) = doctor::request(&mut tx, id, at).await? {
         return Ok(Requested {

@@ -3,6 +3,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::json;
 
+use super::admission::Gate;
 use super::code::Code;
 use super::consumer_gate::{self, Asking};
 use super::decide_connection::{self, LONGEST_REASON, Outcome};
@@ -13,6 +14,7 @@ use crate::domain::drift_inbox::{
     ConnectionRemedy, Drift, DriftState, DriftVerb, Inapplicable, connection_remedy,
 };
 use crate::domain::ids::{ConnectionId, DriftId};
+use crate::domain::review::Verb;
 use crate::store::audit::{self, Entry, Subject};
 use crate::store::{PgConnection, connection_drifts, connections, drifts};
 
@@ -77,9 +79,11 @@ pub async fn settle_drift(
                 }
                 DriftVerb::Revert | DriftVerb::Ignore => None,
             };
+            let gate = Gate::of(&mut tx, connection).await?;
             connections::lock(&mut tx, connection).await?;
             let drift = open(&mut tx, id).await?;
-            settle_connection(&mut tx, &remedy, &drift, connection, asking).await?;
+            let leave = (gate, asking);
+            settle_connection(&mut tx, &remedy, &drift, connection, leave).await?;
         }
         About::Service => {
             let service = settle_service_drift::locked(&mut tx, &seen).await?;
@@ -131,7 +135,7 @@ async fn settle_connection(
     remedy: &Remedy<'_>,
     drift: &Drift,
     id: ConnectionId,
-    asking: Option<Asking>,
+    (gate, asking): (Gate, Option<Asking>),
 ) -> Result<(), AppError> {
     let connection = connections::by_id(conn, id)
         .await?
@@ -142,10 +146,16 @@ async fn settle_connection(
     match does {
         ConnectionRemedy::Leave => {}
         ConnectionRemedy::Decide(verb, to) => {
-            let outcome = Outcome { verb, to, asking };
+            let admitted = gate.admit(verb)?;
+            let outcome = Outcome {
+                admitted,
+                to,
+                asking,
+            };
             decide_connection::record(conn, ctx, actor, &connection, outcome, reason, at).await?;
         }
         ConnectionRemedy::Again => {
+            gate.admit(Verb::Reject)?;
             if !connections::retry(conn, id, at, at + ctx.patience).await? {
                 let detail = format!(
                     "its sync is {}, so AWS is being told already",

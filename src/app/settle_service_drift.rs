@@ -1,6 +1,7 @@
 //! What settling a drift of a registered service does: what is desired becomes what AWS shows, or AWS is made to follow again.
 
 use super::AppError;
+use super::admission::may_change;
 use super::change_service::differences;
 use super::code::Code;
 use super::principals::has_everybody;
@@ -36,8 +37,14 @@ pub(super) async fn settle(
 ) -> Result<(), AppError> {
     match remedy.verb {
         DriftVerb::Ignore => return Ok(()),
-        DriftVerb::Adopt => adopt(conn, remedy, drift, service).await?,
-        DriftVerb::Revert => revert(conn, remedy, drift, service).await?,
+        DriftVerb::Adopt => {
+            may_change(&service)?;
+            adopt(conn, remedy, drift, service).await?;
+        }
+        DriftVerb::Revert => {
+            may_change(&service)?;
+            revert(conn, remedy, drift, service).await?;
+        }
     }
     let (state, actor) = (remedy.verb.settles_as(), remedy.actor);
     drifts::settle_standing(conn, &[drift.id], state, actor, remedy.reason, remedy.at).await?;

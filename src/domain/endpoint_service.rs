@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::doctor::Check;
 use super::ids::{AccountRegionId, EndpointServiceId};
+use super::lifecycle::Lifecycle;
 use super::private_dns::Watch;
 use super::stall::Stall;
 use super::sync::SyncState;
@@ -96,6 +97,8 @@ pub struct RegisteredService {
     pub private_dns: Option<Watch>,
     /// Steps that wait for something outside, each tried again by itself.
     pub waiting: Vec<Waiting>,
+    /// Where it is in its life, and by whose word.
+    pub lifecycle: Lifecycle,
 }
 
 /// What is desired of the private DNS name.

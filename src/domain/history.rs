@@ -7,6 +7,7 @@ use super::actor::ActorKind;
 use super::drift::DriftKind;
 use super::drift_inbox::DriftState;
 use super::ids::{DecisionId, DriftId};
+use super::lifecycle::NoticeKind;
 use super::review::{ReviewState, Verb};
 use super::sync::Act;
 
@@ -56,6 +57,13 @@ pub enum HistoryEvent {
         aws_code: Option<String>,
         /// AWS's words.
         message: Option<String>,
+    },
+    /// Something the consumer is to be told.
+    Notified {
+        /// The occasion.
+        notice: NoticeKind,
+        /// The words and times.
+        content: serde_json::Value,
     },
     /// AWS showed what no decision explains.
     Drifted {

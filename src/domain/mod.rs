@@ -24,6 +24,7 @@ pub mod hint_setup;
 pub mod history;
 pub mod ids;
 pub mod inventory;
+pub mod lifecycle;
 pub mod listeners;
 pub mod notice;
 pub mod observe;

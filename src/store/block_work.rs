@@ -35,7 +35,7 @@ pub async fn live(conn: &mut PgConnection, reach: &Reach) -> Result<Vec<LiveCoun
                 r#"SELECT c.endpoint_service_id AS "service: EndpointServiceId", s.name AS service_name, c.observed_state AS state,
                           count(*) AS "count!"
                      FROM connections c JOIN endpoint_services s ON s.id = c.endpoint_service_id
-                    WHERE c.owner_account = ANY($1) AND c.review_state IN ('undecided', 'accepted')
+                    WHERE c.owner_account = ANY($1) AND s.lifecycle NOT IN ('deleted', 'released') AND c.review_state IN ('undecided', 'accepted')
                       AND c.observed_state IN ('pendingAcceptance', 'pending', 'available', 'partial')
                     GROUP BY 1, 2, 3
                     ORDER BY 1, 3"#,
@@ -51,7 +51,7 @@ pub async fn live(conn: &mut PgConnection, reach: &Reach) -> Result<Vec<LiveCoun
                 r#"SELECT c.endpoint_service_id AS "service: EndpointServiceId", s.name AS service_name, c.observed_state AS state,
                           count(*) AS "count!"
                      FROM connections c JOIN endpoint_services s ON s.id = c.endpoint_service_id
-                    WHERE c.endpoint_service_id = $1 AND c.review_state IN ('undecided', 'accepted')
+                    WHERE c.endpoint_service_id = $1 AND s.lifecycle NOT IN ('deleted', 'released') AND c.review_state IN ('undecided', 'accepted')
                       AND c.observed_state IN ('pendingAcceptance', 'pending', 'available', 'partial')
                     GROUP BY 1, 2, 3
                     ORDER BY 1, 3"#,
@@ -64,43 +64,58 @@ pub async fn live(conn: &mut PgConnection, reach: &Reach) -> Result<Vec<LiveCoun
     }
 }
 
-/// The next connections to cut off, locked until the transaction ends.
+/// The next connections to cut off, by service and endpoint. For looking: their services are locked before they are.
 pub async fn next_live(
     conn: &mut PgConnection,
     reach: &Reach,
     limit: i64,
-) -> Result<Vec<ConnectionId>, StoreError> {
-    let ids = match reach {
+) -> Result<Vec<(EndpointServiceId, ConnectionId)>, StoreError> {
+    match reach {
         Reach::Accounts(accounts) => {
-            sqlx::query_scalar!(
-                r#"SELECT id AS "id: ConnectionId" FROM connections
-                    WHERE owner_account = ANY($1) AND review_state IN ('undecided', 'accepted')
-                      AND observed_state IN ('pendingAcceptance', 'pending', 'available', 'partial')
-                    ORDER BY endpoint_service_id, endpoint_id
-                    LIMIT $2
-                    FOR UPDATE"#,
+            let rows = sqlx::query!(
+                r#"SELECT c.endpoint_service_id AS "service: EndpointServiceId", c.id AS "id: ConnectionId"
+                     FROM connections c JOIN endpoint_services s ON s.id = c.endpoint_service_id
+                    WHERE c.owner_account = ANY($1) AND s.lifecycle NOT IN ('deleted', 'released')
+                      AND c.review_state IN ('undecided', 'accepted')
+                      AND c.observed_state IN ('pendingAcceptance', 'pending', 'available', 'partial')
+                    ORDER BY c.endpoint_service_id, c.endpoint_id
+                    LIMIT $2"#,
                 &words(accounts) as _,
                 limit,
             )
             .fetch_all(conn)
-            .await?
+            .await?;
+            Ok(rows.into_iter().map(|row| (row.service, row.id)).collect())
         }
         Reach::Service(service) => {
-            sqlx::query_scalar!(
-                r#"SELECT id AS "id: ConnectionId" FROM connections
-                    WHERE endpoint_service_id = $1 AND review_state IN ('undecided', 'accepted')
-                      AND observed_state IN ('pendingAcceptance', 'pending', 'available', 'partial')
-                    ORDER BY endpoint_service_id, endpoint_id
-                    LIMIT $2
-                    FOR UPDATE"#,
+            let rows = sqlx::query!(
+                r#"SELECT c.endpoint_service_id AS "service: EndpointServiceId", c.id AS "id: ConnectionId"
+                     FROM connections c JOIN endpoint_services s ON s.id = c.endpoint_service_id
+                    WHERE c.endpoint_service_id = $1 AND s.lifecycle NOT IN ('deleted', 'released')
+                      AND c.review_state IN ('undecided', 'accepted')
+                      AND c.observed_state IN ('pendingAcceptance', 'pending', 'available', 'partial')
+                    ORDER BY c.endpoint_service_id, c.endpoint_id
+                    LIMIT $2"#,
                 *service as _,
                 limit,
             )
             .fetch_all(conn)
-            .await?
+            .await?;
+            Ok(rows.into_iter().map(|row| (row.service, row.id)).collect())
         }
-    };
-    Ok(ids)
+    }
+}
+
+/// Takes the locks of these connections, in the order of all, until the transaction ends.
+pub async fn lock(conn: &mut PgConnection, ids: &[ConnectionId]) -> Result<(), StoreError> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    sqlx::query!(
+        "SELECT FROM connections WHERE id = ANY($1) ORDER BY endpoint_service_id, endpoint_id FOR UPDATE",
+        &ids,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(())
 }
 
 /// A service that lets somebody in whom a block keeps out.
@@ -134,7 +149,8 @@ pub async fn doors(conn: &mut PgConnection, reach: &Reach) -> Result<Vec<Door>, 
                          ARRAY(SELECT p FROM unnest(s.observed_principals) AS p
                                 WHERE ($1::text[] IS NULL OR split_part(p, ':', 5) = ANY($1))
                                   AND p <> ALL (s.allowed_principals) AND p <> ALL (s.granted_principals) ORDER BY p) AS unknown) AS w
-            WHERE ($2::uuid IS NULL OR s.id = $2) AND (cardinality(w.wanted) > 0 OR cardinality(w.unknown) > 0)
+            -- One that is being drained lets nobody in, and what is desired of it cannot be changed.
+            WHERE s.lifecycle = 'active' AND ($2::uuid IS NULL OR s.id = $2) AND (cardinality(w.wanted) > 0 OR cardinality(w.unknown) > 0)
             ORDER BY s.id"#,
         accounts as _,
         service,

@@ -140,7 +140,7 @@ pub async fn reconsider(
              JOIN endpoint_services s ON s.id = c.endpoint_service_id
              LEFT JOIN drifts d ON d.connection_id = c.id AND d.account_region_id = $1 AND d.resolved_at IS NULL
             -- What is gone was healed when it went; those rows grow for ever, and no listing should read them.
-            WHERE c.account_region_id = $1 AND c.observed_state <> 'deleted'
+            WHERE c.account_region_id = $1 AND c.observed_state <> 'deleted' AND s.lifecycle <> 'released'
               -- Wherever `detect` may find something; it has the last word.
               AND (d.id IS NULL) = (
                   c.review_state = 'undecided' AND c.observed_state IN ('pending', 'available', 'partial', 'rejected')

@@ -45,7 +45,8 @@ pub async fn page(
               AND ($5::text IS NULL OR c.endpoint_id = $5)
               AND ($6::text IS NULL OR c.summary = $6)
               AND ($7::text IS NULL OR c.review_state = $7)
-              AND ($8::uuid IS NULL OR k.id = $8)
+              AND ($8::uuid IS NULL OR c.owner_account IN (SELECT m.account_id FROM consumer_accounts m
+                                                        WHERE m.consumer_id = $8 AND m.removed_at IS NULL))
             ORDER BY c.id DESC
             LIMIT $9"#,
         before.map(ConnectionId::uuid),

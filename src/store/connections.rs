@@ -132,10 +132,12 @@ macro_rules! connection_rows {
                       c.decision_id AS "decision_id: DecisionId", c.sync_state, c.sync_due_at, c.sync_deadline_at,
                       c.sync_attempts, c.sync_act, c.sync_act_at, c.sync_code, c.sync_message, c.version,
                       c.stalled_at, c.stall_owner, c.stall_owned_at, c.gave_up_at, c.gave_up_by, c.gave_up_reason,
-                      k.id AS "consumer_id?: ConsumerId", k.name AS "consumer_name?"
-                 FROM connections c JOIN endpoint_services s ON s.id = c.endpoint_service_id
-                 LEFT JOIN consumer_accounts ka ON ka.account_id = c.owner_account AND ka.removed_at IS NULL
-                 LEFT JOIN consumers k ON k.id = ka.consumer_id "# + $rest
+                      -- No outer joins: by some plans of them sqlx would take every other column for one that may be null.
+                      (SELECT m.consumer_id FROM consumer_accounts m
+                        WHERE m.account_id = c.owner_account AND m.removed_at IS NULL) AS "consumer_id?: ConsumerId",
+                      (SELECT k.name FROM consumer_accounts m JOIN consumers k ON k.id = m.consumer_id
+                        WHERE m.account_id = c.owner_account AND m.removed_at IS NULL) AS "consumer_name?"
+                 FROM connections c JOIN endpoint_services s ON s.id = c.endpoint_service_id "# + $rest
             $(, $argument)*
         )
     };
@@ -154,35 +156,23 @@ pub async fn by_id(
     row.map(Connection::try_from).transpose()
 }
 
-/// What never changes about a connection.
-#[derive(Debug)]
-pub struct Belongs {
-    /// The consumer's account.
-    pub owner: AccountId,
-    /// The service.
-    pub service: EndpointServiceId,
-}
-
-/// To whom and to which service a connection belongs: what has to be locked before it.
-pub async fn belongs(
+/// To whom a connection belongs, which never changes: what has to be locked before it.
+pub async fn owner(
     conn: &mut PgConnection,
     id: ConnectionId,
-) -> Result<Option<Belongs>, StoreError> {
-    let row = sqlx::query!(
-        r#"SELECT owner_account, endpoint_service_id AS "service: EndpointServiceId" FROM connections WHERE id = $1"#,
-        id as _,
+) -> Result<Option<AccountId>, StoreError> {
+    let owner = sqlx::query_scalar!(
+        "SELECT owner_account FROM connections WHERE id = $1",
+        id as _
     )
     .fetch_optional(conn)
     .await?;
-    row.map(|row| {
-        let broken = |e| StoreError::inconsistent("connections", id, e);
-        let owner = row.owner_account.parse();
-        Ok(Belongs {
-            owner: owner.map_err(|e: privatelink::InvalidId| broken(e))?,
-            service: row.service,
+    owner
+        .map(|owner| {
+            let broken = |e| StoreError::inconsistent("connections", id, e);
+            owner.parse().map_err(|e: privatelink::InvalidId| broken(e))
         })
-    })
-    .transpose()
+        .transpose()
 }
 
 /// Takes the row's lock, so that what is read next stays true until the transaction ends.
@@ -222,7 +212,11 @@ pub async fn record_review(conn: &mut PgConnection, new: &Reviewed) -> Result<bo
                 sync_state = CASE WHEN $6::timestamptz IS NULL THEN 'idle' ELSE 'due' END,
                 sync_due_at = $6, sync_deadline_at = $7, sync_attempts = 0,
                 sync_act = NULL, sync_act_at = NULL, sync_code = NULL, sync_message = NULL
-          WHERE id = $1 AND review_state = $2 AND version = $3",
+          WHERE id = $1 AND review_state = $2 AND version = $3
+            -- As `LifecycleState::admits`: nobody is let in on a service that is being drained.
+            AND EXISTS (SELECT FROM endpoint_services s
+                         WHERE s.id = connections.endpoint_service_id
+                           AND (s.lifecycle = 'active' OR (s.lifecycle IN ('draining', 'deleting') AND $4 <> 'accepted')))",
         new.id as _,
         new.from.as_str(),
         new.version,

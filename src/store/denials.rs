@@ -134,7 +134,7 @@ pub async fn lift(
 }
 
 /// Denials that were not lifted and may keep an account, with the consumer that it belongs to, from being accepted on a service: the oldest first.
-/// Whether one is over, the domain says. It stays true for as long as the caller holds the locks of [`super::parties::lock_for_accept`].
+/// Whether one is over, the domain says. It stays true for as long as the caller holds the party and shares the service.
 pub async fn concerning(
     conn: &mut PgConnection,
     account: &AccountId,

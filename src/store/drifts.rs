@@ -356,6 +356,36 @@ pub async fn settle_standing(
     Ok(())
 }
 
+/// The drifts that stand about a service as such, and not about a connection of it.
+pub async fn standing_of_service_itself(
+    conn: &mut PgConnection,
+    service: EndpointServiceId,
+) -> Result<Vec<DriftId>, StoreError> {
+    let ids = sqlx::query_scalar!(
+        r#"SELECT id AS "id: DriftId" FROM drifts
+            WHERE endpoint_service_id = $1 AND connection_id IS NULL AND resolved_at IS NULL
+            ORDER BY id"#,
+        service as _,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(ids)
+}
+
+/// The drifts that stand about a service and its connections.
+pub async fn standing_about(
+    conn: &mut PgConnection,
+    service: EndpointServiceId,
+) -> Result<Vec<DriftId>, StoreError> {
+    let ids = sqlx::query_scalar!(
+        r#"SELECT id AS "id: DriftId" FROM drifts WHERE endpoint_service_id = $1 AND resolved_at IS NULL ORDER BY id"#,
+        service as _,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(ids)
+}
+
 /// Locks the drift about a service that nobody has registered, if there is one. Whoever registers the service does this first: settling such
 /// a drift has it locked before it registers, and the other way round the two would wait for each other.
 pub async fn lock_unknown_service(

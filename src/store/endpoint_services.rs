@@ -10,6 +10,7 @@ use crate::domain::endpoint_service::{
     Checks, ObservedService, Origin, RegisteredService, ServiceSync, Waiting, WantedName,
 };
 use crate::domain::ids::{AccountRegionId, EndpointServiceId};
+use crate::domain::lifecycle::{Drain, Lifecycle, LifecycleState, Said};
 use crate::domain::stall::Stall;
 use crate::domain::sync::SyncState;
 
@@ -63,6 +64,17 @@ struct Row {
     service_owner_pays: bool,
     private_dns: Option<Value>,
     waiting: Option<Value>,
+    lifecycle: String,
+    lifecycle_since: Option<DateTime<Utc>>,
+    lifecycle_by: Option<String>,
+    lifecycle_reason: Option<String>,
+    reject_at: Option<DateTime<Utc>>,
+    then_delete: bool,
+    frozen_at: Option<DateTime<Utc>>,
+    delete_called_at: Option<DateTime<Utc>>,
+    delete_refusals: i32,
+    delete_code: Option<String>,
+    delete_message: Option<String>,
 }
 
 /// The words of `private_dns_wanted`.
@@ -75,6 +87,31 @@ fn wanted_name(word: &str, name: Option<String>) -> Result<WantedName, String> {
     }
 }
 
+/// The life of a service, out of its columns.
+fn lifecycle(row: &Row) -> Result<Lifecycle, String> {
+    let said = (
+        row.lifecycle_since,
+        row.lifecycle_by.clone(),
+        row.lifecycle_reason.clone(),
+    );
+    Ok(Lifecycle {
+        state: row.lifecycle.parse()?,
+        said: match said {
+            (Some(at), Some(by), Some(reason)) => Some(Said { at, by, reason }),
+            (None, None, None) => None,
+            _ => return Err("half a life".to_owned()),
+        },
+        drain: row.reject_at.map(|reject_at| Drain {
+            reject_at,
+            then_delete: row.then_delete,
+            frozen_at: row.frozen_at,
+            called_at: row.delete_called_at,
+            refusals: row.delete_refusals,
+            answer: row.delete_code.clone().zip(row.delete_message.clone()),
+        }),
+    })
+}
+
 impl TryFrom<Row> for RegisteredService {
     type Error = StoreError;
 
@@ -82,6 +119,7 @@ impl TryFrom<Row> for RegisteredService {
         fn broken(id: EndpointServiceId) -> impl Fn(String) -> StoreError {
             move |what| StoreError::inconsistent(TABLE, id, what)
         }
+        let lifecycle = lifecycle(&row).map_err(|e| StoreError::inconsistent(TABLE, row.id, e))?;
         let broken = broken(row.id);
         let principals = row.observed_principals;
         let observed = row
@@ -170,11 +208,12 @@ impl TryFrom<Row> for RegisteredService {
                 .transpose()
                 .map_err(|e| broken(format!("waiting: {e}")))?
                 .unwrap_or_default(),
+            lifecycle,
         })
     }
 }
 
-/// The constraint that an AWS service is registered once in its AccountRegion.
+/// The index that an AWS service is registered once in its AccountRegion, as long as it is looked after.
 const REGISTERED_ONCE: &str = "endpoint_services_aws_service_id_unique";
 
 /// Adds a service, due for its first sync at once; `Duplicate` on `endpoint_services_aws_service_id_unique`, which leaves the transaction usable.
@@ -192,7 +231,7 @@ pub async fn insert(
                                         allowed_principals, open_to_everybody, aws_service_id, sync_state, sync_due_at,
                                         created_at, created_by)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'due', $10, $11, $12)
-         ON CONFLICT ON CONSTRAINT endpoint_services_aws_service_id_unique DO NOTHING",
+         ON CONFLICT (account_region_id, aws_service_id) WHERE lifecycle NOT IN ('deleted', 'released') DO NOTHING",
         service.id as _,
         service.account_region_id as _,
         service.name,
@@ -227,7 +266,9 @@ macro_rules! service_rows {
                       s.observed, s.observed_at, s.observed_principals, s.checks, s.checked_at, s.sync_state, s.sync_due_at, s.sync_attempts, s.sync_code, s.sync_message,
                       s.created_at, s.created_by, s.check_requested_at, s.stalled_at, s.stall_owner, s.stall_owned_at,
                       s.dropped_load_balancer_arns, s.listeners_may_differ, s.refresh_zones_at,
-                      s.private_dns_wanted, s.private_dns_name, s.service_owner_pays, s.private_dns, s.waiting
+                      s.private_dns_wanted, s.private_dns_name, s.service_owner_pays, s.private_dns, s.waiting,
+                      s.lifecycle, s.lifecycle_since, s.lifecycle_by, s.lifecycle_reason, s.reject_at, s.then_delete,
+                      s.frozen_at, s.delete_called_at, s.delete_refusals, s.delete_code, s.delete_message
                  FROM endpoint_services s JOIN account_regions a ON a.id = s.account_region_id "# + $rest
             $(, $argument)*
         )
@@ -254,6 +295,8 @@ pub struct Filter<'a> {
     pub aws_service_id: Option<&'a ServiceId>,
     /// Only those whose sync is in this state.
     pub sync_state: Option<SyncState>,
+    /// Only those that are there in their life.
+    pub lifecycle: Option<LifecycleState>,
 }
 
 /// A page, newest first, starting after `before`.
@@ -268,12 +311,14 @@ pub async fn page(
               AND ($2::uuid IS NULL OR s.account_region_id = $2)
               AND ($3::text IS NULL OR s.aws_service_id = $3)
               AND ($4::text IS NULL OR s.sync_state = $4)
+              AND ($5::text IS NULL OR s.lifecycle = $5)
             ORDER BY s.id DESC
-            LIMIT $5"#,
+            LIMIT $6"#,
         before.map(EndpointServiceId::uuid),
         filter.account_region.map(AccountRegionId::uuid),
         filter.aws_service_id.map(ServiceId::as_str),
         filter.sync_state.map(SyncState::as_str),
+        filter.lifecycle.map(LifecycleState::as_str),
         limit,
     )
     .fetch_all(conn)
@@ -289,7 +334,7 @@ pub async fn due(
     limit: i64,
 ) -> Result<Vec<RegisteredService>, StoreError> {
     let rows = service_rows!(
-        r#"WHERE s.account_region_id = $1
+        r#"WHERE s.account_region_id = $1 AND s.lifecycle NOT IN ('deleted', 'released')
               AND ((s.sync_state <> 'stalled' AND s.sync_due_at <= $2) OR s.check_requested_at IS NOT NULL)
             -- New registrations and looks that were asked for before refreshes: somebody may be waiting.
             ORDER BY s.check_requested_at IS NULL AND s.sync_state <> 'due', s.sync_due_at
@@ -309,7 +354,8 @@ pub async fn next_due(
     account_region: AccountRegionId,
 ) -> Result<Option<DateTime<Utc>>, StoreError> {
     let at = sqlx::query_scalar!(
-        "SELECT min(sync_due_at) FROM endpoint_services WHERE account_region_id = $1 AND sync_state <> 'stalled'",
+        "SELECT min(sync_due_at) FROM endpoint_services
+          WHERE account_region_id = $1 AND sync_state <> 'stalled' AND lifecycle NOT IN ('deleted', 'released')",
         account_region as _,
     )
     .fetch_one(conn)
@@ -382,7 +428,7 @@ pub async fn record_sync(
     Ok(())
 }
 
-/// Makes a service due again that is stalled or waits. Answers whether it was either.
+/// Makes a service due again that is stalled, waits, or was not deleted when AWS was asked. Answers whether it was any of these.
 pub async fn retry(
     conn: &mut PgConnection,
     id: EndpointServiceId,
@@ -391,7 +437,8 @@ pub async fn retry(
     let done = sqlx::query!(
         "UPDATE endpoint_services
             SET sync_state = 'due', sync_due_at = $2, sync_attempts = 0, sync_code = NULL, sync_message = NULL
-          WHERE id = $1 AND (sync_state = 'stalled' OR waiting IS NOT NULL)",
+          WHERE id = $1 AND (sync_state = 'stalled' OR waiting IS NOT NULL OR lifecycle = 'draining' AND delete_code IS NOT NULL)
+            AND lifecycle NOT IN ('deleted', 'released')",
         id as _,
         now,
     )

@@ -174,7 +174,8 @@ pub async fn lacks_notification(
     let found = sqlx::query_scalar!(
         r#"SELECT true AS "found!"
              FROM endpoint_services s LEFT JOIN service_notifications n ON n.endpoint_service_id = s.id
-            WHERE s.account_region_id = $1 AND s.aws_service_id IS NOT NULL AND n.notification_id IS NULL
+            WHERE s.account_region_id = $1 AND s.aws_service_id IS NOT NULL AND s.lifecycle IN ('active', 'draining')
+              AND n.notification_id IS NULL
               AND (n.retry_at IS NULL OR n.retry_at <= $2)
             LIMIT 1"#,
         id as _,
@@ -195,7 +196,7 @@ pub async fn services(
                   coalesce(n.generation, 0) AS "generation!", n.notification_id AS "notification_id?",
                   n.made_at AS "made_at?", n.retry_at AS "retry_at?"
              FROM endpoint_services s LEFT JOIN service_notifications n ON n.endpoint_service_id = s.id
-            WHERE s.account_region_id = $1 AND s.aws_service_id IS NOT NULL
+            WHERE s.account_region_id = $1 AND s.aws_service_id IS NOT NULL AND s.lifecycle IN ('active', 'draining')
             ORDER BY s.id"#,
         id as _,
     )
@@ -217,6 +218,20 @@ pub async fn services(
             })
         })
         .collect()
+}
+
+/// The notification that is a service's, if there is one.
+pub async fn notification_of(
+    conn: &mut PgConnection,
+    service: EndpointServiceId,
+) -> Result<Option<String>, StoreError> {
+    let id = sqlx::query_scalar!(
+        "SELECT notification_id FROM service_notifications WHERE endpoint_service_id = $1",
+        service as _,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(id.flatten())
 }
 
 /// Remembers which notification is the service's. The caller holds the lease.

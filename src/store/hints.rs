@@ -165,7 +165,7 @@ pub async fn known(
     let mut known = Known::default();
     let registered = sqlx::query_scalar!(
         r#"SELECT aws_service_id AS "aws_service_id!" FROM endpoint_services
-            WHERE account_region_id = $1 AND aws_service_id = ANY($2)"#,
+            WHERE account_region_id = $1 AND aws_service_id = ANY($2) AND lifecycle <> 'released'"#,
         account_region as _,
         &services,
     )
@@ -176,7 +176,7 @@ pub async fn known(
         r#"SELECT c.endpoint_id, s.aws_service_id AS "aws_service_id!"
              FROM endpoint_services s
              JOIN connections c ON c.endpoint_service_id = s.id AND c.endpoint_id = ANY($2)
-            WHERE s.account_region_id = $1 AND s.aws_service_id IS NOT NULL"#,
+            WHERE s.account_region_id = $1 AND s.aws_service_id IS NOT NULL AND s.lifecycle <> 'released'"#,
         account_region as _,
         &endpoints,
     )

@@ -95,6 +95,23 @@ pub async fn of_connection(
         });
     }
 
+    let rows = sqlx::query!(
+        "SELECT at, kind, content FROM connection_notices WHERE connection_id = $1 ORDER BY at DESC LIMIT $2",
+        id as _,
+        MOST_OF_A_KIND,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    for row in rows {
+        all.push(HistoryEntry {
+            at: row.at,
+            event: HistoryEvent::Notified {
+                notice: row.kind.parse().map_err(broken)?,
+                content: row.content,
+            },
+        });
+    }
+
     all.sort_by_key(|entry| entry.at);
     Ok(all)
 }

@@ -196,7 +196,7 @@ pub async fn all(
 ) -> Result<Vec<InventoryService>, StoreError> {
     let creating: BTreeSet<String> = sqlx::query_scalar!(
         r#"SELECT id AS "id: EndpointServiceId" FROM endpoint_services
-            WHERE account_region_id = $1 AND aws_service_id IS NULL"#,
+            WHERE account_region_id = $1 AND aws_service_id IS NULL AND lifecycle NOT IN ('deleted', 'released')"#,
         account_region as _,
     )
     .fetch_all(&mut *conn)
@@ -208,7 +208,13 @@ pub async fn all(
         r#"SELECT i.aws_service_id, i.described, i.principals, i.connections, i.first_seen_at, i.gone_at,
                   s.id AS "registered: Option<EndpointServiceId>"
              FROM inventory_services i
-             LEFT JOIN endpoint_services s ON s.account_region_id = i.account_region_id AND s.aws_service_id = i.aws_service_id
+             -- One that was let go of is nobody's; one that was deleted is known until AWS stops showing it.
+             LEFT JOIN LATERAL (
+                 SELECT s.id FROM endpoint_services s
+                  WHERE s.account_region_id = i.account_region_id AND s.aws_service_id = i.aws_service_id
+                    AND s.lifecycle <> 'released'
+                  ORDER BY s.lifecycle = 'deleted', s.id DESC
+                  LIMIT 1) AS s ON true
             WHERE i.account_region_id = $1 AND ($2 OR i.gone_at IS NULL)
             ORDER BY i.aws_service_id"#,
         account_region as _,
@@ -252,7 +258,7 @@ pub async fn our_load_balancers(
     let rows = sqlx::query!(
         r#"SELECT s.id AS "id: EndpointServiceId", b.arn AS "arn!"
              FROM endpoint_services s CROSS JOIN LATERAL unnest(s.load_balancer_arns) AS b (arn)
-            WHERE s.account_region_id = $1"#,
+            WHERE s.account_region_id = $1 AND s.lifecycle NOT IN ('deleted', 'released')"#,
         account_region as _,
     )
     .fetch_all(conn)
@@ -272,7 +278,7 @@ pub async fn registered(
 ) -> Result<BTreeSet<String>, StoreError> {
     let ids = sqlx::query_scalar!(
         r#"SELECT aws_service_id AS "id!" FROM endpoint_services
-            WHERE account_region_id = $1 AND aws_service_id IS NOT NULL"#,
+            WHERE account_region_id = $1 AND aws_service_id IS NOT NULL AND lifecycle <> 'released'"#,
         account_region as _,
     )
     .fetch_all(conn)
@@ -297,7 +303,8 @@ pub async fn record_connections(
                    LEFT JOIN unnest($2::text[], $3::jsonb[]) AS u (id, counts) ON u.id = known.aws_service_id
                   WHERE known.account_region_id = $1 AND known.gone_at IS NULL
                     AND NOT EXISTS (SELECT FROM endpoint_services s
-                                     WHERE s.account_region_id = $1 AND s.aws_service_id = known.aws_service_id)) AS now
+                                     WHERE s.account_region_id = $1 AND s.aws_service_id = known.aws_service_id
+                                       AND s.lifecycle <> 'released')) AS now
           WHERE i.account_region_id = $1 AND i.aws_service_id = now.aws_service_id
             AND i.connections IS DISTINCT FROM now.counts",
         account_region as _,

@@ -244,7 +244,7 @@ async fn compare(
           FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::jsonb[])
                WITH ORDINALITY AS u (aws_service_id, endpoint_id, state, aws_connection_id, endpoint_region,
                                      ip_address_type, dns_entries, position)
-          JOIN endpoint_services s ON s.account_region_id = $1 AND s.aws_service_id = u.aws_service_id
+          JOIN endpoint_services s ON s.account_region_id = $1 AND s.aws_service_id = u.aws_service_id AND s.lifecycle <> 'released'
           LEFT JOIN connections c ON c.endpoint_service_id = s.id AND c.endpoint_id = u.endpoint_id
         "#,
         account_region as _,
@@ -490,7 +490,7 @@ pub async fn live_page(
         r#"SELECT c.id AS "id: ConnectionId", s.aws_service_id AS "aws_service_id!", c.endpoint_id
              FROM connections c JOIN endpoint_services s ON s.id = c.endpoint_service_id
             WHERE c.account_region_id = $1 AND c.observed_state <> 'deleted' AND c.observed_at < $2 AND c.first_seen_at <= $5
-              AND s.aws_service_id IS NOT NULL AND ($3::uuid IS NULL OR c.id > $3)
+              AND s.aws_service_id IS NOT NULL AND s.lifecycle <> 'released' AND ($3::uuid IS NULL OR c.id > $3)
             ORDER BY c.id
             LIMIT $4"#,
         account_region as _,

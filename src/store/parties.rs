@@ -7,7 +7,7 @@ use privatelink::AccountId;
 
 use super::{PgConnection, StoreError, consumers};
 use crate::domain::consumer::ConsumerRef;
-use crate::domain::ids::{ConsumerId, EndpointServiceId};
+use crate::domain::ids::ConsumerId;
 
 /// An account and whose it is, both locked by the transaction that asked.
 #[derive(Debug)]
@@ -56,24 +56,6 @@ pub async fn lock(conn: &mut PgConnection, account: &AccountId) -> Result<Party,
         account: account.clone(),
         consumer,
     })
-}
-
-/// Locks whom an accept is about: the account, its consumer, and the service against changes by people. The worker may go on writing what it sees of
-/// the service.
-pub async fn lock_for_accept(
-    conn: &mut PgConnection,
-    account: &AccountId,
-    service: EndpointServiceId,
-) -> Result<Party, StoreError> {
-    let party = lock(conn, account).await?;
-    // Whoever changes or denies the service takes the lock of `service_changes::lock`, which waits for this one.
-    sqlx::query!(
-        "SELECT FROM endpoint_services WHERE id = $1 FOR KEY SHARE",
-        service as _
-    )
-    .fetch_optional(conn)
-    .await?;
-    Ok(party)
 }
 
 /// Whose an account is.

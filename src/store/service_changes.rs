@@ -53,7 +53,7 @@ pub async fn record_desired(
                 sync_state = 'due', sync_due_at = $10, sync_attempts = 0, sync_code = NULL, sync_message = NULL,
                 load_balancer_arns = $11, dropped_load_balancer_arns = $12, listeners_may_differ = $13,
                 private_dns_wanted = $14, private_dns_name = $15, service_owner_pays = $16, waiting = NULL
-          WHERE id = $1 AND version = $2",
+          WHERE id = $1 AND version = $2 AND lifecycle = 'active'",
         service.id as _,
         service.version,
         service.name,
@@ -210,6 +210,7 @@ pub async fn load_balancer_elsewhere(
              FROM unnest($3::text[]) AS asked (arn)
              JOIN endpoint_services s ON s.observed -> 'network_load_balancer_arns' ? asked.arn
             WHERE s.account_region_id = $2 AND s.id <> $1 AND s.observed_state NOT IN ('Deleting', 'Deleted', 'Failed')
+              AND s.lifecycle <> 'deleted'
             ORDER BY asked.arn
             LIMIT 1"#,
         service.id as _,
@@ -264,7 +265,7 @@ pub async fn record_adopted(
                 tags = $7, open_to_everybody = $8, load_balancer_arns = $9, granted_principals = $10, set_tag_keys = $11,
                 applied_version = CASE WHEN applied_version = version THEN version + 1 ELSE applied_version END,
                 version = version + 1
-          WHERE id = $1 AND version = $2",
+          WHERE id = $1 AND version = $2 AND lifecycle = 'active'",
         service.id as _,
         service.version,
         service.acceptance_required,

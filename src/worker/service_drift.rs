@@ -52,7 +52,8 @@ async fn reconcile(
     let Some(service) = endpoint_services::by_id(conn, id).await? else {
         return Ok(());
     };
-    if service.applied_version < service.version {
+    // One that is on its way out differs because we made it so.
+    if service.applied_version < service.version || service.lifecycle.state.may_change().is_err() {
         return Ok(());
     }
     let found = of_service(&service, shown, principals);

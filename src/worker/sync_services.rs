@@ -16,7 +16,8 @@ use super::service_balancers::{explained, refuse_unequal};
 use super::settings::delta;
 use super::term::not_made;
 use super::{PassError, Place};
-use super::{examine, runner, service_drift, watch_private_dns};
+use super::{examine, retire_service, runner, service_drift, watch_private_dns};
+use crate::app::code::Code;
 use crate::domain::backoff;
 use crate::domain::endpoint_service::{RegisteredService, ServiceSync, Waiting};
 use crate::domain::service_plan::{self, TAG};
@@ -31,7 +32,7 @@ const ALREADY_REGISTERED: &str = "already_registered";
 /// The code of a service whose row the database refuses to write.
 const NOT_RECORDED: &str = "not_recorded";
 /// The code of a registered service that AWS no longer has.
-const SERVICE_MISSING: &str = "service_missing";
+pub(super) const SERVICE_MISSING: &str = "service_missing";
 /// How many times AWS may go on showing something else after it took every change.
 const MOST_LOOKS: i32 = 10;
 
@@ -70,11 +71,20 @@ pub async fn run_pass(place: &Place) -> Result<Report, PassError> {
             continue;
         }
         let mut waiting = Vec::new();
-        let sync = match sync_one(place, &service, now).await {
+        let done = if service.lifecycle.state.is_retiring() {
+            Box::pin(retire_service::step(place, &service, now)).await
+        } else {
+            Box::pin(sync_one(place, &service, now)).await
+        };
+        let sync = match done {
             Ok(Done::InStep(next)) => {
                 report.in_step += 1;
                 in_step(next)
             }
+            Ok(Done::Later(next)) => ServiceSync {
+                state: SyncState::Due,
+                ..in_step(next)
+            },
             Ok(Done::Unconfirmed(left)) => unconfirmed(place, &service, &left, &mut report),
             // AWS was not asked, so nothing is to be said of the service.
             Err(Failure::Pass(PassError::Gateway(error))) if not_made(&error) => {
@@ -95,7 +105,12 @@ pub async fn run_pass(place: &Place) -> Result<Report, PassError> {
                 let message = runner::chain(&error);
                 stalled(&service, NOT_RECORDED, message, &mut report)
             }
-            Err(Failure::Pass(error @ PassError::Decision(_))) => return Err(error),
+            Err(Failure::Pass(PassError::Decision(error))) => {
+                if error.code() == Code::Unavailable {
+                    return Err(error.into());
+                }
+                stalled(&service, NOT_RECORDED, runner::chain(&error), &mut report)
+            }
             Err(Failure::Stall(code, message)) => stalled(&service, code, message, &mut report),
         };
         let mut tx = place.begin().await?;
@@ -116,9 +131,11 @@ pub async fn run_pass(place: &Place) -> Result<Report, PassError> {
 }
 
 /// How a service's pass ends when nothing failed.
-enum Done {
+pub(super) enum Done {
     /// AWS shows what is desired, or what somebody made of it behind our back. Look again then.
     InStep(DateTime<Utc>),
+    /// There is more to be done then, and nobody else has to do anything for it.
+    Later(DateTime<Utc>),
     /// AWS took every change and does not show these yet.
     Unconfirmed(Vec<&'static str>),
     /// These steps wait for something outside.
@@ -236,6 +253,17 @@ pub(super) async fn look(
         }
         Err(error) => return Err(error.into()),
     };
+    with_principals(place, service, seen, at).await
+}
+
+/// Reads the principals of a service that was just read, and records both.
+pub(super) async fn with_principals(
+    place: &Place,
+    service: &RegisteredService,
+    seen: EndpointService,
+    at: DateTime<Utc>,
+) -> Result<Shown, Failure> {
+    let id = &seen.service_id;
     let mut principals = Vec::new();
     let mut from: Option<PageToken> = None;
     loop {
@@ -255,7 +283,7 @@ pub(super) async fn look(
 
 /// Whether AWS said so lately that the service is there that a read without it may be one that lags: it was created in this pass, or
 /// shown within the grace.
-fn is_fresh(place: &Place, service: &RegisteredService, at: DateTime<Utc>) -> bool {
+pub(super) fn is_fresh(place: &Place, service: &RegisteredService, at: DateTime<Utc>) -> bool {
     let grace = delta(place.shared.settings.stale_read_grace);
     service.aws_service_id.is_none()
         || service
@@ -296,7 +324,7 @@ async fn create(place: &Place, service: &RegisteredService) -> Result<ServiceId,
     Ok(created.service_id)
 }
 
-async fn find_by_tag(
+pub(super) async fn find_by_tag(
     place: &Place,
     service: &RegisteredService,
 ) -> Result<Option<EndpointService>, PassError> {
@@ -315,7 +343,7 @@ async fn find_by_tag(
     }
 }
 
-async fn record_seen(
+pub(super) async fn record_seen(
     place: &Place,
     service: &RegisteredService,
     seen: &EndpointService,

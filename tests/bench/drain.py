@@ -13,6 +13,8 @@ from _world import Rest, Sim
 
 SERVICES, CONNECTIONS, BATCH = 20, 10_000, 100
 BURST, PER_SECOND = 10, 1
+# Calls that do not grow, so that the bound is the one that calls of 100 have.
+SETTINGS = {"PORTCULLIS__WORKER__BATCH_SIZE": str(BATCH), "PORTCULLIS__WORKER__LARGEST_BATCH": str(BATCH)}
 ACCEPT = "AcceptVpcEndpointConnections"
 
 
@@ -33,7 +35,7 @@ def check():
             expect("all of them wait for a decision", len(ids), CONNECTIONS)
             speed = decide_all(rest, ids)
             passed(f"{CONNECTIONS} decisions through REST at {speed:.0f} a second")
-            with Part("worker", key, sim.url) as worker:
+            with Part("worker", key, sim.url, **SETTINGS) as worker:
                 wait_for("everything being available", lambda: not left(rest), 300)
                 worker.stop()
         report(sim)

@@ -68,10 +68,14 @@ def subscribe(sim, topic, api, spy):
     expect("SNS lists both as confirmed", [arn.startswith("arn:") for arn in arns], [True, True])
 
 
+def subscriptions(sns, topic, protocol):
+    rows = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    return [row for row in rows if row["Protocol"] == protocol]
+
+
 def http_subscriptions(sns, topic):
     """Those that this script made: the worker has its queue there as well."""
-    rows = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
-    return [row for row in rows if row["Protocol"] == "http"]
+    return subscriptions(sns, topic, "http")
 
 
 def heard(spy):
@@ -88,6 +92,10 @@ def notified(sim, service, topic, api, spy):
         return [row["ConnectionNotificationArn"] for row in rows] == [topic]
 
     wait_for("the worker having AWS tell of connections", look, 20)
+    # The worker's queue hears the same messages, and whichever comes first is the one that is stored: leave the hook as the only road.
+    sns = sim.client("sns", PROVIDER)
+    for row in subscriptions(sns, topic, "sqs"):
+        sns.unsubscribe(SubscriptionArn=row["SubscriptionArn"])
     sim.interface_endpoint(CONSUMER, service["service_name"], REGION)
     took = wait_for_outcome(api, "stored")
     passed(f"the consumer's request is stored as a hint after {took:.2f} s")

@@ -416,6 +416,52 @@ async fn a_service_that_was_open_to_everybody_is_open_again(pool: PgPool) {
     assert_eq!(app.allowed(&service).await, ["*"]);
 }
 
+/// What is being drained keeps what is desired of it, so there is nothing to take; if the drain is taken back, the block takes it then. What ended while
+/// something was out has nothing to come back to.
+#[sqlx::test(migrations = "./migrations")]
+async fn a_block_goes_along_with_the_end_of_a_service(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let scene = scene(&app).await;
+    let of = format!("consumers/{}", scene.acme);
+    app.drain(&scene.edge, 3600).await;
+    app.run_until_rest().await;
+    assert_eq!(
+        app.block_preview(&of).await["confirm"],
+        json!({ "connections": 3, "principals": 1 })
+    );
+    let block = app.block(&of).await;
+    app.carry_out().await;
+    assert_eq!(app.read_block(&block).await["state"], "standing");
+    assert_eq!(app.summary(&scene.available).await, "revoked");
+    assert_eq!(app.summary(&scene.waiting).await, "rejected");
+
+    app.end(&scene.edge, "cancel-drain", json!({})).await;
+    app.run_until_rest().await;
+    app.carry_out().await;
+    assert_eq!(app.allowed(&scene.edge).await, [root(THIRD)]);
+
+    app.drain(&scene.edge, 3600).await;
+    app.end(&scene.other, "release", json!({})).await;
+    app.try_to_unblock(&of).await.good();
+    app.carry_out().await;
+    assert_eq!(
+        app.read_block(&block).await["state"],
+        "restoring",
+        "the drain has yet to end"
+    );
+    app.end(&scene.edge, "cancel-drain", json!({})).await;
+    app.run_until_rest().await;
+    app.carry_out().await;
+    assert_eq!(app.read_block(&block).await["state"], "lifted");
+    assert_eq!(app.allowed(&scene.edge).await.len(), 3);
+    let released = app.service(&scene.other.id).await;
+    assert_eq!(
+        released["allowed_principals"],
+        json!([]),
+        "nothing is changed there any more"
+    );
+}
+
 /// A step is a transaction. Whoever dies between two of them, or in one, leaves rows that the next one goes on with: nothing twice, nothing left.
 #[sqlx::test(migrations = "./migrations")]
 async fn a_block_is_carried_out_in_parts_by_whoever_comes(pool: PgPool) {

@@ -91,6 +91,9 @@ async fn words_that_the_code_does_not_know_are_refused_by_the_tables(pool: PgPoo
         "UPDATE endpoint_services SET aws_service_id = ''",
         "UPDATE endpoint_services SET origin = 'found'",
         "UPDATE account_regions SET lease_holder = NULL",
+        "UPDATE endpoint_services SET lifecycle = 'gone'",
+        "UPDATE endpoint_services SET lifecycle = 'draining'",
+        "UPDATE endpoint_services SET then_delete = true",
     ] {
         assert_eq!(code_of(&app, sql).await, CHECK_VIOLATION, "{sql}");
     }

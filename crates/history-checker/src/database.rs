@@ -12,7 +12,8 @@ SELECT jsonb_build_object(
   'services', (SELECT coalesce(jsonb_agg(jsonb_build_object(
        'id', s.id, 'account', a.account_id, 'aws_service_id', s.aws_service_id,
        'acceptance_required', s.acceptance_required, 'allowed_principals', s.allowed_principals,
-       'version', s.version, 'applied_version', s.applied_version, 'sync_state', s.sync_state, 'sync_code', s.sync_code)), '[]')
+       'version', s.version, 'applied_version', s.applied_version, 'sync_state', s.sync_state, 'sync_code', s.sync_code,
+       'lifecycle', s.lifecycle)), '[]')
      FROM endpoint_services s JOIN account_regions a ON a.id = s.account_region_id
     WHERE $1::uuid IS NULL OR s.account_region_id = $1),
   'connections', (SELECT coalesce(jsonb_agg(jsonb_build_object(
@@ -99,6 +100,8 @@ pub struct Service {
     pub sync_state: String,
     /// Why it is stalled.
     pub sync_code: Option<String>,
+    /// `active`, `draining`, `deleting`, `deleted` or `released`.
+    pub lifecycle: String,
 }
 
 /// A connection.

@@ -121,6 +121,7 @@ fn good() -> History {
             applied_version: 2,
             sync_state: "idle".to_owned(),
             sync_code: None,
+            lifecycle: "active".to_owned(),
         }],
         connections: vec![
             connection("one", ONE, ("rejected", 32), ("revoked", "d3")),

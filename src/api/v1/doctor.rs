@@ -10,7 +10,9 @@ use super::actor;
 use crate::api::auth::{Caller, Decide, Read};
 use crate::api::extract::ApiPath;
 use crate::api::problem::Problem;
-use crate::api::responses::{AuthProblems, ConnectionMissing, InputProblems, ServiceMissing};
+use crate::api::responses::{
+    AuthProblems, ConnectionMissing, InputProblems, ServiceLookConflict, ServiceMissing,
+};
 use crate::app::diagnose::{diagnose_connection, diagnose_service};
 use crate::app::{AppContext, request_check as app};
 use crate::domain::doctor::states::Explanation;
@@ -98,7 +100,10 @@ pub(super) async fn examine_service(
 #[utoipa::path(
     tag = "services",
     params(("id" = EndpointServiceId, Path, description = "The service.")),
-    responses((status = 200, description = "Due.", body = CheckRequestedView), AuthProblems, InputProblems, ServiceMissing)
+    responses(
+        (status = 200, description = "Due.", body = CheckRequestedView),
+        AuthProblems, InputProblems, ServiceMissing, ServiceLookConflict
+    )
 )]
 #[post("/v1/services/{id}/check")]
 pub(super) async fn check_service(

@@ -17,6 +17,7 @@ mod private_dns_view;
 pub mod quotas;
 pub mod replicas;
 pub mod service_changes;
+pub mod service_end;
 pub mod services;
 pub mod stalls;
 mod views;
@@ -41,6 +42,10 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(stalls::claim_service_stall)
         .service(stalls::release_service_stall)
         .service(service_changes::refresh_service_zones)
+        .service(service_end::drain_service)
+        .service(service_end::delete_service)
+        .service(service_end::cancel_service_drain)
+        .service(service_end::release_service)
         .service(connections::list_connections)
         .service(connections::read_connection)
         .service(decisions::accept_connection)

@@ -12,6 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::actor;
 use super::arguments::{Limit, aws_id};
 use super::private_dns_view::PrivateDnsView;
+use super::service_end::{DrainView, LifecycleView, with_drain};
 use super::views::SyncView;
 use crate::api::auth::{Caller, Manage, Read};
 use crate::api::extract::{ApiJson, ApiPath, ApiQuery};
@@ -26,6 +27,7 @@ use crate::app::{AppContext, AppError, read, retry_sync};
 use crate::domain::doctor::{Check, is_ready};
 use crate::domain::endpoint_service::{Origin, RegisteredService, Waiting};
 use crate::domain::ids::{AccountRegionId, EndpointServiceId};
+use crate::domain::lifecycle::LifecycleState;
 use crate::domain::private_dns::DnsState;
 use crate::domain::service_plan::{
     Desired, SERVICE_OWNER, Seen, plan, unknown_load_balancers, unknown_principals,
@@ -104,6 +106,18 @@ pub struct ServiceView {
     waiting: Vec<Waiting>,
     /// Since when AWS shall read the load balancers' zones again; null when it need not.
     zones_refresh_asked_at: Option<DateTime<Utc>>,
+    /// Where it is in its life.
+    lifecycle: LifecycleView,
+    /// How far the drain is. Null in lists, and where there is none.
+    drain: Option<DrainView>,
+}
+
+impl ServiceView {
+    /// Adds how far the drain is.
+    pub(super) fn with_drain(mut self, drain: Option<DrainView>) -> Self {
+        self.drain = drain;
+        self
+    }
 }
 
 /// What AWS said about a service.
@@ -166,6 +180,10 @@ struct Compared {
 }
 
 fn compared(row: &RegisteredService) -> Compared {
+    if row.lifecycle.state.may_change().is_err() {
+        // AWS is not made to follow what is desired, so what differs says nothing.
+        return Compared::default();
+    }
     let Some((seen, principals)) = row
         .observed
         .as_ref()
@@ -190,6 +208,7 @@ impl From<RegisteredService> for ServiceView {
     fn from(row: RegisteredService) -> Self {
         let compared = compared(&row);
         let private_dns = PrivateDnsView::of(&row);
+        let lifecycle = LifecycleView::from(&row.lifecycle);
         // New endpoints are refused while the proof of the name is lost.
         let name_is_lost = row
             .private_dns
@@ -274,6 +293,8 @@ impl From<RegisteredService> for ServiceView {
             private_dns,
             waiting: row.waiting,
             zones_refresh_asked_at: row.refresh_zones_at,
+            lifecycle,
+            drain: None,
         }
     }
 }
@@ -376,6 +397,8 @@ struct ListQuery {
     aws_service_id: Option<privatelink::ServiceId>,
     /// Only services whose sync is in this state; a service is never `confirming`.
     sync_state: Option<SyncState>,
+    /// Only services that are there in their life.
+    lifecycle: Option<LifecycleState>,
     /// Where to read on: the `next_cursor` of the page before.
     cursor: Option<EndpointServiceId>,
     /// How many rows, 1 to 200.
@@ -400,6 +423,7 @@ pub(super) async fn list_services(
         account_region: query.account_region_id,
         aws_service_id: query.aws_service_id.as_ref(),
         sync_state: query.sync_state,
+        lifecycle: query.lifecycle,
     };
     let listed = read::services(&ctx, &filter, query.cursor, query.limit.0).await?;
     Ok(Json(ServiceList {
@@ -445,7 +469,7 @@ pub(super) async fn read_service(
     ApiPath(id): ApiPath<EndpointServiceId>,
     ctx: Data<AppContext>,
 ) -> Result<Json<ServiceView>, Problem> {
-    Ok(Json(read::service(&ctx, id).await?.into()))
+    with_drain(&ctx, read::service(&ctx, id).await?).await
 }
 
 /// Retries a stalled service

@@ -42,6 +42,10 @@ checks! {
         "Can the worker reach AWS for this account and Region?",
         "AWS cannot be reached for this account and Region, so nothing here is up to date",
         "read `error` of the AccountRegion: mend the role or the credentials, or enable it";
+    ServiceLifecycle = "service_lifecycle",
+        "Is the service in use?",
+        "the service is on its way out, so nobody is let in and whoever is connected has to go",
+        "nothing, where that is meant; otherwise POST /v1/services/{id}/cancel-drain before it is deleted";
     ConnectionDrift = "connection_drift",
         "Does a decision made here explain what AWS shows?",
         "somebody changed the connection in AWS directly",
@@ -190,6 +194,7 @@ impl CheckName {
         matches!(
             self,
             Self::AccountRegion
+                | Self::ServiceLifecycle
                 | Self::ServiceState
                 | Self::LoadBalancerExists
                 | Self::LoadBalancerIsNetwork

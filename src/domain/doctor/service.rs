@@ -10,6 +10,7 @@ use super::facts::Facts;
 use super::infrastructure;
 use crate::domain::account_region::AccountRegion;
 use crate::domain::endpoint_service::RegisteredService;
+use crate::domain::lifecycle::{Lifecycle, LifecycleState};
 use crate::domain::private_dns::{DnsState, Probe};
 use crate::domain::service_plan::{Desired, EVERYBODY, Seen, plan};
 use crate::domain::sync::SyncState;
@@ -51,6 +52,7 @@ pub fn diagnose(case: &ServiceCase<'_>) -> Diagnosis {
 pub(super) fn checks(case: &ServiceCase<'_>) -> Vec<Check> {
     let mut checks = vec![
         account_region(case.account_region),
+        lifecycle(&case.service.lifecycle),
         sync(case.service),
         state(case),
         principals(case),
@@ -80,6 +82,27 @@ fn account_region(place: &AccountRegion) -> Check {
     match &place.listing {
         Some(listing) => Check::pass(name, format!("last listed at {}", listing.at)),
         None => Check::pass(name, "served, and not listed yet"),
+    }
+}
+
+fn lifecycle(life: &Lifecycle) -> Check {
+    let name = CheckName::ServiceLifecycle;
+    let said = life.said.as_ref().map_or_else(String::new, |said| {
+        format!(" since {}, by {}: {}", said.at, said.by, said.reason)
+    });
+    let evidence = format!("it is {}{said}", life.state);
+    match life.state {
+        LifecycleState::Active => Check::pass(name, evidence),
+        LifecycleState::Draining => Check::fail(name, evidence),
+        LifecycleState::Deleting => {
+            Check::fail(name, evidence).with_fix("wait: AWS was asked to delete it")
+        }
+        LifecycleState::Deleted => Check::fail(name, evidence)
+            .because("the service was deleted")
+            .with_fix("register a new one; its consumers make new endpoints"),
+        LifecycleState::Released => Check::fail(name, evidence)
+            .because("the service is not looked after here any more")
+            .with_fix("register it again by its AWS id"),
     }
 }
 
@@ -239,6 +262,9 @@ fn settings(case: &ServiceCase<'_>) -> Check {
     let (Some(seen), Some(principals)) = (case.seen(), case.principals()) else {
         return Check::unknown(name, "the service has not been read yet", LOOK_AGAIN);
     };
+    if case.service.lifecycle.state.may_change().is_err() {
+        return Check::pass(name, "AWS is not made to follow: see `service_lifecycle`");
+    }
     let steps = plan(&Desired::of(case.service), &Seen::of(seen, principals)).steps;
     if steps.is_empty() {
         return Check::pass(name, "AWS shows what is desired");

@@ -80,6 +80,7 @@ prop_compose! {
             service_owner_pays: false,
             private_dns: None,
             waiting: Vec::new(),
+            lifecycle: crate::domain::lifecycle::Lifecycle::default(),
         }
     }
 }

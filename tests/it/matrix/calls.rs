@@ -11,10 +11,7 @@ use super::stories::Story;
 use crate::support::TestApp;
 
 /// Methods of the port that the worker does not call, and why. One that is called after all must go from here.
-const NOT_CALLED: &[(&str, &str)] = &[(
-    "delete_endpoint_service",
-    "no use case deletes a service yet",
-)];
+const NOT_CALLED: &[(&str, &str)] = &[];
 
 /// A method of the port.
 #[derive(Debug)]

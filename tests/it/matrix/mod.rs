@@ -60,4 +60,5 @@ stories! {
     rejecting_survives_everything: Reject,
     revoking_survives_everything: Revoke,
     sweeping_survives_everything: Sweep,
+    ending_a_service_survives_everything: End,
 }

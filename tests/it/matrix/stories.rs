@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portcullis::worker::sync_services;
+use portcullis::worker::{hint_setup, sync_services};
 use privatelink::{ServiceId, VpcEndpointId};
 use privatelink_sim::api::Api;
 use privatelink_sim::{Behavior, Effect, Event, Fault};
@@ -34,6 +34,8 @@ pub(super) enum Story {
     Revoke,
     /// Endpoints vanish, one of them accepted; another is new.
     Sweep,
+    /// A service that AWS tells of and that has connections is drained and deleted.
+    End,
 }
 
 /// What a story has set up.
@@ -53,7 +55,7 @@ pub(super) struct Scene {
 const REQUESTS: usize = 3;
 
 impl Story {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Register,
         Self::Reclaim,
         Self::Adopt,
@@ -64,6 +66,7 @@ impl Story {
         Self::Reject,
         Self::Revoke,
         Self::Sweep,
+        Self::End,
     ];
 
     /// How AWS is in this story.
@@ -98,7 +101,7 @@ impl Story {
                 call.action.ends_with("VpcEndpointServiceConfiguration")
                     || (!of_connections && call.ids.is_empty() && !of_checks && !of_leases)
             }
-            Self::Adopt | Self::Change => !of_checks && !of_leases && !of_connections,
+            Self::Adopt | Self::Change | Self::End => !of_checks && !of_leases && !of_connections,
             Self::Pay => call.action == "ModifyVpcEndpointServicePayerResponsibility",
             Self::Prove => call.action == "StartVpcEndpointServicePrivateDnsVerification",
             Self::Accept | Self::Reject | Self::Revoke | Self::Sweep => of_connections,
@@ -143,8 +146,12 @@ impl Story {
                 app.run_worker().await;
                 scene.service = Some(service);
             }
-            Self::Accept | Self::Reject | Self::Revoke | Self::Sweep => {
+            Self::Accept | Self::Reject | Self::Revoke | Self::Sweep | Self::End => {
                 let service = app.with_service().await;
+                if self == Self::End {
+                    // AWS tells of it, so there is a notification that has to go with it.
+                    hint_setup::run_pass(&app.place().await).await.unwrap();
+                }
                 let consumer = app.consumer();
                 let made = (0..REQUESTS).map(|_| consumer.create_endpoint(&service.name).unwrap());
                 let made: Vec<_> = made.collect();
@@ -155,7 +162,7 @@ impl Story {
                 scene.service = Some(service);
             }
         }
-        if matches!(self, Self::Revoke | Self::Sweep) {
+        if matches!(self, Self::Revoke | Self::Sweep | Self::End) {
             scene.decide(app, "accept").await;
             app.run_until_rest().await;
         }
@@ -190,6 +197,9 @@ impl Story {
             Self::Accept => scene.decide(app, "accept").await,
             Self::Reject => scene.decide(app, "reject").await,
             Self::Revoke => scene.decide(app, "revoke").await,
+            Self::End => {
+                app.delete(scene.service.as_ref().unwrap()).await;
+            }
             Self::Sweep => {
                 for gone in &scene.endpoints[..2] {
                     app.consumer().delete_endpoint(gone).unwrap();

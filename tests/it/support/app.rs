@@ -144,8 +144,10 @@ impl TestApp {
         &self.shared.pool
     }
 
-    /// Moves the product's and AWS's time together.
+    /// Moves the product's and AWS's time together: by whole milliseconds, so that no rounding ever parts the two.
     pub(crate) fn advance(&self, by: Duration) {
+        let millis = by.as_nanos().div_ceil(1_000_000);
+        let by = Duration::from_millis(u64::try_from(millis).unwrap());
         self.clock.advance(TimeDelta::from_std(by).unwrap());
         self.sim.clock().advance(by);
     }

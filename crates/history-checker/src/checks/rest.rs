@@ -122,6 +122,30 @@ fn services(index: &Index<'_>, report: &mut Report) {
         }
         let aws_id = service.aws_service_id.as_deref().unwrap_or_default();
         let truth = history.aws.services.iter().find(|s| s.service_id == aws_id);
+        match service.lifecycle.as_str() {
+            "active" => {}
+            "deleted" => {
+                let gone = truth.is_none_or(|t| t.state.as_deref() == Some("Deleted"));
+                report.hold(Invariant::I5, gone, || {
+                    format!("service {id} is deleted here and AWS has {truth:?}")
+                });
+                continue;
+            }
+            "draining" => {
+                let shut = truth.is_none_or(|t| t.acceptance_required);
+                report.hold(Invariant::I5, shut, || {
+                    format!("service {id} is drained and AWS accepts by itself")
+                });
+                continue;
+            }
+            "released" => continue,
+            other => {
+                report.hold(Invariant::I5, false, || {
+                    format!("service {id} rests although it is {other}")
+                });
+                continue;
+            }
+        }
         report.hold(Invariant::I5, truth.is_some(), || {
             format!("service {id} rests although AWS has no {aws_id:?}")
         });

@@ -10,6 +10,7 @@ use crate::domain::doctor::CheckStatus::{Fail, Pass, Unknown, Warn};
 use crate::domain::doctor::testing::{ARN, balancer, sound, sound_service};
 use crate::domain::endpoint_service::{Checks, ObservedService, Origin, ServiceSync, WantedName};
 use crate::domain::ids::{AccountRegionId, EndpointServiceId};
+use crate::domain::lifecycle::LifecycleState;
 use crate::domain::private_dns::{Finding, Watch};
 
 /// A whole case that owns its parts.
@@ -94,6 +95,7 @@ impl Whole {
             service_owner_pays: false,
             private_dns: Some(verified()),
             waiting: vec![],
+            lifecycle: crate::domain::lifecycle::Lifecycle::default(),
         };
         let account_region = AccountRegion {
             id: account_region_id,
@@ -171,6 +173,12 @@ fn each_thing_that_breaks_changes_its_own_check() {
             });
         }),
         (N::AccountRegion, Warn, |w| w.account_region.lease = None),
+        (N::ServiceLifecycle, Fail, |w| {
+            w.service.lifecycle.state = LifecycleState::Draining;
+        }),
+        (N::ServiceLifecycle, Fail, |w| {
+            w.service.lifecycle.state = LifecycleState::Released;
+        }),
         (N::ServiceSync, Fail, |w| {
             w.service.sync.state = SyncState::Stalled;
             w.service.sync.code = Some("InvalidParameter".into());
