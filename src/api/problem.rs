@@ -39,7 +39,11 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::AccountRegionNotFound
         | Code::ServiceNotFound
         | Code::ConnectionNotFound
-        | Code::DriftNotFound => StatusCode::NOT_FOUND,
+        | Code::DriftNotFound
+        | Code::ConsumerNotFound
+        | Code::ConsumerAccountNotFound
+        | Code::DenialNotFound
+        | Code::BlockNotFound => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Code::AccountRegionChanged
@@ -65,7 +69,20 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::DriftNotAdoptable
         | Code::DriftNotRevertible
         | Code::DriftBlocked
-        | Code::InventoryMissing => StatusCode::CONFLICT,
+        | Code::InventoryMissing
+        | Code::ConsumerExists
+        | Code::ConsumerChanged
+        | Code::ConsumerClosed
+        | Code::ConsumerHasAccounts
+        | Code::AccountTaken
+        | Code::ConsumerDenied
+        | Code::AccountDenied
+        | Code::DenialLifted
+        | Code::DenialOfBlock
+        | Code::AlreadyBlocked
+        | Code::NotBlocked
+        | Code::PreviewChanged
+        | Code::QuotaExceeded => StatusCode::CONFLICT,
         Code::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Code::SnsMessageMalformed => StatusCode::BAD_REQUEST,

@@ -60,14 +60,19 @@ problems! {
     ];
     /// AWS has not told enough about the endpoint service yet.
     ServiceUnread = [ServiceNotObserved, ServiceDraining, ServiceDeleting, ServiceEnded];
-    /// The connection is in no state to be accepted or rejected.
-    DecisionConflict = [
-        ConnectionAlreadyDecided, ConnectionClosed, ConnectionStateUnknown, ServiceDraining, ServiceDeleting, ServiceEnded
+    /// The connection is in no state to be accepted, or may not be.
+    AcceptConflict = [
+        ConnectionAlreadyDecided, ConnectionClosed, ConnectionStateUnknown, ServiceDraining, ServiceDeleting, ServiceEnded,
+        AccountDenied, QuotaExceeded
     ];
+    /// The connection is in no state to be rejected.
+    DecisionConflict = [ConnectionAlreadyDecided, ConnectionClosed, ConnectionStateUnknown, ServiceEnded];
     /// The connection is in no state to be revoked.
     RevocationConflict = [ConnectionNotRevocable, ConnectionClosed, ConnectionStateUnknown, ServiceEnded];
     /// There is nothing to retry about the connection.
-    ConnectionRetryConflict = [ConnectionNotStalled, ServiceDraining, ServiceDeleting, ServiceEnded];
+    ConnectionRetryConflict = [ConnectionNotStalled];
+    /// There is nothing to retry about the connection, or it may not be accepted any more.
+    ConnectionTellConflict = [ConnectionNotStalled, ServiceDraining, ServiceDeleting, ServiceEnded, AccountDenied];
     /// There is nothing to retry about the endpoint service.
     ServiceRetryConflict = [ServiceNotStalled, ServiceEnded];
     /// The message posted by SNS is forged, foreign or malformed, for ever.
@@ -87,7 +92,7 @@ problems! {
     /// The drift is not open, or the verb does not apply to it, or what it is about is not as it was.
     DriftConflict = [
         DriftSettled, DriftNotAdoptable, DriftNotRevertible, DriftBlocked, ConnectionNotStalled, ServiceExists,
-        ServiceDraining, ServiceDeleting, ServiceEnded
+        ServiceDraining, ServiceDeleting, ServiceEnded, AccountDenied, QuotaExceeded
     ];
     /// The endpoint service cannot be drained or deleted, or not so.
     DrainConflict = [
@@ -101,6 +106,30 @@ problems! {
     ServiceLookConflict = [ServiceEnded];
     /// There is nothing to read the services from.
     ImportConflict = [InventoryMissing];
+    /// The consumer named does not exist.
+    ConsumerMissing = [ConsumerNotFound];
+    /// The consumer does not exist, or the account is not one of its own.
+    ConsumerAccountMissing = [ConsumerNotFound, ConsumerAccountNotFound];
+    /// The account may not leave the consumer now.
+    ConsumerAccountConflict = [ConsumerDenied];
+    /// The denial named does not exist.
+    DenialMissing = [DenialNotFound];
+    /// Whom or what the denial is to be about does not exist.
+    DenialSubjectMissing = [ConsumerNotFound, ServiceNotFound];
+    /// The denial cannot be lifted.
+    DenialConflict = [DenialLifted, DenialOfBlock];
+    /// The block named does not exist.
+    BlockMissing = [BlockNotFound];
+    /// It is blocked, or what would be done is not what was shown.
+    BlockConflict = [AlreadyBlocked, PreviewChanged];
+    /// There is no block to take back.
+    UnblockConflict = [NotBlocked];
+    /// Another consumer has the slug.
+    ConsumerConflict = [ConsumerExists];
+    /// The consumer is not as the caller believes, or cannot become what is asked for.
+    ConsumerChangeConflict = [ConsumerChanged, ConsumerExists, ConsumerHasAccounts];
+    /// The account belongs to somebody, or the consumer takes none.
+    AccountConflict = [AccountTaken, ConsumerClosed];
 }
 
 fn describe(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {

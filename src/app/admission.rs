@@ -7,7 +7,7 @@ use super::code::Code;
 use super::decide_connection::not_found;
 use super::{AppError, PgConnection};
 use crate::domain::endpoint_service::RegisteredService;
-use crate::domain::ids::ConnectionId;
+use crate::domain::ids::{ConnectionId, EndpointServiceId};
 use crate::domain::lifecycle::{LifecycleState, Retired};
 use crate::domain::review::Verb;
 use crate::store::lifecycles;
@@ -32,6 +32,14 @@ impl Gate {
     pub(super) async fn of(conn: &mut PgConnection, id: ConnectionId) -> Result<Self, AppError> {
         let state = lifecycles::shared_of_connection(conn, id).await?;
         state.map(Self).ok_or_else(|| not_found(id))
+    }
+
+    /// The gate of a service, of which several connections are decided about; `None` when there is no such service. Before the connections are locked.
+    pub(super) async fn of_service(
+        conn: &mut PgConnection,
+        id: EndpointServiceId,
+    ) -> Result<Option<Self>, AppError> {
+        Ok(lifecycles::shared(conn, id).await?.map(Self))
     }
 
     /// The gate of a service that the caller holds and that is being drained.

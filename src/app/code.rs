@@ -60,6 +60,14 @@ codes! {
     ConnectionNotFound = "connection_not_found", "The connection does not exist";
     /// No such drift.
     DriftNotFound = "drift_not_found", "The drift does not exist";
+    /// No such consumer.
+    ConsumerNotFound = "consumer_not_found", "The consumer does not exist";
+    /// The account is not one of the consumer's.
+    ConsumerAccountNotFound = "consumer_account_not_found", "The account does not belong to the consumer";
+    /// No such denial.
+    DenialNotFound = "denial_not_found", "The denial does not exist";
+    /// No such block.
+    BlockNotFound = "block_not_found", "The block does not exist";
     /// The path exists, the method does not.
     MethodNotAllowed = "method_not_allowed", "The method is not allowed here";
     /// The client took too long to send its request.
@@ -112,6 +120,32 @@ codes! {
     DriftBlocked = "drift_blocked", "The drift cannot be settled just now";
     /// The worker has not listed the account's services yet.
     InventoryMissing = "inventory_missing", "There is no inventory of the account and Region yet";
+    /// Another consumer has the slug.
+    ConsumerExists = "consumer_exists", "Another consumer has this slug";
+    /// Somebody else changed it first.
+    ConsumerChanged = "consumer_changed", "The consumer was changed by somebody else";
+    /// A closed consumer takes no accounts.
+    ConsumerClosed = "consumer_closed", "The consumer is closed";
+    /// A consumer that has accounts is not closed.
+    ConsumerHasAccounts = "consumer_has_accounts", "The consumer still has accounts";
+    /// An account belongs to one consumer at a time.
+    AccountTaken = "account_taken", "The account belongs to a consumer already";
+    /// Leaving a denied consumer would be a way around the denial.
+    ConsumerDenied = "consumer_denied", "The consumer is denied";
+    /// The account, its consumer or everybody is on the deny list.
+    AccountDenied = "account_denied", "The account is denied";
+    /// Somebody else lifted it first.
+    DenialLifted = "denial_lifted", "The denial is lifted already";
+    /// The denial belongs to a block and ends with it.
+    DenialOfBlock = "denial_of_block", "The denial is part of a block";
+    /// A block of it stands.
+    AlreadyBlocked = "already_blocked", "It is blocked already";
+    /// No block of it stands.
+    NotBlocked = "not_blocked", "It is not blocked";
+    /// What the caller was shown is not what would happen any more.
+    PreviewChanged = "preview_changed", "What would be done has changed";
+    /// It would be one too many.
+    QuotaExceeded = "quota_exceeded", "The quota is exceeded";
     /// The body is larger than we read.
     PayloadTooLarge = "payload_too_large", "The request body is too large";
     /// The body is not declared as JSON.

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::admission::{Admitted, Gate};
 use super::code::Code;
+use super::consumer_gate::{self, Asking};
 use super::{AppContext, AppError, text};
 use crate::domain::actor::Actor;
 use crate::domain::connection::Connection;
@@ -19,7 +20,8 @@ use crate::store::{PgConnection, connection_drifts, decisions};
 /// The longest reason, in characters.
 pub const LONGEST_REASON: usize = 1000;
 
-/// Records a decision with its reason and makes telling AWS due, all or nothing. AWS is told by the worker, after the commit.
+/// Records a decision with its reason and makes telling AWS due, all or nothing. AWS is told by the worker, after the commit. What is denied is not
+/// accepted; what goes beyond a quota only with `over_quota`.
 #[tracing::instrument(skip_all, fields(connection.id = %id, verb = %verb))]
 pub async fn decide_connection(
     ctx: &AppContext,
@@ -27,11 +29,16 @@ pub async fn decide_connection(
     id: ConnectionId,
     verb: Verb,
     reason: &str,
+    over_quota: bool,
 ) -> Result<Connection, AppError> {
     let reason = text::checked("reason", reason, LONGEST_REASON)?;
     let at = ctx.clock.now();
     let mut tx = ctx.begin().await?;
-    // The service first: nobody is let in once its drain has begun, and the two wait for each other.
+    let asking = match verb {
+        Verb::Accept => consumer_gate::lock(&mut tx, id, over_quota).await?,
+        Verb::Reject | Verb::Revoke => None,
+    };
+    // Then the service: nobody is let in once its drain has begun, and the two wait for each other.
     let admitted = Gate::of(&mut tx, id).await?.admit(verb)?;
     // Two deciders at once: the second waits here and then sees what the first decided.
     connections::lock(&mut tx, id).await?;
@@ -42,7 +49,11 @@ pub async fn decide_connection(
         .review
         .after(verb, &before.observed.state)
         .map_err(|refusal| refused(&refusal))?;
-    let outcome = Outcome { admitted, to };
+    let outcome = Outcome {
+        admitted,
+        to,
+        asking,
+    };
     record(&mut tx, ctx, actor, &before, outcome, &reason, at).await?;
     let after = connections::by_id(&mut tx, id)
         .await?
@@ -52,10 +63,12 @@ pub async fn decide_connection(
 }
 
 /// What is decided, which the life of the service allows, and the review that it leads to.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Outcome {
     pub(super) admitted: Admitted,
     pub(super) to: ReviewState,
+    /// Leave to accept; nothing else needs it.
+    pub(super) asking: Option<Asking>,
 }
 
 /// Writes a decision about a connection that the caller has locked: the decision, the review, the settled drifts and the audit entry.
@@ -64,13 +77,28 @@ pub(super) async fn record(
     ctx: &AppContext,
     actor: &Actor,
     before: &Connection,
-    Outcome { admitted, to }: Outcome,
+    Outcome {
+        admitted,
+        to,
+        asking,
+    }: Outcome,
     reason: &str,
     at: DateTime<Utc>,
 ) -> Result<(), AppError> {
     let (id, verb) = (before.id, admitted.verb());
     let decision = DecisionId::new(at);
-    let inputs = json!({
+    let admission = match (verb, asking) {
+        (Verb::Accept, Some(asking)) => {
+            Some(consumer_gate::admit(conn, &asking, before, at).await?)
+        }
+        (Verb::Accept, None) => {
+            return Err(AppError::internal(
+                "nobody asked whether it may be accepted",
+            ));
+        }
+        (Verb::Reject | Verb::Revoke, _) => None,
+    };
+    let mut inputs = json!({
         "observed_state": before.observed.state,
         "observed_at": before.observed.at,
         "owner_account": before.owner,
@@ -78,6 +106,14 @@ pub(super) async fn record(
         "aws_service_id": before.aws_service_id,
         "review": before.review,
     });
+    let mut outcome = json!({ "review": to });
+    if let Some(admission) = admission {
+        inputs["consumer"] = admission.consumer;
+        inputs["quota"] = admission.quota;
+        if let Some(exceeded) = admission.over_quota {
+            outcome["over_quota"] = exceeded;
+        }
+    }
     let new = decisions::New {
         id: decision,
         connection: id,
@@ -112,7 +148,7 @@ pub(super) async fn record(
         },
         subject: Subject::Connection(id),
         before: Some(json!({ "review": before.review })),
-        after: Some(json!({ "review": to })),
+        after: Some(outcome),
         reason: Some(reason),
         decision: Some(decision),
     };

@@ -4,12 +4,19 @@
 //! wakes this process's worker. A lost wake-up costs a second, not correctness.
 
 mod admission;
+pub mod block;
+pub mod block_step;
 pub mod cancel_drain;
 pub mod change_account_region;
+pub mod change_consumer;
 pub mod change_service;
 pub mod code;
+pub mod consumer_accounts;
+mod consumer_details;
+mod consumer_gate;
 pub mod context;
 pub mod decide_connection;
+pub mod deny;
 pub mod diagnose;
 pub mod drain_service;
 pub mod error;
@@ -17,15 +24,18 @@ mod from_store;
 pub mod import_services;
 mod principals;
 pub mod read;
+pub mod read_consumers;
 pub mod receive_hint;
 pub mod record_subscription;
 pub mod refresh_zones;
 pub mod register_account_region;
+pub mod register_consumer;
 pub mod register_service;
 pub mod reject_drained;
 pub mod release_service;
 pub mod request_check;
 pub mod retry_sync;
+pub mod set_quota;
 mod settle_account_drift;
 pub mod settle_drift;
 mod settle_service_drift;

@@ -26,7 +26,7 @@ pub struct Listed<T, Id> {
 
 impl<T, Id> Listed<T, Id> {
     /// Cuts a list that was read one row too long, which is how it is known that more follow.
-    fn cut(mut items: Vec<T>, limit: i64, id: impl Fn(&T) -> Id) -> Self {
+    pub(super) fn cut(mut items: Vec<T>, limit: i64, id: impl Fn(&T) -> Id) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = items.len() > limit;
         items.truncate(limit);

@@ -47,7 +47,11 @@ pub async fn reject_some(
             .after(verb, &connection.observed.state)
             .map_err(|refusal| AppError::internal(refusal.to_string()))?;
         let admitted = gate.admit(verb)?;
-        let outcome = Outcome { admitted, to };
+        let outcome = Outcome {
+            admitted,
+            to,
+            asking: None,
+        };
         record(conn, ctx, &actor, connection, outcome, &said.reason, at).await?;
     }
     Ok(next.len())

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::admission::{Gate, is_looked_after};
 use super::code::Code;
-use super::{AppContext, AppError};
+use super::{AppContext, AppError, consumer_gate};
 use crate::domain::actor::Actor;
 use crate::domain::connection::Connection;
 use crate::domain::drift::DriftKind;
@@ -12,6 +12,7 @@ use crate::domain::drift_inbox::DriftState;
 use crate::domain::endpoint_service::RegisteredService;
 use crate::domain::ids::{ConnectionId, EndpointServiceId};
 use crate::domain::review::{ReviewState, Verb};
+use crate::domain::sync::{Act, Plan, plan};
 use crate::store::audit::{self, Entry, Subject};
 use crate::store::{connection_drifts, connections, endpoint_services};
 
@@ -29,12 +30,19 @@ pub async fn retry_connection(
             format!("there is no connection {id}"),
         )
     };
+    let asking = consumer_gate::lock(&mut tx, id, false).await?;
     let gate = Gate::of(&mut tx, id).await?;
     let before = connections::by_id(&mut tx, id).await?.ok_or_else(missing)?;
     gate.admit(match before.review {
         ReviewState::Undecided | ReviewState::Accepted => Verb::Accept,
         ReviewState::Rejected | ReviewState::Revoked => Verb::Reject,
     })?;
+    // An accept that AWS was never told is not told after a denial.
+    if let (Some(asking), Plan::Act(Act::Accept)) =
+        (asking, plan(before.review, &before.observed.state))
+    {
+        consumer_gate::refuse_telling(&mut tx, &asking, &before, at).await?;
+    }
     if !connections::retry(&mut tx, id, at, at + ctx.patience).await? {
         return Err(AppError::new(
             Code::ConnectionNotStalled,

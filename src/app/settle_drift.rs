@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::admission::Gate;
 use super::code::Code;
+use super::consumer_gate::{self, Asking};
 use super::decide_connection::{self, LONGEST_REASON, Outcome};
 use super::{AppContext, AppError, settle_account_drift, settle_service_drift, text};
 use crate::domain::actor::{Actor, ActorKind};
@@ -26,6 +27,8 @@ pub struct Settlement {
     pub reason: String,
     /// Whether it is meant that everybody with an AWS account may connect unasked.
     pub confirm_open_to_everybody: bool,
+    /// Whether an accept that follows is meant also beyond a quota.
+    pub over_quota: bool,
     /// Whether the caller may settle drifts of services.
     pub may_manage: bool,
 }
@@ -70,10 +73,17 @@ pub async fn settle_drift(
     match seen.kind.about() {
         About::Connection => {
             let connection = connection_of(&seen)?;
+            let asking = match verb {
+                DriftVerb::Adopt => {
+                    consumer_gate::lock(&mut tx, connection, settlement.over_quota).await?
+                }
+                DriftVerb::Revert | DriftVerb::Ignore => None,
+            };
             let gate = Gate::of(&mut tx, connection).await?;
             connections::lock(&mut tx, connection).await?;
             let drift = open(&mut tx, id).await?;
-            settle_connection(&mut tx, &remedy, &drift, connection, gate).await?;
+            let leave = (gate, asking);
+            settle_connection(&mut tx, &remedy, &drift, connection, leave).await?;
         }
         About::Service => {
             let service = settle_service_drift::locked(&mut tx, &seen).await?;
@@ -125,7 +135,7 @@ async fn settle_connection(
     remedy: &Remedy<'_>,
     drift: &Drift,
     id: ConnectionId,
-    gate: Gate,
+    (gate, asking): (Gate, Option<Asking>),
 ) -> Result<(), AppError> {
     let connection = connections::by_id(conn, id)
         .await?
@@ -137,7 +147,11 @@ async fn settle_connection(
         ConnectionRemedy::Leave => {}
         ConnectionRemedy::Decide(verb, to) => {
             let admitted = gate.admit(verb)?;
-            let outcome = Outcome { admitted, to };
+            let outcome = Outcome {
+                admitted,
+                to,
+                asking,
+            };
             decide_connection::record(conn, ctx, actor, &connection, outcome, reason, at).await?;
         }
         ConnectionRemedy::Again => {

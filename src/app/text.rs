@@ -38,6 +38,13 @@ pub(super) fn checked_line(field: &str, text: &str, most: usize) -> Result<Strin
     Ok(text)
 }
 
+/// A reason that may be left out.
+pub(super) fn optional_reason(reason: Option<&str>) -> Result<Option<String>, AppError> {
+    reason
+        .map(|reason| checked("reason", reason, super::decide_connection::LONGEST_REASON))
+        .transpose()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use privatelink::{AccountId, ConnectionState, DnsEntry, ServiceId, VpcEndpointId};
 
+use super::consumer::ConsumerRef;
 use super::ids::{AccountRegionId, ConnectionId, DecisionId, EndpointServiceId};
 use super::review::ReviewState;
 use super::stall::{GivenUp, Stall};
@@ -24,6 +25,8 @@ pub struct Connection {
     pub endpoint_id: VpcEndpointId,
     /// The consumer's account.
     pub owner: AccountId,
+    /// Whose account that is, if it is known.
+    pub consumer: Option<ConsumerRef>,
     /// What AWS says.
     pub observed: Observed,
     /// When it was first seen.

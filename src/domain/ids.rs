@@ -130,6 +130,34 @@ id!(
     "a drift id"
 );
 
+id!(
+    /// An organisation that connects.
+    ConsumerId,
+    "cns_",
+    "a consumer id"
+);
+
+id!(
+    /// That an AWS account belongs, or belonged, to a consumer.
+    ConsumerAccountId,
+    "cac_",
+    "the id of a consumer's account"
+);
+
+id!(
+    /// That somebody may not be accepted.
+    DenialId,
+    "den_",
+    "a denial id"
+);
+
+id!(
+    /// The kill switch, thrown once.
+    BlockId,
+    "blk_",
+    "a block id"
+);
+
 /// A UUIDv7 for a row that needs no type of its own.
 pub fn uuid_at(at: DateTime<Utc>) -> Uuid {
     let seconds = u64::try_from(at.timestamp()).unwrap_or_default();

@@ -6,7 +6,10 @@ use uuid::Uuid;
 
 use super::{PgConnection, StoreError};
 use crate::domain::actor::Actor;
-use crate::domain::ids::{AccountRegionId, ConnectionId, DecisionId, EndpointServiceId, uuid_at};
+use crate::domain::ids::{
+    AccountRegionId, BlockId, ConnectionId, ConsumerId, DecisionId, DenialId, EndpointServiceId,
+    uuid_at,
+};
 
 /// What an audit entry is about.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +20,12 @@ pub enum Subject {
     EndpointService(EndpointServiceId),
     /// A connection.
     Connection(ConnectionId),
+    /// A consumer.
+    Consumer(ConsumerId),
+    /// An entry of the deny list.
+    Denial(DenialId),
+    /// A block.
+    Block(BlockId),
 }
 
 impl Subject {
@@ -25,6 +34,9 @@ impl Subject {
             Self::AccountRegion(id) => ("account_region", id.uuid()),
             Self::EndpointService(id) => ("endpoint_service", id.uuid()),
             Self::Connection(id) => ("connection", id.uuid()),
+            Self::Consumer(id) => ("consumer", id.uuid()),
+            Self::Denial(id) => ("denial", id.uuid()),
+            Self::Block(id) => ("block", id.uuid()),
         }
     }
 }

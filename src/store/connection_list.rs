@@ -5,7 +5,9 @@ use privatelink::{AccountId, VpcEndpointId};
 use super::connections::connection_rows;
 use super::{PgConnection, StoreError};
 use crate::domain::connection::Connection;
-use crate::domain::ids::{AccountRegionId, ConnectionId, DecisionId, EndpointServiceId};
+use crate::domain::ids::{
+    AccountRegionId, ConnectionId, ConsumerId, DecisionId, EndpointServiceId,
+};
 use crate::domain::review::ReviewState;
 use crate::domain::summary::Summary;
 
@@ -16,8 +18,10 @@ pub struct Filter<'a> {
     pub service: Option<EndpointServiceId>,
     /// Only those of the service with this AWS id.
     pub aws_service_id: Option<&'a privatelink::ServiceId>,
-    /// Only this consumer's.
+    /// Only those of this account.
     pub owner: Option<&'a AccountId>,
+    /// Only those of the accounts that belong to this consumer now.
+    pub consumer: Option<ConsumerId>,
     /// Only this endpoint's.
     pub endpoint: Option<&'a VpcEndpointId>,
     /// Only those that stand here.
@@ -41,8 +45,10 @@ pub async fn page(
               AND ($5::text IS NULL OR c.endpoint_id = $5)
               AND ($6::text IS NULL OR c.summary = $6)
               AND ($7::text IS NULL OR c.review_state = $7)
+              AND ($8::uuid IS NULL OR c.owner_account IN (SELECT m.account_id FROM consumer_accounts m
+                                                        WHERE m.consumer_id = $8 AND m.removed_at IS NULL))
             ORDER BY c.id DESC
-            LIMIT $8"#,
+            LIMIT $9"#,
         before.map(ConnectionId::uuid),
         filter.service.map(EndpointServiceId::uuid),
         filter.aws_service_id.map(privatelink::ServiceId::as_str),
@@ -50,6 +56,7 @@ pub async fn page(
         filter.endpoint.map(VpcEndpointId::as_str),
         filter.summary.map(Summary::as_str),
         filter.review.map(ReviewState::as_str),
+        filter.consumer.map(ConsumerId::uuid),
         limit,
     )
     .fetch_all(conn)

@@ -1,17 +1,20 @@
 //! Connections: rows, reads by id, and the guarded write of a review.
 
 use chrono::{DateTime, Utc};
-use privatelink::{ConnectionState, DnsEntry};
+use privatelink::{AccountId, ConnectionState, DnsEntry};
 use serde_json::Value;
 
 use super::{PgConnection, StoreError};
 use crate::domain::connection::{Connection, ConnectionSync, Observed};
-use crate::domain::ids::{AccountRegionId, ConnectionId, DecisionId, EndpointServiceId};
+use crate::domain::consumer::ConsumerRef;
+use crate::domain::ids::{
+    AccountRegionId, ConnectionId, ConsumerId, DecisionId, EndpointServiceId,
+};
 use crate::domain::review::ReviewState;
 use crate::domain::stall::{GivenUp, Stall};
 use crate::domain::sync::{Act, SyncState};
 
-/// The columns of a connection, with its service's AWS id. Shared by the modules that read connections.
+/// The columns of a connection, with its service's AWS id and its consumer. Shared by the modules that read connections.
 pub(super) struct Row {
     pub(super) id: ConnectionId,
     pub(super) endpoint_service_id: EndpointServiceId,
@@ -44,6 +47,8 @@ pub(super) struct Row {
     pub(super) gave_up_at: Option<DateTime<Utc>>,
     pub(super) gave_up_by: Option<String>,
     pub(super) gave_up_reason: Option<String>,
+    pub(super) consumer_id: Option<ConsumerId>,
+    pub(super) consumer_name: Option<String>,
 }
 
 impl TryFrom<Row> for Connection {
@@ -70,6 +75,10 @@ impl TryFrom<Row> for Connection {
             account_region_id: row.account_region_id,
             endpoint_id: row.endpoint_id.parse().map_err(|e| broken(&e))?,
             owner: row.owner_account.parse().map_err(|e| broken(&e))?,
+            consumer: row
+                .consumer_id
+                .zip(row.consumer_name)
+                .map(|(id, name)| ConsumerRef { id, name }),
             observed: Observed {
                 state: ConnectionState::parse(&row.observed_state),
                 at: row.observed_at,
@@ -111,7 +120,7 @@ impl TryFrom<Row> for Connection {
     }
 }
 
-/// Reads connections with their service's AWS id: the columns once, whatever the rest of the statement says.
+/// Reads connections with their service's AWS id and their consumer: the columns once, whatever the rest of the statement says.
 macro_rules! connection_rows {
     ($rest:literal $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
@@ -122,7 +131,12 @@ macro_rules! connection_rows {
                       c.endpoint_region, c.ip_address_type, c.dns_entries, c.first_seen_at, c.review_state,
                       c.decision_id AS "decision_id: DecisionId", c.sync_state, c.sync_due_at, c.sync_deadline_at,
                       c.sync_attempts, c.sync_act, c.sync_act_at, c.sync_code, c.sync_message, c.version,
-                      c.stalled_at, c.stall_owner, c.stall_owned_at, c.gave_up_at, c.gave_up_by, c.gave_up_reason
+                      c.stalled_at, c.stall_owner, c.stall_owned_at, c.gave_up_at, c.gave_up_by, c.gave_up_reason,
+                      -- No outer joins: by some plans of them sqlx would take every other column for one that may be null.
+                      (SELECT m.consumer_id FROM consumer_accounts m
+                        WHERE m.account_id = c.owner_account AND m.removed_at IS NULL) AS "consumer_id?: ConsumerId",
+                      (SELECT k.name FROM consumer_accounts m JOIN consumers k ON k.id = m.consumer_id
+                        WHERE m.account_id = c.owner_account AND m.removed_at IS NULL) AS "consumer_name?"
                  FROM connections c JOIN endpoint_services s ON s.id = c.endpoint_service_id "# + $rest
             $(, $argument)*
         )
@@ -140,6 +154,25 @@ pub async fn by_id(
         .fetch_optional(conn)
         .await?;
     row.map(Connection::try_from).transpose()
+}
+
+/// To whom a connection belongs, which never changes: what has to be locked before it.
+pub async fn owner(
+    conn: &mut PgConnection,
+    id: ConnectionId,
+) -> Result<Option<AccountId>, StoreError> {
+    let owner = sqlx::query_scalar!(
+        "SELECT owner_account FROM connections WHERE id = $1",
+        id as _
+    )
+    .fetch_optional(conn)
+    .await?;
+    owner
+        .map(|owner| {
+            let broken = |e| StoreError::inconsistent("connections", id, e);
+            owner.parse().map_err(|e: privatelink::InvalidId| broken(e))
+        })
+        .transpose()
 }
 
 /// Takes the row's lock, so that what is read next stays true until the transaction ends.

@@ -9,7 +9,9 @@ use super::connections::connection_rows;
 use super::{PgConnection, StoreError};
 use crate::domain::actor::Actor;
 use crate::domain::connection::Connection;
-use crate::domain::ids::{AccountRegionId, ConnectionId, DecisionId, EndpointServiceId, uuid_at};
+use crate::domain::ids::{
+    AccountRegionId, ConnectionId, ConsumerId, DecisionId, EndpointServiceId, uuid_at,
+};
 use crate::domain::lifecycle::{Blocking, Notice, Progress};
 
 const TABLE: &str = "connections";

@@ -42,6 +42,24 @@ pub async fn shared_of_connection(
     .transpose()
 }
 
+/// The life of a service, which cannot change until the end of the transaction.
+pub async fn shared(
+    conn: &mut PgConnection,
+    id: EndpointServiceId,
+) -> Result<Option<LifecycleState>, StoreError> {
+    let word = sqlx::query_scalar!(
+        "SELECT lifecycle FROM endpoint_services WHERE id = $1 FOR SHARE",
+        id as _,
+    )
+    .fetch_optional(conn)
+    .await?;
+    word.map(|word| {
+        word.parse()
+            .map_err(|e: String| StoreError::inconsistent(TABLE, id, e))
+    })
+    .transpose()
+}
+
 /// Whether the drain that this pass works on still stands: the service is at that version and draining. It cannot change until the end of
 /// the transaction.
 pub async fn shared_while_draining(

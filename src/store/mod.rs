@@ -1,15 +1,20 @@
 //! All SQL. Functions take `&mut PgConnection`, so that the caller decides where a transaction begins and ends.
 //!
-//! Naming: the noun comes from the module (`connections::by_id`). Locks are taken in this order: AccountRegion (lease), endpoint
-//! service, connections by (service, endpoint), drifts. SQL's own `now()` is used for leases only, where the replicas' clocks must not matter;
+//! Naming: the noun comes from the module (`connections::by_id`). Locks are taken in this order: AccountRegion (lease), accounts,
+//! consumers ([`parties`]), endpoint service, blocks, connections by (service, endpoint), drifts, denials. SQL's own `now()` is used for leases only, where the replicas' clocks must not matter;
 //! everything else gets its time as a parameter. Nothing here calls AWS, and no transaction may be open while somebody does.
 
 pub mod account_regions;
 pub mod audit;
+pub mod block_work;
+pub mod blocks;
 pub mod connection_drifts;
 pub mod connection_list;
 pub mod connections;
+pub mod consumer_accounts;
+pub mod consumers;
 pub mod decisions;
+pub mod denials;
 pub mod doctor;
 pub mod drain_progress;
 pub mod drifts;
@@ -22,7 +27,9 @@ pub mod inventory;
 pub mod leases;
 pub mod lifecycles;
 pub mod observed;
+pub mod parties;
 pub mod partitions;
+pub mod quotas;
 pub mod replicas;
 pub mod service_changes;
 pub mod stalls;

@@ -7,7 +7,9 @@ use super::connections::connection_rows;
 use super::{PgConnection, StoreError};
 use crate::domain::connection::Connection;
 use crate::domain::dispatch::{Rank, Urgency, Waiting, put_in_order};
-use crate::domain::ids::{AccountRegionId, ConnectionId, DecisionId, EndpointServiceId, uuid_at};
+use crate::domain::ids::{
+    AccountRegionId, ConnectionId, ConsumerId, DecisionId, EndpointServiceId, uuid_at,
+};
 use crate::domain::settlement::Settlement;
 use crate::domain::sync::Act;
 

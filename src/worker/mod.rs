@@ -6,10 +6,12 @@
 //!
 //! The [`supervisor`] leases AccountRegions and runs these loops for each: [`observe`] lists all connections, [`sync_connections`] tells AWS the
 //! decisions and reads back, [`sync_services`] creates, reads and checks services; [`hint_setup`] has AWS tell of connections by itself,
-//! [`hint_queue`] stores what it tells, and [`hint_follow`] looks where that points; [`inventory`] lists all services, [`census`] counts. Each loop is a public `run_pass`, so that tests step it
+//! [`hint_queue`] stores what it tells, and [`hint_follow`] looks where that points; [`inventory`] lists all services, [`census`] counts. [`blocks`] carries blocks
+//! out, once in each process. Each loop is a public `run_pass`, so that tests step it
 //! and never sleep.
 
 pub mod absent;
+pub mod blocks;
 pub mod budget;
 pub mod call;
 pub mod census;

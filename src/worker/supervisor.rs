@@ -24,7 +24,7 @@ use super::term::LeaseTerm;
 use super::{
     PassError, Place, Shared, identity, observe, runner, stalls, sync_connections, sync_services,
 };
-use super::{census, inventory};
+use super::{blocks, census, inventory};
 use super::{hint_follow, hint_queue, hint_setup, metered_messaging::MeteredMessaging};
 use crate::domain::account_region::Lease;
 use crate::domain::backoff;
@@ -125,6 +125,10 @@ impl Worker {
     /// Works until told to stop; then ends the loops and gives the leases back.
     pub async fn run(&self, stop: CancellationToken) {
         tracing::info!(replica = %self.holder.simple(), "working");
+        let blocking = {
+            let (shared, stop) = (self.shared.clone(), stop.clone());
+            tokio::spawn(async move { blocks::run(&shared, &stop).await })
+        };
         let mut house_kept_at: Option<DateTime<Utc>> = None;
         let mut counted_at: Option<Instant> = None;
         loop {
@@ -146,6 +150,9 @@ impl Worker {
                 () = stop.cancelled() => break,
                 () = tokio::time::sleep(self.shared.settings.lease_interval) => {}
             }
+        }
+        if let Err(error) = blocking.await {
+            tracing::error!(error = %runner::chain(&error), "the loop that carries blocks out has died");
         }
         self.shut_down().await;
     }

@@ -9,8 +9,11 @@
 )]
 
 mod authz_matrix;
+mod blocks;
 mod concurrency;
+mod consumers;
 mod crash;
+mod denials;
 mod doctor;
 mod drift;
 mod drift_healing;
@@ -26,6 +29,7 @@ mod listing;
 mod matrix;
 mod pacing;
 mod paging;
+mod quotas;
 mod refusals;
 mod refusals_of_decisions;
 mod schema;

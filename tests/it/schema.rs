@@ -58,7 +58,29 @@ async fn words_that_the_code_does_not_know_are_refused_by_the_tables(pool: PgPoo
     let app = TestApp::start(pool);
     let service = app.with_service().await;
     app.requested(&service).await;
+    app.add_consumer_with("Acme", &["444455556666"]).await;
+    app.deny(&serde_json::json!({ "account_id": "444455556666" }))
+        .await;
+    app.block("accounts/444455556666").await;
     for sql in [
+        "UPDATE blocks SET state = 'over'",
+        "UPDATE blocks SET state = 'restoring'",
+        "UPDATE blocks SET subject = 'service'",
+        "UPDATE blocks SET lifted_at = now()",
+        "UPDATE denials SET subject = 'somebody'",
+        "UPDATE denials SET subject = 'consumer'",
+        "UPDATE denials SET account_id = NULL, subject = 'everybody'",
+        "UPDATE denials SET expires_at = denied_at",
+        "UPDATE denials SET lifted_at = now()",
+        "INSERT INTO consumer_quotas SELECT id, -1, NULL, NULL, now(), 'test' FROM consumers",
+        "INSERT INTO service_quotas SELECT id, NULL, NULL, -1, now(), 'test' FROM endpoint_services",
+        "UPDATE consumers SET state = 'asleep'",
+        "UPDATE consumers SET slug = 'A'",
+        "UPDATE consumers SET labels = '[]'",
+        "UPDATE consumer_accounts SET known_by = 'rumour'",
+        "UPDATE consumer_accounts SET proof = 'sts_presigned'",
+        "UPDATE consumer_accounts SET account_id = '1'",
+        "UPDATE consumer_accounts SET removed_at = now()",
         "UPDATE connections SET review_state = 'maybe'",
         "UPDATE connections SET review_state = 'accepted'",
         "UPDATE connections SET sync_state = 'lost'",

@@ -14,12 +14,13 @@ use crate::api::auth::{Caller, Manage, Read};
 use crate::api::extract::{ApiPath, ApiQuery};
 use crate::api::problem::Problem;
 use crate::api::responses::{
-    AuthProblems, ConnectionMissing, ConnectionRetryConflict, InputProblems,
+    AuthProblems, ConnectionMissing, ConnectionTellConflict, InputProblems,
 };
 use crate::app::{AppContext, read, retry_sync};
 use crate::domain::connection::Connection;
+use crate::domain::consumer::ConsumerRef;
 use crate::domain::history::HistoryEntry;
-use crate::domain::ids::{ConnectionId, DecisionId, EndpointServiceId};
+use crate::domain::ids::{ConnectionId, ConsumerId, DecisionId, EndpointServiceId};
 use crate::domain::review::ReviewState;
 use crate::domain::summary::Summary;
 use crate::store::connection_list::Filter;
@@ -37,6 +38,8 @@ pub struct ConnectionView {
     endpoint_id: String,
     /// The consumer's AWS account.
     owner_account_id: String,
+    /// Whose account that is; null while nobody said.
+    consumer: Option<ConsumerRef>,
     /// Where it stands, in one word derived from the three facts below.
     summary: Summary,
     /// What AWS says.
@@ -87,6 +90,7 @@ impl From<Connection> for ConnectionView {
             aws_service_id: row.aws_service_id.map(Into::into),
             endpoint_id: row.endpoint_id.into(),
             owner_account_id: row.owner.into(),
+            consumer: row.consumer,
             observed: ObservedView {
                 state: row.observed.state.into(),
                 at: row.observed.at,
@@ -150,9 +154,11 @@ struct ListQuery {
     /// Only connections of the service with this AWS id.
     #[param(value_type = Option<String>, pattern = "^vpce-svc-[0-9a-f]{8,17}$")]
     aws_service_id: Option<ServiceId>,
-    /// Only connections of this consumer account.
+    /// Only connections of this account.
     #[param(value_type = Option<String>, pattern = "^[0-9]{12}$")]
     owner_account_id: Option<AccountId>,
+    /// Only connections of the accounts that belong to this consumer now.
+    consumer_id: Option<ConsumerId>,
     /// Only the connection of this endpoint.
     #[param(value_type = Option<String>, pattern = "^vpce-[0-9a-f]{8,17}$")]
     endpoint_id: Option<VpcEndpointId>,
@@ -184,6 +190,7 @@ pub(super) async fn list_connections(
         service: query.service_id,
         aws_service_id: query.aws_service_id.as_ref(),
         owner: query.owner_account_id.as_ref(),
+        consumer: query.consumer_id,
         endpoint: query.endpoint_id.as_ref(),
         summary: query.summary,
         review: query.review,
@@ -222,7 +229,7 @@ pub(super) async fn read_connection(
     params(("id" = ConnectionId, Path, description = "The connection.")),
     responses(
         (status = 200, description = "Due again.", body = ConnectionView),
-        AuthProblems, InputProblems, ConnectionMissing, ConnectionRetryConflict
+        AuthProblems, InputProblems, ConnectionMissing, ConnectionTellConflict
     )
 )]
 #[post("/v1/connections/{id}/retry-sync")]

@@ -118,6 +118,9 @@ pub struct SettleBody {
     /// For adopting: yes, it is meant that `*` may connect without acceptance.
     #[serde(default)]
     confirm_open_to_everybody: bool,
+    /// For adopting what AWS accepted: yes, it is meant although it goes beyond a quota.
+    #[serde(default)]
+    over_quota: bool,
 }
 
 /// Which drifts to adopt.
@@ -133,6 +136,9 @@ pub struct AdoptManyBody {
     /// Yes, it is meant that `*` may connect without acceptance.
     #[serde(default)]
     confirm_open_to_everybody: bool,
+    /// Yes, it is meant although it goes beyond quotas.
+    #[serde(default)]
+    over_quota: bool,
 }
 
 /// What became of many drifts.
@@ -316,6 +322,7 @@ pub(super) async fn adopt_drifts(
         verb: DriftVerb::Adopt,
         reason: body.reason,
         confirm_open_to_everybody: body.confirm_open_to_everybody,
+        over_quota: body.over_quota,
         may_manage: Manage::allowed(&caller.roles),
     };
     let actor = actor(caller.subject);
@@ -357,6 +364,7 @@ async fn settle(
         verb,
         reason: body.reason,
         confirm_open_to_everybody: body.confirm_open_to_everybody,
+        over_quota: body.over_quota,
         may_manage: Manage::allowed(&caller.roles),
     };
     let settled = settle_drift(ctx, &actor(caller.subject), id, &settlement).await?;

@@ -3,12 +3,18 @@
 pub mod account_region_changes;
 pub mod account_regions;
 mod arguments;
+pub mod block_verbs;
+pub mod blocks;
 pub mod connections;
+pub mod consumer_accounts;
+pub mod consumers;
 pub mod decisions;
+pub mod denials;
 pub mod doctor;
 pub mod drifts;
 pub mod imports;
 mod private_dns_view;
+pub mod quotas;
 pub mod replicas;
 pub mod service_changes;
 pub mod service_end;
@@ -60,7 +66,34 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(drifts::adopt_drift)
         .service(drifts::revert_drift)
         .service(drifts::ignore_drift)
-        .service(imports::import_services);
+        .service(imports::import_services)
+        .service(consumers::list_consumers)
+        .service(consumers::register_consumer)
+        .service(consumers::read_consumer)
+        .service(consumers::change_consumer)
+        .service(consumer_accounts::list_consumer_accounts)
+        .service(consumer_accounts::add_consumer_account)
+        .service(consumer_accounts::remove_consumer_account)
+        .service(consumer_accounts::list_accounts)
+        .service(denials::list_denials)
+        .service(denials::add_denial)
+        .service(denials::read_denial)
+        .service(denials::lift_denial)
+        .service(quotas::read_consumer_quota)
+        .service(quotas::set_consumer_quota)
+        .service(quotas::read_service_quota)
+        .service(quotas::set_service_quota)
+        .service(blocks::list_blocks)
+        .service(blocks::read_block)
+        .service(blocks::preview_account_block)
+        .service(blocks::preview_consumer_block)
+        .service(blocks::preview_service_block)
+        .service(block_verbs::block_account)
+        .service(block_verbs::unblock_account)
+        .service(block_verbs::block_consumer)
+        .service(block_verbs::unblock_consumer)
+        .service(block_verbs::block_service)
+        .service(block_verbs::unblock_service);
 }
 
 /// The caller as the audit trail knows it, with the request's id.

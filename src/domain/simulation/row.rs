@@ -51,6 +51,7 @@ impl Row {
                 account_region_id: AccountRegionId::from(Uuid::nil()),
                 endpoint_id,
                 owner: "111111111111".parse().unwrap(),
+                consumer: None,
                 observed: Observed {
                     state,
                     at,

@@ -26,6 +26,7 @@ fn accepted() -> Connection {
         account_region_id: AccountRegionId::new(now()),
         endpoint_id: "vpce-0123456789abcdef0".parse().unwrap(),
         owner: "111111111111".parse().unwrap(),
+        consumer: None,
         observed: Observed {
             state: ConnectionState::PendingAcceptance,
             at: now(),

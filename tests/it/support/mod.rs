@@ -1,12 +1,16 @@
-//! What the tests share: the running product ([`app`]), requests and answers ([`http`]), the story's beginnings ([`scene`]), what is done behind the product's back ([`drifts`]), how a service ends ([`ending`]), an AWS
+//! What the tests share: the running product ([`app`]), requests and answers ([`http`]), the story's beginnings ([`scene`]), organisations
+//! ([`consumers`]), requests that queue up before a row ([`queueing`]), what is done behind the product's back ([`drifts`]), how a service ends
+//! ([`ending`]), an AWS
 //! that can be halted in the middle of a call ([`halting`]), and somebody who signs as SNS does ([`sns`]).
 
 pub(crate) mod app;
+pub(crate) mod consumers;
 pub(crate) mod drifts;
 pub(crate) mod ending;
 pub(crate) mod halting;
 pub(crate) mod hints;
 pub(crate) mod http;
+pub(crate) mod queueing;
 pub(crate) mod scene;
 pub(crate) mod sns;
 

@@ -37,6 +37,7 @@ impl Whole {
                 account_region_id: service.service.account_region_id,
                 endpoint_id: "vpce-0123456789abcdef0".parse().unwrap(),
                 owner: "444455556666".parse().unwrap(),
+                consumer: None,
                 observed: Observed {
                     state: ConnectionState::Available,
                     at: now(),

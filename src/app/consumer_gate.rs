@@ -1,0 +1,139 @@
+//! Whether a connection may be accepted: the deny list and the quotas.
+//!
+//! Every way to accept goes through [`admit`], because [`super::decide_connection::record`] writes no accept without it. What it is asked with, an
+//! [`Asking`], can only be had by taking the locks that keep the answer true until the decision is committed.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::{Value, json};
+
+use super::AppError;
+use super::code::Code;
+use crate::domain::connection::Connection;
+use crate::domain::denial::{Denial, Denied};
+use crate::domain::ids::ConnectionId;
+use crate::store::parties::{self, Party};
+use crate::store::quotas::{self, Counted};
+use crate::store::{PgConnection, connections, denials};
+
+/// Leave to ask whether a connection may be accepted: whom it belongs to, locked.
+#[derive(Debug)]
+pub(super) struct Asking {
+    party: Party,
+    /// Whether it is meant also beyond a quota.
+    over_quota: bool,
+}
+
+/// Takes the locks, before [`super::admission::Gate`] locks the service and before the connection itself is locked: that is the order everywhere.
+/// `None` when there is no such connection.
+pub(super) async fn lock(
+    conn: &mut PgConnection,
+    id: ConnectionId,
+    over_quota: bool,
+) -> Result<Option<Asking>, AppError> {
+    let Some(owner) = connections::owner(conn, id).await? else {
+        return Ok(None);
+    };
+    let party = parties::lock(conn, &owner).await?;
+    Ok(Some(Asking { party, over_quota }))
+}
+
+/// What speaks for an accept, as it is recorded with the decision.
+#[derive(Debug)]
+pub(super) struct Admission {
+    /// Whose the account is.
+    pub(super) consumer: Value,
+    /// How much is used and allowed.
+    pub(super) quota: Value,
+    /// The figures that the accept goes beyond; `None` when it goes beyond none.
+    pub(super) over_quota: Option<Value>,
+}
+
+/// Refuses to accept a connection that is denied, or that is one too many and not meant to be.
+pub(super) async fn admit(
+    conn: &mut PgConnection,
+    asking: &Asking,
+    connection: &Connection,
+    at: DateTime<Utc>,
+) -> Result<Admission, AppError> {
+    let party = &asking.party;
+    if *party.account() != connection.owner {
+        return Err(AppError::internal("another account was locked"));
+    }
+    refuse_denied(conn, party, connection, at).await?;
+    let (service, id) = (connection.service_id, connection.id);
+    let Counted {
+        limits,
+        used,
+        region,
+    } = quotas::count_locked(conn, party, service, id).await?;
+    let after = used.clone().map(|used| used.with_one_more(&region));
+    let exceeded = after.map_or_else(Vec::new, |after| limits.exceeded(&after));
+    if !exceeded.is_empty() && !asking.over_quota {
+        let figures: Vec<String> = exceeded
+            .iter()
+            .map(|e| format!("{} {} of {}", e.used, e.figure, e.limit))
+            .collect();
+        let detail = format!(
+            "{} would have {}; raise the quota, or accept with over_quota",
+            named(party),
+            figures.join(", ")
+        );
+        return Err(AppError::new(Code::QuotaExceeded, detail));
+    }
+    Ok(Admission {
+        consumer: json!(party.consumer()),
+        quota: json!({ "limits": limits, "used": used, "region": region }),
+        over_quota: (!exceeded.is_empty()).then(|| json!(exceeded)),
+    })
+}
+
+/// Refuses to have AWS told of an accept that is denied by now.
+pub(super) async fn refuse_telling(
+    conn: &mut PgConnection,
+    asking: &Asking,
+    connection: &Connection,
+    at: DateTime<Utc>,
+) -> Result<(), AppError> {
+    refuse_denied(conn, &asking.party, connection, at).await
+}
+
+async fn refuse_denied(
+    conn: &mut PgConnection,
+    party: &Party,
+    connection: &Connection,
+    at: DateTime<Utc>,
+) -> Result<(), AppError> {
+    let (account, service) = (&connection.owner, connection.service_id);
+    let consumer = party.consumer().map(|consumer| consumer.id);
+    let all = denials::concerning(conn, account, consumer, service).await?;
+    let standing = |denial: &&Denial| denial.denies(account, consumer, service, at);
+    match all.iter().find(standing) {
+        Some(denial) => Err(denied(party, denial)),
+        None => Ok(()),
+    }
+}
+
+fn denied(party: &Party, denial: &Denial) -> AppError {
+    let whom = match &denial.subject {
+        Denied::Account(account) => format!("account {account} is denied"),
+        Denied::Consumer(_) => format!("{} is denied", named(party)),
+        Denied::Everybody => "everybody is denied".to_owned(),
+    };
+    let place = match denial.service {
+        Some(_) => "on this service",
+        None => "everywhere",
+    };
+    let since = denial.said.at.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let detail = format!(
+        "{whom} {place} since {since}, by {} as {}: {}",
+        denial.said.by, denial.id, denial.said.reason
+    );
+    AppError::new(Code::AccountDenied, detail)
+}
+
+fn named(party: &Party) -> String {
+    match party.consumer() {
+        Some(consumer) => format!("consumer {} ({})", consumer.name, consumer.id),
+        None => format!("account {}", party.account()),
+    }
+}
