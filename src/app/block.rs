@@ -47,9 +47,12 @@ pub async fn preview(ctx: &AppContext, subject: &Blocked) -> Result<Preview, App
 
 async fn look(conn: &mut PgConnection, subject: &Blocked) -> Result<Preview, AppError> {
     let reach = blocks::reach(conn, subject).await?;
+    let mut doors = block_work::doors(conn, &reach).await?;
+    // For people by name; whoever locks the services keeps to their ids.
+    doors.sort_by(|a, b| (&a.service_name, a.service).cmp(&(&b.service_name, b.service)));
     Ok(Preview {
         connections: block_work::live(conn, &reach).await?,
-        doors: block_work::doors(conn, &reach).await?,
+        doors,
     })
 }
 

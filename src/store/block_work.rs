@@ -38,7 +38,7 @@ pub async fn live(conn: &mut PgConnection, reach: &Reach) -> Result<Vec<LiveCoun
                     WHERE c.owner_account = ANY($1) AND s.lifecycle NOT IN ('deleted', 'released') AND c.review_state IN ('undecided', 'accepted')
                       AND c.observed_state IN ('pendingAcceptance', 'pending', 'available', 'partial')
                     GROUP BY 1, 2, 3
-                    ORDER BY 1, 3"#,
+                    ORDER BY 2, 1, 3"#,
                 &words(accounts) as _,
             )
             .fetch_all(conn)
@@ -54,7 +54,7 @@ pub async fn live(conn: &mut PgConnection, reach: &Reach) -> Result<Vec<LiveCoun
                     WHERE c.endpoint_service_id = $1 AND s.lifecycle NOT IN ('deleted', 'released') AND c.review_state IN ('undecided', 'accepted')
                       AND c.observed_state IN ('pendingAcceptance', 'pending', 'available', 'partial')
                     GROUP BY 1, 2, 3
-                    ORDER BY 1, 3"#,
+                    ORDER BY 2, 1, 3"#,
                 *service as _,
             )
             .fetch_all(conn)
