@@ -28,6 +28,7 @@ mod pacing;
 mod paging;
 mod refusals;
 mod refusals_of_decisions;
+mod restored;
 mod schema;
 mod service_change_faults;
 mod service_changes;
