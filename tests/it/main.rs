@@ -32,6 +32,7 @@ mod paging;
 mod quotas;
 mod refusals;
 mod refusals_of_decisions;
+mod restored;
 mod schema;
 mod service_change_faults;
 mod service_changes;

@@ -1,5 +1,7 @@
 //! Tokens are few: full calls, and nobody waits behind a call that has none.
 
+use std::time::Duration;
+
 use portcullis::worker::budget::{Bucket, Urgency};
 use portcullis::worker::{WorkerSettings, sync_connections};
 use privatelink_sim::{Effect, Fault};
@@ -91,6 +93,29 @@ async fn a_throttled_accept_leaves_the_bucket_empty(pool: PgPool) {
     sync_connections::run_pass(&place).await.unwrap();
     assert_eq!(place.budget.tokens(Bucket::Accept, Urgency::Person), 0);
     assert_eq!(app.summary(&request).await, "accepting");
+    app.run_until_rest().await;
+    assert_eq!(app.summary(&request).await, "available");
+}
+
+/// Fault 6, for ten minutes: nothing is given up, no call is counted as a try, and AWS is not stormed.
+#[sqlx::test(migrations = "./migrations")]
+async fn ten_minutes_of_throttling_cost_patience_and_nothing_else(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let service = app.with_service().await;
+    let request = app.requested(&service).await;
+    let throttled = Fault::always(ACCEPT, Effect::Throttle);
+    app.sim().faults().plan(throttled);
+    app.decide(&request, "accept").await;
+    for _ in 0..600 {
+        app.run_worker().await;
+        app.advance(Duration::from_secs(1));
+    }
+    let calls = app.calls(ACCEPT);
+    assert!((5..60).contains(&calls), "{calls} calls in ten minutes");
+    let seen = app.connection(&request).await;
+    assert_eq!(seen["sync"]["state"], "due", "{seen}");
+    assert_eq!(seen["sync"]["attempts"], 0, "{seen}");
+    app.sim().faults().clear();
     app.run_until_rest().await;
     assert_eq!(app.summary(&request).await, "available");
 }

@@ -38,6 +38,14 @@ impl Chance {
         all.get(usize::try_from(at).unwrap_or(0))
     }
 
+    /// Another order.
+    pub(crate) fn shuffle<T>(&mut self, all: &mut [T]) {
+        for last in (1..all.len()).rev() {
+            let other = self.below(last as u64 + 1);
+            all.swap(last, usize::try_from(other).unwrap_or(0));
+        }
+    }
+
     /// A time between the two.
     pub(crate) fn between(&mut self, least_ms: u64, most_ms: u64) -> Duration {
         Duration::from_millis(least_ms + self.below(most_ms.saturating_sub(least_ms) + 1))
@@ -58,5 +66,10 @@ mod tests {
         assert_ne!(choices(7, 1), choices(8, 1));
         assert_ne!(choices(7, 1), choices(7, 2));
         assert!(Chance::new(1, 1).of::<u8>(&[]).is_none());
+        let mut order: Vec<u8> = (0..20).collect();
+        Chance::new(7, 1).shuffle(&mut order);
+        assert_ne!(order, (0..20).collect::<Vec<_>>());
+        order.sort_unstable();
+        assert_eq!(order, (0..20).collect::<Vec<_>>());
     }
 }

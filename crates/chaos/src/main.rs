@@ -7,11 +7,13 @@
 
 mod chance;
 mod end;
+mod line;
 mod people;
 mod process;
 mod rest;
 mod scene;
 mod sim;
+mod standby;
 mod tally;
 mod trouble;
 
@@ -55,6 +57,11 @@ async fn main() -> ExitCode {
         }
         Err(error) => {
             eprintln!("chaos: the run itself failed; seed {seed}: {error}");
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                eprintln!("chaos: because {error}");
+                cause = error.source();
+            }
             ExitCode::FAILURE
         }
     }
@@ -69,10 +76,14 @@ async fn run(arguments: &Arguments, lasts: Duration) -> Result<bool> {
         lasts.as_secs()
     );
     let people = people::begin(&scene, arguments.seed);
+    let weather = trouble::Weather::begin(&scene, arguments.seed);
     let made = trouble::make(&mut scene, arguments.seed, lasts).await;
+    let weather = weather.end().await;
     people.stop().await;
-    made?;
-    let held = end::peace_and_check(&mut scene).await;
+    let held = match made.and(weather) {
+        Ok(()) => end::peace_and_check(&mut scene).await,
+        Err(error) => Err(error),
+    };
     if !matches!(held, Ok(true)) {
         scene.keep_logs();
     }

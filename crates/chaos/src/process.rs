@@ -30,8 +30,28 @@ impl Process {
         environment: &[(&str, String)],
         log: PathBuf,
     ) -> Result<Self> {
+        Self::start_with(None, program, arguments, environment, log)
+    }
+
+    /// The same, allowed to have no more than so many files and sockets open.
+    pub(crate) fn start_with(
+        files: Option<usize>,
+        program: &Path,
+        arguments: &[&str],
+        environment: &[(&str, String)],
+        log: PathBuf,
+    ) -> Result<Self> {
         let out = File::create(&log)?;
-        let child = Command::new(program)
+        let mut command = match files {
+            None => Command::new(program),
+            Some(files) => {
+                let mut shell = Command::new("/bin/sh");
+                let limited = format!("ulimit -n {files}; exec \"$0\" \"$@\"");
+                shell.args(["-c", &limited]).arg(program);
+                shell
+            }
+        };
+        let child = command
             .args(arguments)
             // Nothing that could lead to a real AWS account or to another configuration.
             .env_clear()

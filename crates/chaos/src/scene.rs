@@ -7,15 +7,17 @@ use std::time::{Duration, SystemTime};
 use chrono::{DateTime, TimeDelta, Utc};
 use history_checker::{Circumstances, Jump};
 use private_postgres::{Cluster, Options};
-use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use crate::chance::Chance;
+use crate::line::{End, Line, State};
 use crate::process::{Process, send};
 use crate::rest::Rest;
 use crate::sim::Sim;
+use crate::standby;
 use crate::tally::Tally;
 use crate::{Arguments, Failure, Result};
 
@@ -28,6 +30,8 @@ pub(crate) const MARK: &str = "vpce-0000000000000dead";
 /// Services of the provider.
 const SERVICES: usize = 3;
 const REPLICAS: usize = 2;
+/// How many files and sockets a replica may have open.
+const FILES: usize = 256;
 /// How long a lease lasts. It must be longer than the longest call.
 pub(crate) const LEASE: Duration = Duration::from_secs(9);
 
@@ -82,7 +86,10 @@ pub(crate) struct Scene {
     dir: Option<TempDir>,
     replicas_program: PathBuf,
     cluster: Option<Cluster>,
-    database_url: String,
+    /// Where its files are, within the run's directory.
+    database_dir: String,
+    /// Each replica's lines to the database and to AWS.
+    lines: Vec<(Line, Line)>,
     key_file: String,
     _simulator: Process,
     pub(crate) sim: Sim,
@@ -104,20 +111,21 @@ impl Scene {
             .prefix("chaos-")
             .permissions(open)
             .tempdir()?;
-        let cluster = start_cluster(dir.path().join("database")).await?;
+        let database_dir = "database".to_owned();
+        let cluster = start_cluster(dir.path().join(&database_dir)).await?;
         cluster.create_database("portcullis")?;
         let database_url = cluster.url("portcullis");
+        let socket = cluster.socket();
         let key_file = dir.path().join("issuer.pem").display().to_string();
 
+        let tally = Tally::new(&dir.path().join("chaos.log"))?;
         let log = dir.path().join("simulator.log");
         let seed_text = arguments.seed.to_string();
         let listen = ["sim", "--listen", "127.0.0.1:0", "--seed", &seed_text];
         let mut simulator = Process::start(&program, &listen, &[], log)?;
         let sim = Sim::new(simulator.says("\"sim\":\"").await?)?;
         // Deleted endpoints leave the listings soon, so that absence has to be proven.
-        let behavior = json!({ "endpoint_linger_ms": 4_000 });
-        sim.control(Method::PUT, "/behavior", Some(behavior))
-            .await?;
+        sim.behave(json!({ "endpoint_linger_ms": 4_000 })).await?;
 
         run(&program, &["migrate"], &[("DATABASE_URL", &database_url)]).await?;
         let token = [
@@ -130,11 +138,17 @@ impl Scene {
             &key_file,
         ];
         let token = run(&program, &token, &[]).await?;
+        let mut lines = Vec::new();
+        for _ in 0..REPLICAS {
+            let to_database = Line::to(End::Socket(socket.clone())).await?;
+            lines.push((to_database, Line::to(End::Port(sim.address()?)).await?));
+        }
         let mut scene = Self {
             dir: Some(dir),
             replicas_program: arguments.replicas.clone().unwrap_or(program),
             cluster: Some(cluster),
-            database_url,
+            database_dir,
+            lines,
             key_file,
             _simulator: simulator,
             sim,
@@ -143,7 +157,7 @@ impl Scene {
             starts: 0,
             services: Vec::new(),
             ledger: Ledger::default(),
-            tally: Tally::default(),
+            tally,
         };
         for replica in 0..REPLICAS {
             scene.start_replica(replica).await?;
@@ -197,16 +211,24 @@ impl Scene {
         self.starts += 1;
         let log = format!("replica-{replica}-{}.log", self.starts);
         let dir = self.dir.as_ref().ok_or("the directory is gone")?;
+        let (to_database, to_aws) = self.lines.get(replica).ok_or("a replica without lines")?;
+        let database = format!(
+            "postgres://postgres@{}/portcullis?sslmode=disable",
+            to_database.near()
+        );
         let text = |value: &str| value.to_owned();
         let environment = [
-            ("DATABASE_URL", self.database_url.clone()),
+            ("DATABASE_URL", database),
             ("PORTCULLIS__HTTP__LISTEN", text("127.0.0.1:0")),
             ("PORTCULLIS__AUTH__DEVELOPMENT_ISSUER", text("true")),
             (
                 "PORTCULLIS__AUTH__DEVELOPMENT_KEY_FILE",
                 self.key_file.clone(),
             ),
-            ("PORTCULLIS__AWS__ENDPOINT_URL", self.sim.url()),
+            (
+                "PORTCULLIS__AWS__ENDPOINT_URL",
+                format!("http://{}", to_aws.near()),
+            ),
             ("PORTCULLIS__WORKER__LISTING_INTERVAL", text("1s")),
             ("PORTCULLIS__WORKER__SERVICE_INTERVAL", text("3s")),
             (
@@ -215,7 +237,8 @@ impl Scene {
             ),
             ("PORTCULLIS__WORKER__LEASE_INTERVAL", text("1s")),
         ];
-        let mut process = Process::start(
+        let mut process = Process::start_with(
+            Some(FILES),
             &self.replicas_program,
             &["serve"],
             &environment,
@@ -275,20 +298,109 @@ impl Scene {
             .all(|(process, _)| process.runs())
     }
 
-    /// `kill -9` of PostgreSQL, and a new start after a while.
-    pub(crate) async fn restart_postgres(&mut self, down: Duration) -> Result {
-        let cluster = self.cluster.take().ok_or("PostgreSQL does not run")?;
-        let pid = cluster.pid().ok_or("PostgreSQL has no process")?;
-        // Both replicas may lose what they were writing.
+    /// What becomes of a replica's lines, first the one to the database, then the one to AWS.
+    pub(crate) fn lines(&self, replica: usize, to_database: State, to_aws: State) {
+        self.ledger.lose();
+        if let Some((database, aws)) = self.lines.get(replica) {
+            database.set(to_database);
+            aws.set(to_aws);
+        }
+    }
+
+    /// Whatever a replica has under way may be lost, and so may what the other has.
+    fn all_lose(&self) {
         for _ in 0..REPLICAS {
             self.ledger.lose();
         }
-        send("KILL", pid).await?;
+    }
+
+    /// Takes every file descriptor that a replica has left, for a while.
+    pub(crate) async fn crowd(&self, replica: usize, lasts: Duration) -> Result {
+        let Some(Some((_, url))) = self.replicas.get(replica) else {
+            return Ok(());
+        };
+        self.ledger.lose();
+        let address = url.trim_start_matches("http://").trim_end_matches('/');
+        let mut crowd = Vec::new();
+        for _ in 0..2 * FILES {
+            // Past its limit nobody is let in any more; the kernel's own queue is full then, too.
+            let connecting = TcpStream::connect(address);
+            match tokio::time::timeout(Duration::from_millis(50), connecting).await {
+                Ok(Ok(stream)) => crowd.push(stream),
+                _ => break,
+            }
+        }
+        tokio::time::sleep(lasts).await;
+        Ok(())
+    }
+
+    /// SQL that disturbs the replicas. It may take a while.
+    pub(crate) fn disturb(&self, sql: &str) -> Result {
+        self.all_lose();
+        let cluster = self.cluster.as_ref().ok_or("PostgreSQL does not run")?;
+        tokio::task::block_in_place(|| cluster.execute("portcullis", sql))?;
+        self.all_lose();
+        Ok(())
+    }
+
+    /// PostgreSQL ends by a signal, `KILL` or the orderly `INT`, and is started anew after a while.
+    pub(crate) async fn restart_postgres(&mut self, signal: &str, down: Duration) -> Result {
+        let cluster = self.cluster.take().ok_or("PostgreSQL does not run")?;
+        let pid = cluster.pid().ok_or("PostgreSQL has no process")?;
+        self.all_lose();
+        send(signal, pid).await?;
         tokio::time::sleep(down).await;
         // Its end is slow only where something is left to end.
         tokio::task::spawn_blocking(move || drop(cluster)).await?;
         let dir = self.dir.as_ref().ok_or("the directory is gone")?;
-        self.cluster = Some(start_cluster(dir.path().join("database")).await?);
+        self.cluster = Some(start_cluster(dir.path().join(&self.database_dir)).await?);
+        Ok(())
+    }
+
+    /// Another PostgreSQL takes over with everything that was committed, and the first is killed. When that one `returns`, a replica
+    /// still finds it for so long, while the other works with the new one.
+    pub(crate) async fn fail_over(&mut self, returns: Option<(usize, Duration)>) -> Result {
+        let old = self.cluster.take().ok_or("PostgreSQL does not run")?;
+        if !standby::can_be(&old) {
+            self.cluster = Some(old);
+            self.tally.add("not possible here: PostgreSQL fails over");
+            return Ok(());
+        }
+        self.all_lose();
+        self.starts += 1;
+        let new_dir = format!("database-{}", self.starts);
+        let dir = self.dir.as_ref().ok_or("the directory is gone")?.path();
+        let new = standby::follow(&old, &dir.join(&new_dir)).await?;
+        // Both serve for a moment.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        send("KILL", old.pid().ok_or("PostgreSQL has no process")?).await?;
+        tokio::task::block_in_place(|| {
+            drop(old);
+            standby::promote(&new)
+        })?;
+        let (socket, old_dir) = (new.socket(), dir.join(&self.database_dir));
+        self.cluster = Some(new);
+        self.database_dir = new_dir;
+        self.all_lose();
+        let left_behind = match returns {
+            None => None,
+            Some((replica, lasts)) => Some((replica, lasts, start_cluster(old_dir).await?)),
+        };
+        for (replica, (to_database, _)) in self.lines.iter().enumerate() {
+            let end = match &left_behind {
+                Some((behind, _, old)) if *behind == replica => old.socket(),
+                _ => socket.clone(),
+            };
+            to_database.lead_to(End::Socket(end));
+        }
+        if let Some((replica, lasts, old)) = left_behind {
+            tokio::time::sleep(lasts).await;
+            self.all_lose();
+            if let Some((to_database, _)) = self.lines.get(replica) {
+                to_database.lead_to(End::Socket(socket));
+            }
+            tokio::task::spawn_blocking(move || drop(old)).await?;
+        }
         Ok(())
     }
 
@@ -301,6 +413,34 @@ impl Scene {
             .ok_or("a clock without a time")?;
         let by = TimeDelta::from_std(by)?;
         self.ledger.note().jumps.push(Jump { to, by });
+        Ok(())
+    }
+
+    /// From now on nothing can be written by the sessions there are, until PostgreSQL has recovered from that or a while has passed.
+    pub(crate) async fn deny_writes(&self, lasts: Duration) -> Result {
+        self.all_lose();
+        let sessions = "SELECT string_agg(pid::text, ' ') FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        let sessions = self.text(sessions)?;
+        let mut could = true;
+        for limit in ["1", "unlimited"] {
+            for pid in sessions.split(' ') {
+                // One that has ended meanwhile has no limits any more.
+                let limit = format!("--fsize={limit}");
+                let set = Command::new("prlimit")
+                    .args(["--pid", pid, &limit])
+                    .output();
+                could &= set.await.is_ok();
+            }
+            if limit == "1" {
+                tokio::time::sleep(lasts).await;
+            }
+        }
+        self.all_lose();
+        if !could {
+            self.tally
+                .add("not possible here: PostgreSQL cannot write its log");
+        }
         Ok(())
     }
 

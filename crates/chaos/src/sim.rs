@@ -1,5 +1,6 @@
 //! The simulator: its control API, and AWS's wire protocol for consumers, a console and a network team.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use reqwest::{Client, Method};
@@ -20,12 +21,29 @@ const PAGE: usize = 20_000;
 
 impl Sim {
     pub(crate) fn new(url: String) -> Result<Self> {
-        let client = Client::builder().timeout(Duration::from_secs(20)).build()?;
+        // Each request has a connection of its own: one that is kept may be closed by the server just when the next request is sent.
+        let client = Client::builder()
+            .timeout(Duration::from_secs(20))
+            .pool_max_idle_per_host(0)
+            .build()?;
         Ok(Self { client, url })
     }
 
-    pub(crate) fn url(&self) -> String {
-        self.url.clone()
+    /// Where it listens.
+    pub(crate) fn address(&self) -> Result<SocketAddr> {
+        let address = self.url.strip_prefix("http://").ok_or("not over HTTP")?;
+        Ok(address.trim_end_matches('/').parse()?)
+    }
+
+    /// Sets some of its switches; the others stay as they are.
+    pub(crate) async fn behave(&self, switches: Value) -> Result {
+        let mut behavior = self.control(Method::GET, "/behavior", None).await?;
+        if let (Some(all), Value::Object(some)) = (behavior.as_object_mut(), switches) {
+            all.extend(some);
+        }
+        self.control(Method::PUT, "/behavior", Some(behavior))
+            .await
+            .map(drop)
     }
 
     /// A call of the control API.

@@ -84,6 +84,11 @@ impl Cluster {
         )
     }
 
+    /// The server's socket, for whoever puts something between a client and the server.
+    pub fn socket(&self) -> PathBuf {
+        self.place.socket()
+    }
+
     /// Creates a database if it is missing; says whether it was.
     pub fn create_database(&self, name: &str) -> Result<bool, Error> {
         let quoted = name.replace('"', "\"\"");

@@ -54,8 +54,9 @@ struct Made {
 }
 
 impl AwsGateways {
-    /// Makes no request and reads nothing yet.
+    /// Makes no request yet, and reads nothing but the machine's certificates.
     pub fn new(settings: AwsSettings) -> Self {
+        read_certificates();
         Self {
             settings,
             own: OnceCell::new(),
@@ -137,6 +138,16 @@ impl Gateways for AwsGateways {
         // The SDK goes on using a session until the end that STS gave it, also one that was revoked: a new provider asks STS again.
         self.made.lock().await.remove(place);
     }
+}
+
+/// Has the machine's certificates read. The first client of a process reads them, and what it found serves for as long as the process lives;
+/// so that is done before anybody can have taken every file descriptor, when none could be read.
+fn read_certificates() {
+    let config = aws_sdk_sts::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(aws_config::Region::from_static("us-east-1"))
+        .build();
+    drop(aws_sdk_sts::Client::from_conf(config));
 }
 
 /// Reads the process's own configuration. Everything that the SDK would otherwise default is said here, so that an upgrade of

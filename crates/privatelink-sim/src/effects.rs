@@ -74,7 +74,7 @@ pub enum Effect {
     DenyAction,
     /// One id of a batch fails inside the HTTP 200. Used up only by a call that names the id.
     PartialUnsuccessful {
-        /// The id.
+        /// The id; of a batch of messages, the entry's.
         resource_id: String,
         /// The item's code.
         code: String,
@@ -181,9 +181,10 @@ pub(crate) fn is_code(code: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b))
 }
 
-/// The actions whose answers have an `unsuccessful` list.
+/// The actions whose answers list items that failed: EC2's `unsuccessful`, SQS's `Failed`.
 const WITH_ITEMS: &[&str] = &[
     "AcceptVpcEndpointConnections",
+    "DeleteMessageBatch",
     "DeleteVpcEndpointConnectionNotifications",
     "DeleteVpcEndpointServiceConfigurations",
     "DeleteVpcEndpoints",

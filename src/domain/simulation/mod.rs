@@ -211,8 +211,9 @@ fn tell(from_seed: u64, steps: u64, bug: Option<Bug>) -> Result<u64, String> {
 
 #[test]
 fn a_million_steps_of_trouble_break_no_invariant() {
-    let told = tell(1, 1_000_000, None);
-    assert!(told.is_ok(), "{told:?}");
+    let told = tell(1, 1_000_000, None).unwrap_or_else(|broken| panic!("{broken}"));
+    assert!(told >= 1_000_000, "{told} steps");
+    eprintln!("{told} steps");
 }
 
 #[test]
@@ -230,11 +231,13 @@ fn one_seed_is_one_story() {
 
 #[test]
 fn every_bug_of_the_zoo_is_caught() {
-    let missed: Vec<Bug> = Bug::ALL
-        .iter()
-        .copied()
-        .filter(|bug| tell(1, 300_000, Some(*bug)).is_ok())
-        .collect();
+    let mut missed = Vec::new();
+    for bug in Bug::ALL {
+        match tell(1, 300_000, Some(*bug)) {
+            Ok(_) => missed.push(*bug),
+            Err(caught) => eprintln!("{bug:?}: {caught}"),
+        }
+    }
     assert!(missed.is_empty(), "not caught: {missed:?}");
     assert!(Bug::ALL.len() >= 15, "{} bugs", Bug::ALL.len());
 }

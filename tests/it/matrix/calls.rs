@@ -1,4 +1,4 @@
-//! The calls of the port, read from its source: each has a story, or a reason why it has none.
+//! The calls of the two ports, read from their source: each has a story, or a reason why it has none.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,10 +10,16 @@ use super::cell::undisturbed;
 use super::stories::Story;
 use crate::support::TestApp;
 
-/// Methods of the port that the worker does not call, and why. One that is called after all must go from here.
+/// The traits, where they are, and the worker's wrapper of each.
+const PORTS: [(&str, &str, &str); 2] = [
+    ("PrivateLink", "gateway.rs", "metered.rs"),
+    ("Messaging", "messaging.rs", "metered_messaging.rs"),
+];
+
+/// Methods of the ports that the worker does not call, and why. One that is called after all must go from here.
 const NOT_CALLED: &[(&str, &str)] = &[];
 
-/// A method of the port.
+/// A method of a port.
 #[derive(Debug)]
 struct Method {
     /// The action that it makes, by the worker's own wrapper.
@@ -30,7 +36,11 @@ async fn every_call_of_the_port_has_a_story(pool: PgPool) {
         made.extend(Box::pin(undisturbed(&mut app, story)).await.calls);
     }
     let methods = methods();
-    assert!(methods.len() >= 18, "the port was not read: {methods:?}");
+    assert!(
+        methods.len() >= 39,
+        "the ports were not read: {} {methods:?}",
+        methods.len()
+    );
     for (name, method) in &methods {
         let twins = methods
             .values()
@@ -52,10 +62,7 @@ async fn every_call_of_the_port_has_a_story(pool: PgPool) {
         );
     }
     for (name, why) in NOT_CALLED {
-        assert!(
-            methods.contains_key(*name),
-            "the port has no {name} ({why})"
-        );
+        assert!(methods.contains_key(*name), "no port has {name} ({why})");
         let callers = callers(name);
         assert!(
             callers.is_empty(),
@@ -71,14 +78,18 @@ fn parsed(path: &str) -> syn::File {
 }
 
 fn methods() -> BTreeMap<String, Method> {
-    let actions = actions();
-    let port = parsed("crates/privatelink/src/gateway.rs");
+    PORTS.iter().flat_map(methods_of).collect()
+}
+
+fn methods_of(&(name, file, wrapper): &(&str, &str, &str)) -> BTreeMap<String, Method> {
+    let actions = actions(wrapper);
+    let port = parsed(&format!("crates/privatelink/src/{file}"));
     let mut methods = BTreeMap::new();
     for item in port.items {
         let syn::Item::Trait(item) = item else {
             continue;
         };
-        if item.ident != "PrivateLink" {
+        if item.ident != name {
             continue;
         }
         for method in item.items {
@@ -89,7 +100,7 @@ fn methods() -> BTreeMap<String, Method> {
             let mut types = Types::default();
             types.visit_signature(&method.sig);
             let action = actions.get(&name);
-            let action = action.unwrap_or_else(|| panic!("src/worker/metered.rs has no {name}"));
+            let action = action.unwrap_or_else(|| panic!("src/worker/{wrapper} has no {name}"));
             methods.insert(
                 name,
                 Method {
@@ -114,8 +125,8 @@ impl<'ast> Visit<'ast> for Types {
 }
 
 /// The action of each method: the one text in it that reads like one.
-fn actions() -> BTreeMap<String, String> {
-    let wrapper = parsed("src/worker/metered.rs");
+fn actions(wrapper: &str) -> BTreeMap<String, String> {
+    let wrapper = parsed(&format!("src/worker/{wrapper}"));
     let mut actions = BTreeMap::new();
     for item in wrapper.items {
         let syn::Item::Impl(item) = item else {
@@ -150,7 +161,7 @@ impl<'ast> Visit<'ast> for Texts {
     }
 }
 
-/// The worker's files that call a method of the port, but for the wrapper that passes everything on.
+/// The worker's files that call a method of a port, but for the wrappers that pass everything on.
 fn callers(method: &str) -> Vec<String> {
     let worker = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/worker");
     let mut found = Vec::new();
@@ -161,7 +172,8 @@ fn callers(method: &str) -> Vec<String> {
             continue;
         }
         let source = std::fs::read_to_string(&path).unwrap();
-        if !path.ends_with("metered.rs") && source.contains(&format!(".{method}(")) {
+        let passes_on = PORTS.iter().any(|(_, _, wrapper)| path.ends_with(wrapper));
+        if !passes_on && source.contains(&format!(".{method}(")) {
             found.push(path.display().to_string());
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Nothing is listed twice. The calls are those that each story ([`stories`]) is seen to make when nothing goes wrong; the steps at which a
 //! worker is killed are these calls, before and after each, and the moments at which it waits for the database. [`calls`] reads
-//! the port's source and fails when the port has a method that no story leads to. So a new call or a new story joins by itself.
+//! the ports' source and fails when one of the two ports has a method that no story leads to. So a new call or a new story joins by itself.
 //!
 //! After each cell the history checker looks at everything that AWS and the database can tell, and each row has converged or is stalled
 //! under the code of the fault. Then a person retries what is stalled, and everything has to converge.
@@ -12,6 +12,7 @@
 mod calls;
 mod cell;
 mod faults;
+mod hints;
 mod kill;
 mod stories;
 mod table;
@@ -61,4 +62,7 @@ stories! {
     revoking_survives_everything: Revoke,
     sweeping_survives_everything: Sweep,
     ending_a_service_survives_everything: End,
+    setting_hints_up_survives_everything: Listen,
+    putting_hints_right_survives_everything: Mend,
+    hearing_hints_survives_everything: Hear,
 }

@@ -9,6 +9,7 @@ use privatelink_sim::{Behavior, Effect, Event, Fault};
 use serde_json::json;
 
 use crate::service_changes::{everything, first};
+use crate::support::hints::{follow, hear};
 use crate::support::{CONSUMER, HERE, PROVIDER, Request, Service, TestApp, Who};
 
 /// What the worker is to bring about.
@@ -36,15 +37,23 @@ pub(super) enum Story {
     Sweep,
     /// A service that AWS tells of and that has connections is drained and deleted.
     End,
+    /// AWS is set up to tell of connections by itself.
+    Listen,
+    /// Somebody changed that set-up by hand.
+    Mend,
+    /// AWS tells of two new endpoints and of one that is gone.
+    Hear,
 }
 
 /// What a story has set up.
 #[derive(Debug, Default)]
 pub(super) struct Scene {
-    service: Option<Service>,
+    pub(super) service: Option<Service>,
     /// A service that is not registered yet.
     foreign: Option<ServiceId>,
     requests: Vec<Request>,
+    /// Endpoints that a consumer is going to delete.
+    gone: Vec<VpcEndpointId>,
     /// Endpoints that calls may name.
     pub(super) endpoints: Vec<VpcEndpointId>,
     /// Decisions that the API acknowledged.
@@ -55,7 +64,7 @@ pub(super) struct Scene {
 const REQUESTS: usize = 3;
 
 impl Story {
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::Register,
         Self::Reclaim,
         Self::Adopt,
@@ -67,6 +76,9 @@ impl Story {
         Self::Revoke,
         Self::Sweep,
         Self::End,
+        Self::Listen,
+        Self::Mend,
+        Self::Hear,
     ];
 
     /// How AWS is in this story.
@@ -95,6 +107,14 @@ impl Story {
         let of_checks = call.service == Api::Elb || call.action == "DescribeAvailabilityZones";
         let of_leases = call.action == "GetCallerIdentity";
         let of_connections = call.action.ends_with("VpcEndpointConnections");
+        let of_queue = matches!(
+            call.action.as_str(),
+            "ReceiveMessage" | "DeleteMessageBatch"
+        );
+        let of_road = matches!(call.service, Api::Sns | Api::Sqs) && !of_queue
+            || call.action.contains("VpcEndpointConnectionNotification");
+        let made = ["Create", "Set", "Subscribe"];
+        let makes = made.iter().any(|word| call.action.starts_with(word));
         match self {
             Self::Register => true,
             Self::Reclaim => {
@@ -105,6 +125,23 @@ impl Story {
             Self::Pay => call.action == "ModifyVpcEndpointServicePayerResponsibility",
             Self::Prove => call.action == "StartVpcEndpointServicePrivateDnsVerification",
             Self::Accept | Self::Reject | Self::Revoke | Self::Sweep => of_connections,
+            // What is read and put right belongs to the one, what is made to the other.
+            Self::Listen => of_road && (makes || call.action == "GetQueueUrl"),
+            Self::Mend => of_road && !makes,
+            Self::Hear => of_queue || of_connections,
+        }
+    }
+
+    /// Whether it is about hints: then the worker's life is that of the loops around them.
+    pub(super) fn is_of_hints(self) -> bool {
+        matches!(self, Self::Listen | Self::Mend | Self::Hear)
+    }
+
+    /// The events that messages tell of in it.
+    pub(super) fn events(self) -> &'static [&'static str] {
+        match self {
+            Self::Hear => &["Connect", "Delete"],
+            _ => &[],
         }
     }
 
@@ -128,6 +165,18 @@ impl Story {
                 app.advance(Duration::from_mins(1));
             }
             Self::Change | Self::Pay => scene.service = Some(first(app).await),
+            Self::Listen => scene.service = Some(app.with_service().await),
+            Self::Mend => scene.service = Some(app.listening().await.0),
+            Self::Hear => {
+                let (service, place) = app.listening().await;
+                let request = app.requested(&service).await;
+                app.decide(&request, "accept").await;
+                app.run_until_rest().await;
+                while hear(&place).await.received > 0 {}
+                follow(&place).await;
+                scene.gone.push(request.endpoint);
+                scene.service = Some(service);
+            }
             Self::Prove => {
                 let service = first(app).await;
                 let body = json!({ "private_dns_name": "api.example.com" });
@@ -177,7 +226,23 @@ impl Story {
     pub(super) async fn act(self, app: &TestApp, scene: &mut Scene) {
         match self {
             Self::Register => register(app).await,
-            Self::Reclaim => {}
+            Self::Reclaim | Self::Listen => {}
+            Self::Mend => {
+                app.tamper_with_road().await;
+                app.advance(Duration::from_mins(6));
+            }
+            Self::Hear => {
+                let consumer = app.consumer();
+                for gone in &scene.gone {
+                    consumer.delete_endpoint(gone).unwrap();
+                }
+                let name = &scene.service.as_ref().unwrap().name;
+                for _ in 0..2 {
+                    scene
+                        .endpoints
+                        .push(consumer.create_endpoint(name).unwrap());
+                }
+            }
             Self::Adopt => {
                 let aws_id = scene.foreign.as_ref().unwrap();
                 let body = json!({ "account_id": PROVIDER, "region": HERE, "name": "old", "aws_service_id": aws_id });

@@ -58,6 +58,8 @@ pub(crate) struct TestApp {
     pub(crate) clock: TestClock,
     pub(crate) worker: Worker,
     pub(crate) shared: Shared,
+    /// How often each pass of a worker is made in a row.
+    pub(crate) times: usize,
     sim: Simulator,
     silent: Arc<AtomicBool>,
 }
@@ -103,6 +105,7 @@ impl TestApp {
             clock,
             worker,
             shared,
+            times: 1,
             sim,
             silent,
         }
@@ -132,6 +135,14 @@ impl TestApp {
             silent: self.silent.clone(),
         });
         self.worker = self.another_worker();
+    }
+
+    /// Goes on with another database and the same AWS: API and worker.
+    pub(crate) async fn move_to(&mut self, pool: PgPool) {
+        self.shared.pool = pool;
+        self.make_partitions().await;
+        self.worker = self.another_worker();
+        self.address = serve(&self.shared, &self.issuer, Arc::new(sns::deaf_hook()));
     }
 
     /// The simulated AWS.
@@ -195,7 +206,7 @@ impl TestApp {
 
     /// Steps the worker until nothing is due at the present time.
     pub(crate) async fn run_worker(&self) {
-        run(&self.worker).await;
+        run(&self.worker, self.times).await;
     }
 
     /// Steps the worker, and moves time to whatever is due next, until nothing is owed to AWS any more.
@@ -205,7 +216,7 @@ impl TestApp {
 
     pub(crate) async fn run_until_rest_of(&self, worker: &Worker) {
         for _ in 0..MOST_ROUNDS {
-            run(worker).await;
+            run(worker, self.times).await;
             let Some(next) = self.next_owed().await else {
                 return;
             };
@@ -273,11 +284,11 @@ impl Drop for TestApp {
 }
 
 /// Steps a worker until nothing is due. A call to AWS that fails ends a round, as back-off would.
-pub(crate) async fn run(worker: &Worker) {
+async fn run(worker: &Worker, times: usize) {
     for _ in 0..MOST_ROUNDS {
         let mut busy = false;
         for place in worker.lease_once().await.expect("leases") {
-            busy |= step(&place).await;
+            busy |= step(&place, times).await;
         }
         if !busy {
             return;
@@ -286,14 +297,22 @@ pub(crate) async fn run(worker: &Worker) {
     panic!("there is always something due");
 }
 
-/// One pass of each loop. Answers whether there was anything to do.
-async fn step(place: &Place) -> bool {
-    let services = settled(sync_services::run_pass(place).await);
-    let listed = settled(observe::run_pass(place).await);
-    let connections = settled(sync_connections::run_pass(place).await);
-    services.is_some_and(|r| r.due > 0)
-        || listed.is_some_and(|r| r.recorded.new + r.recorded.changed > 0 || r.deleted > 0)
-        || connections.is_some_and(|r| r.due > 0)
+/// One pass of each loop, so many times in a row. Answers whether there was anything to do.
+async fn step(place: &Place, times: usize) -> bool {
+    let mut busy = false;
+    for _ in 0..times {
+        let services = settled(sync_services::run_pass(place).await);
+        busy |= services.is_some_and(|r| r.due > 0);
+    }
+    for _ in 0..times {
+        let listed = settled(observe::run_pass(place).await);
+        busy |= listed.is_some_and(|r| r.recorded.new + r.recorded.changed > 0 || r.deleted > 0);
+    }
+    for _ in 0..times {
+        let connections = settled(sync_connections::run_pass(place).await);
+        busy |= connections.is_some_and(|r| r.due > 0);
+    }
+    busy
 }
 
 fn settled<T>(pass: Result<T, PassError>) -> Option<T> {

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use portcullis::domain::hint_setup::{NAME, SetupState};
 use portcullis::worker::{Place, hint_follow, hint_queue, hint_setup};
-use privatelink::{ConnectionNotification, Messaging, VpcEndpointId};
+use privatelink::{ConnectionNotification, Messaging, TopicAttribute, VpcEndpointId};
 use privatelink_sim::world::messaging::queues::{QueueName, QueuedMessage};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{HERE, PROVIDER, Service, TestApp, Who};
 
@@ -72,6 +72,28 @@ impl TestApp {
             })
             .unwrap()
             .unwrap();
+    }
+
+    /// Somebody changes what can be changed about topic, queue and notification, and leaves them there.
+    pub(crate) async fn tamper_with_road(&self) {
+        let aws = self.messages();
+        let topic = aws.create_topic(NAME).await.unwrap();
+        let queue = aws.queue_url(NAME).await.unwrap();
+        let nobody = json!({ "Statement": [{ "Sid": "theirs", "Effect": "Allow", "Action": "SNS:Publish", "Resource": "*",
+            "Principal": { "AWS": PROVIDER } }] })
+        .to_string();
+        for attribute in [
+            TopicAttribute::Policy(&nobody),
+            TopicAttribute::SignatureVersion("1"),
+        ] {
+            aws.set_topic_attribute(&topic, attribute).await.unwrap();
+        }
+        aws.set_queue_policy(&queue, &nobody).await.unwrap();
+        let events = ["Delete".to_owned()].into();
+        for notification in self.notifications().await {
+            let changed = aws.modify_connection_notification(&notification.id, &topic, &events);
+            changed.await.unwrap();
+        }
     }
 
     /// Steps the set-up until all of it stands again.

@@ -75,10 +75,15 @@ fn was_looked_at(
         .attempts
         .iter()
         .any(|a| a.act == told.act && a.outcome == "unknown");
+    // An answer that AWS gave may have been held up on its way to a client that was stopped or cut off.
+    let held_up = |b: &Told<'_>| {
+        let within = b.at - circumstances.longest_call..=told.at + circumstances.longest_call;
+        circumstances.losses.iter().any(|at| within.contains(at))
+    };
     let again_by_itself = circumstances.client_retries
         && before.is_some_and(|b| {
             b.act == told.act
-                && (b.call.outcome != "ok" || gave_up)
+                && (b.call.outcome != "ok" || gave_up || held_up(b))
                 && told.at - b.at <= circumstances.longest_call
         });
     report.hold(Invariant::I7, looked || refused || again_by_itself, || {

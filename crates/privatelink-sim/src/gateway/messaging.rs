@@ -187,7 +187,11 @@ impl Messaging for SimGateway {
                 .iter()
                 .enumerate()
                 .filter_map(|(n, handle)| {
-                    let error = world.delete_message(me, &at, handle).err()?;
+                    let deleted = match me.forced_failure(&n.to_string()) {
+                        Some(error) => Err(error),
+                        None => world.delete_message(me, &at, handle),
+                    };
+                    let error = deleted.err()?;
                     Some(ItemFailure {
                         resource_id: Some(n.to_string()),
                         code: error.code,

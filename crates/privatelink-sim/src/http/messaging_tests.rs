@@ -126,6 +126,42 @@ async fn a_topic_reaches_a_queue_through_the_wire() {
 }
 
 #[actix_web::test]
+async fn one_message_of_a_batch_is_kept_as_planned_and_comes_again() {
+    let sim = serve();
+    let made = sim.sqs("CreateQueue", json!({"QueueName": "q"})).await;
+    let url = made.unwrap()["QueueUrl"].clone();
+    for text in ["one", "two"] {
+        let message = json!({"QueueUrl": url, "MessageBody": text});
+        sim.sqs("SendMessage", message).await.unwrap();
+    }
+    let receive = json!({"QueueUrl": url, "MaxNumberOfMessages": 10, "VisibilityTimeout": 0});
+    let answer = sim.sqs("ReceiveMessage", receive.clone()).await.unwrap();
+    let rows = answer["Messages"].as_array().unwrap();
+    let entries = rows
+        .iter()
+        .zip(["0", "1"])
+        .map(|(row, id)| json!({"Id": id, "ReceiptHandle": row["ReceiptHandle"]}));
+    let batch = json!({"QueueUrl": url, "Entries": entries.collect::<Vec<_>>()});
+    let kept = Effect::PartialUnsuccessful {
+        resource_id: "1".to_owned(),
+        code: "InternalError".to_owned(),
+        message: "Later.".to_owned(),
+    };
+    let kept = Fault::once("DeleteMessageBatch", kept);
+    assert_eq!(kept.check(), Ok(()));
+    sim.simulator.faults().plan(kept);
+    let answer = sim.sqs("DeleteMessageBatch", batch).await.unwrap();
+    assert_eq!(answer["Successful"], json!([{"Id": "0"}]));
+    assert_eq!(answer["Failed"][0]["Id"], "1");
+    assert_eq!(answer["Failed"][0]["Code"], "InternalError");
+    let left = sim.sqs("ReceiveMessage", receive).await.unwrap();
+    let left = left["Messages"].as_array().unwrap();
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0]["MessageId"], rows[1]["MessageId"]);
+    assert!(sim.simulator.faults().list().is_empty());
+}
+
+#[actix_web::test]
 async fn the_certificate_is_served_where_the_envelope_says() {
     let sim = serve();
     let authority = crate::world::messaging::signature::authority().unwrap();

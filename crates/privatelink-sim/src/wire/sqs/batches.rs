@@ -84,7 +84,10 @@ pub(super) fn delete(
     check_batch(batch.entries.iter().map(|entry| entry.id.as_str()))?;
     world.queue(me, &at, "DeleteMessage")?;
     Ok(each(batch.entries, |entry| {
-        let deleted = world.delete_message(me, &at, &entry.receipt_handle);
+        let deleted = match me.forced_failure(&entry.id) {
+            Some(error) => Err(error),
+            None => world.delete_message(me, &at, &entry.receipt_handle),
+        };
         (entry.id, deleted.map(|()| json!({})))
     }))
 }
