@@ -33,7 +33,14 @@ fn build_bare_listing() -> Result<PathBuf> {
     let mut build = place::cargo();
     build.args(["build", "--locked", "--release"]);
     // With the program, so that the SDK is not compiled a second time for another choice of features.
-    build.args(["--package", "portcullis", "--package", "privatelink-aws", "--example", "list"]);
+    build.args([
+        "--package",
+        "portcullis",
+        "--package",
+        "privatelink-aws",
+        "--example",
+        "list",
+    ]);
     step::run(&mut build)?;
     Ok(place::target()?.join("release/examples/list"))
 }
