@@ -227,7 +227,7 @@ async fn record_drifts(
     Ok(new)
 }
 
-/// Finds which rows of the page are new or differ, and how many are ours at all.
+/// Finds which rows of the page are new or differ, and how many are ours at all. Of a page at rest one row comes back, not a thousand.
 async fn compare(
     conn: &mut PgConnection,
     account_region: AccountRegionId,
@@ -236,16 +236,19 @@ async fn compare(
     let columns = Columns::of(page.iter());
     let rows = sqlx::query!(
         r#"
-        SELECT u.position AS "position!", s.id AS "service: EndpointServiceId", s.acceptance_required, s.created_at,
-               c.observed_state AS "was?",
-               (c.id IS NULL OR (c.observed_state, c.aws_connection_id, c.endpoint_region, c.ip_address_type, c.dns_entries)
-                    IS DISTINCT FROM (u.state, u.aws_connection_id, u.endpoint_region, u.ip_address_type, u.dns_entries))
-                   AS "differs!"
-          FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::jsonb[])
-               WITH ORDINALITY AS u (aws_service_id, endpoint_id, state, aws_connection_id, endpoint_region,
-                                     ip_address_type, dns_entries, position)
-          JOIN endpoint_services s ON s.account_region_id = $1 AND s.aws_service_id = u.aws_service_id AND s.lifecycle <> 'released'
-          LEFT JOIN connections c ON c.endpoint_service_id = s.id AND c.endpoint_id = u.endpoint_id
+        WITH known AS (
+            SELECT u.position, s.id, s.acceptance_required, s.created_at, c.observed_state,
+                   (c.id IS NULL OR (c.observed_state, c.aws_connection_id, c.endpoint_region, c.ip_address_type, c.dns_entries)
+                        IS DISTINCT FROM (u.state, u.aws_connection_id, u.endpoint_region, u.ip_address_type, u.dns_entries))
+                       AS differs
+              FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::jsonb[])
+                   WITH ORDINALITY AS u (aws_service_id, endpoint_id, state, aws_connection_id, endpoint_region,
+                                         ip_address_type, dns_entries, position)
+              JOIN endpoint_services s ON s.account_region_id = $1 AND s.aws_service_id = u.aws_service_id AND s.lifecycle <> 'released'
+              LEFT JOIN connections c ON c.endpoint_service_id = s.id AND c.endpoint_id = u.endpoint_id)
+        SELECT (SELECT count(*) FROM known) AS "known!", d.position AS "position?", d.id AS "service?: EndpointServiceId",
+               d.acceptance_required AS "acceptance_required?", d.created_at AS "created_at?", d.observed_state AS "was?"
+          FROM (SELECT) AS always LEFT JOIN known AS d ON d.differs
         "#,
         account_region as _,
         &columns.service,
@@ -258,21 +261,20 @@ async fn compare(
     )
     .fetch_all(conn)
     .await?;
-    let known = rows.len();
+    let known = rows.first().map_or(0, |row| row.known);
     let differences = rows
         .into_iter()
-        .filter(|row| row.differs)
         .filter_map(|row| {
             Some(Difference {
-                service: row.service,
-                acceptance_required: row.acceptance_required,
-                registered_at: row.created_at,
+                service: row.service?,
+                acceptance_required: row.acceptance_required?,
+                registered_at: row.created_at?,
                 was: row.was,
-                seen: usize::try_from(row.position).ok()?.checked_sub(1)?,
+                seen: usize::try_from(row.position?).ok()?.checked_sub(1)?,
             })
         })
         .collect();
-    Ok((known, differences))
+    Ok((usize::try_from(known).unwrap_or_default(), differences))
 }
 
 async fn upsert(

@@ -1,6 +1,7 @@
 //! An AccountRegion that this replica has leased, with all that its loops share.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, Utc};
 use privatelink::{Messaging, PrivateLink};
@@ -36,6 +37,24 @@ pub struct Shared {
     pub dns: Arc<dyn PublicDns>,
 }
 
+/// Numbers the reads of connections, and knows the newest that was written.
+///
+/// Most reads are made and written in one turn. A listing reads its next page while it writes the one before, out of turn; should another
+/// loop have written a newer read meanwhile, that page is read again.
+#[derive(Debug, Default)]
+pub struct Observing {
+    next: AtomicU64,
+    /// Held while a read is written: the number of the newest.
+    pub(super) newest: Mutex<u64>,
+}
+
+impl Observing {
+    /// The number of a read that begins now.
+    pub(super) fn begin(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::SeqCst) + 1
+    }
+}
+
 /// A leased AccountRegion.
 pub struct Place {
     /// The lease, whose fence every write names.
@@ -46,9 +65,8 @@ pub struct Place {
     pub budget: Arc<Budget>,
     /// What all places share.
     pub shared: Shared,
-    /// Held from the beginning of a read of connections until it is written, so that two loops' reads are written in the order in
-    /// which they were made.
-    pub observing: Mutex<()>,
+    /// What keeps reads of connections from being written in another order than they were made in.
+    pub observing: Observing,
     /// How long the lease surely lasts.
     pub term: Arc<LeaseTerm>,
     /// AWS's topics, queues and connection notifications.
@@ -72,7 +90,7 @@ impl Place {
             gateway,
             budget,
             shared,
-            observing: Mutex::new(()),
+            observing: Observing::default(),
             term,
             messaging,
             hints,

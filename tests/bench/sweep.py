@@ -45,7 +45,7 @@ def check():
             ("sweep, ms (median)", f"{statistics.median(sweeps):.0f}", "", True),
             ("bare listing, ms (median)", f"{statistics.median(bare):.0f}", "", True),
             ("sweep / bare listing", f"{ratio:.2f}", "<= 1.30", ratio <= 1.3),
-            ("rows written by sweeps at rest", wrote or 0, "0", not wrote),
+            ("rows written by sweeps at rest", str(wrote or 0), "0", not wrote),
             (f"peak memory of a worker at {SMALL}, MiB", f"{small:.1f}", "", True),
             (f"peak memory of a worker at {LARGE}, MiB", f"{large:.1f}", f"<= {small + 10:.1f}", large <= small + 10),
         ]
