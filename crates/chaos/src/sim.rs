@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use reqwest::{Client, Method};
+use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::Result;
@@ -15,6 +15,9 @@ pub(crate) struct Sim {
     client: Client,
     url: String,
 }
+
+/// How often a request is sent that the simulator did not read in time.
+const MOST_TRIES: usize = 5;
 
 /// How many events one answer holds.
 const PAGE: usize = 20_000;
@@ -53,13 +56,20 @@ impl Sim {
         path: &str,
         body: Option<Value>,
     ) -> Result<Value> {
-        let mut request = self
-            .client
-            .request(method, format!("{}/_sim{path}", self.url));
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        let response = request.send().await?;
+        let mut tries = 0;
+        let response = loop {
+            let url = format!("{}/_sim{path}", self.url);
+            let mut request = self.client.request(method.clone(), url);
+            if let Some(body) = &body {
+                request = request.json(body);
+            }
+            let response = request.send().await?;
+            tries += 1;
+            // On a machine that is short of everything a request may not have been read in time: then nothing was done.
+            if response.status() != StatusCode::REQUEST_TIMEOUT || tries >= MOST_TRIES {
+                break response;
+            }
+        };
         let status = response.status();
         let text = response.text().await?;
         if !status.is_success() {
