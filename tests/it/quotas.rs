@@ -87,7 +87,10 @@ async fn a_consumer_gets_what_its_quota_has_room_for(pool: PgPool) {
     app.run_until_rest().await;
     app.decide(&second, "revoke").await;
     app.decide(&third, "accept").await;
-    let told: Value = sqlx::query_scalar("SELECT inputs FROM decisions ORDER BY id DESC LIMIT 1")
+    // By the connection: ids of the same millisecond are in no order.
+    let of_third = "SELECT d.inputs FROM decisions d JOIN connections c ON c.decision_id = d.id WHERE c.endpoint_id = $1";
+    let told: Value = sqlx::query_scalar(of_third)
+        .bind(third.endpoint.as_str())
         .fetch_one(app.db())
         .await
         .unwrap();
