@@ -22,6 +22,7 @@ pub mod drain_service;
 pub mod error;
 mod from_store;
 pub mod import_services;
+pub mod policies;
 mod principals;
 pub mod read;
 pub mod read_consumers;
