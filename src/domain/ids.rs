@@ -158,6 +158,19 @@ id!(
     "a block id"
 );
 
+id!(
+    /// One person's approval of a connection that needs two.
+    ApprovalId,
+    "apr_",
+    "an approval id"
+);
+id!(
+    /// A comment on a connection.
+    CommentId,
+    "cmt_",
+    "a comment id"
+);
+
 /// A UUIDv7 for a row that needs no type of its own.
 pub fn uuid_at(at: DateTime<Utc>) -> Uuid {
     let seconds = u64::try_from(at.timestamp()).unwrap_or_default();

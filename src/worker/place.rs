@@ -14,10 +14,11 @@ use super::metrics::WorkerMetrics;
 use super::public_dns::PublicDns;
 use super::settings::delta;
 use super::term::LeaseTerm;
-use crate::app::Nudge;
+use crate::app::{AppContext, Nudge};
 use crate::domain::account_region::Lease;
 use crate::domain::clock::Clock;
 use crate::domain::dispatch::Waiting;
+use crate::domain::review_rules::ReviewDefaults;
 use crate::store::{PgConnection, PgPool, StoreError, leases};
 
 /// What all loops of all AccountRegions share.
@@ -35,6 +36,8 @@ pub struct Shared {
     pub nudge: Nudge,
     /// Public DNS.
     pub dns: Arc<dyn PublicDns>,
+    /// How long reviews may take where a service does not say otherwise.
+    pub reviews: ReviewDefaults,
 }
 
 /// Numbers the reads of connections, and knows the newest that was written.
@@ -52,6 +55,19 @@ impl Observing {
     /// The number of a read that begins now.
     pub(super) fn begin(&self) -> u64 {
         self.next.fetch_add(1, Ordering::SeqCst) + 1
+    }
+}
+
+impl Shared {
+    /// What the use cases need.
+    pub fn context(&self) -> AppContext {
+        AppContext {
+            pool: self.pool.clone(),
+            clock: self.clock.clone(),
+            nudge: self.nudge.clone(),
+            patience: delta(self.settings.patience),
+            reviews: self.reviews,
+        }
     }
 }
 
@@ -95,6 +111,11 @@ impl Place {
             messaging,
             hints,
         }
+    }
+
+    /// What the use cases need.
+    pub fn context(&self) -> AppContext {
+        self.shared.context()
     }
 
     /// The time.

@@ -24,7 +24,7 @@ use super::term::LeaseTerm;
 use super::{
     PassError, Place, Shared, identity, observe, runner, stalls, sync_connections, sync_services,
 };
-use super::{blocks, census, inventory};
+use super::{blocks, census, expire, inventory};
 use super::{hint_follow, hint_queue, hint_setup, metered_messaging::MeteredMessaging};
 use crate::domain::account_region::Lease;
 use crate::domain::backoff;
@@ -554,6 +554,7 @@ async fn work(place: &Arc<Place>, token: &CancellationToken) {
     inner.spawn(passing_nudges_on(place.clone(), token.clone()));
     inner.spawn(following_hints(place.clone(), token.clone()));
     inner.spawn(taking_inventory(place.clone(), token.clone()));
+    inner.spawn(expiring(place.clone(), token.clone()));
     inner.spawn(counting(place.clone(), token.clone()));
     while inner.join_next().await.is_some() {
         if !token.is_cancelled() {
@@ -648,6 +649,15 @@ async fn taking_inventory(place: Arc<Place>, stop: CancellationToken) {
     };
     let nudge = Some(place.shared.nudge.listen());
     runner::run("inventory", &place.shared, &stop, nudge, pass).await;
+}
+
+async fn expiring(place: Arc<Place>, stop: CancellationToken) {
+    let pass = || async {
+        expire::run_pass(&place)
+            .await
+            .map(|r| expire::rest(&place, r.next_due))
+    };
+    runner::run("expire", &place.shared, &stop, None, pass).await;
 }
 
 async fn counting(place: Arc<Place>, stop: CancellationToken) {
