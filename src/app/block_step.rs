@@ -93,6 +93,18 @@ fn actor(block: &Block) -> Actor {
     }
 }
 
+/// A service and then the block, both locked; `None` where either is missing or somebody else has the block.
+async fn taken_up(
+    conn: &mut PgConnection,
+    id: BlockId,
+    service: EndpointServiceId,
+) -> Result<Option<(Block, RegisteredService)>, AppError> {
+    service_changes::lock(conn, service).await?;
+    let block = blocks::free(conn, id).await?;
+    let service = endpoint_services::by_id(conn, service).await?;
+    Ok(block.zip(service))
+}
+
 /// Takes what the block covers out of what is desired of one service. AWS follows by the ordinary sync.
 async fn take_principals(
     ctx: &AppContext,
@@ -100,11 +112,7 @@ async fn take_principals(
     service: EndpointServiceId,
 ) -> Result<Progress, AppError> {
     let mut tx = ctx.begin().await?;
-    service_changes::lock(&mut tx, service).await?;
-    let (Some(block), Some(before)) = (
-        blocks::free(&mut tx, id).await?,
-        endpoint_services::by_id(&mut tx, service).await?,
-    ) else {
+    let Some((block, before)) = taken_up(&mut tx, id, service).await? else {
         return Ok(Progress::Rest);
     };
     if !block.state.cuts() {
@@ -137,11 +145,7 @@ async fn restore_principals(
     service: EndpointServiceId,
 ) -> Result<Progress, AppError> {
     let mut tx = ctx.begin().await?;
-    service_changes::lock(&mut tx, service).await?;
-    let (Some(block), Some(before)) = (
-        blocks::free(&mut tx, id).await?,
-        endpoint_services::by_id(&mut tx, service).await?,
-    ) else {
+    let Some((block, before)) = taken_up(&mut tx, id, service).await? else {
         return Ok(Progress::Rest);
     };
     let at = ctx.clock.now();

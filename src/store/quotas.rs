@@ -18,27 +18,43 @@ pub struct Quota {
     pub set_by: String,
 }
 
+/// The columns that both tables have.
+struct Row {
+    most_connections: Option<i64>,
+    most_endpoints_per_service: Option<i64>,
+    most_regions: Option<i64>,
+    set_at: DateTime<Utc>,
+    set_by: String,
+}
+
+impl From<Row> for Quota {
+    fn from(row: Row) -> Self {
+        Self {
+            limits: Limits {
+                connections: row.most_connections,
+                endpoints_per_service: row.most_endpoints_per_service,
+                regions: row.most_regions,
+            },
+            set_at: row.set_at,
+            set_by: row.set_by,
+        }
+    }
+}
+
 /// What a consumer may use, if anybody said.
 pub async fn of_consumer(
     conn: &mut PgConnection,
     id: ConsumerId,
 ) -> Result<Option<Quota>, StoreError> {
-    let row = sqlx::query!(
+    let row = sqlx::query_as!(
+        Row,
         "SELECT most_connections, most_endpoints_per_service, most_regions, set_at, set_by
            FROM consumer_quotas WHERE consumer_id = $1",
         id as _,
     )
     .fetch_optional(conn)
     .await?;
-    Ok(row.map(|row| Quota {
-        limits: Limits {
-            connections: row.most_connections,
-            endpoints_per_service: row.most_endpoints_per_service,
-            regions: row.most_regions,
-        },
-        set_at: row.set_at,
-        set_by: row.set_by,
-    }))
+    Ok(row.map(Quota::from))
 }
 
 /// What each consumer may use that has no figure of its own, if anybody said.
@@ -46,22 +62,15 @@ pub async fn of_service(
     conn: &mut PgConnection,
     id: EndpointServiceId,
 ) -> Result<Option<Quota>, StoreError> {
-    let row = sqlx::query!(
+    let row = sqlx::query_as!(
+        Row,
         "SELECT most_connections, most_endpoints_per_service, most_regions, set_at, set_by
            FROM service_quotas WHERE endpoint_service_id = $1",
         id as _,
     )
     .fetch_optional(conn)
     .await?;
-    Ok(row.map(|row| Quota {
-        limits: Limits {
-            connections: row.most_connections,
-            endpoints_per_service: row.most_endpoints_per_service,
-            regions: row.most_regions,
-        },
-        set_at: row.set_at,
-        set_by: row.set_by,
-    }))
+    Ok(row.map(Quota::from))
 }
 
 /// Sets what a consumer may use. The caller has locked it.
