@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::settings::delta;
 use super::{PassError, Shared, runner};
+use crate::app::AppError;
 use crate::app::block_step::{Progress, step};
-use crate::app::{AppContext, AppError};
 use crate::store::{StoreError, blocks};
 
 /// How often blocks that stand are looked at: something new may have come up that they cut off.
@@ -31,7 +30,7 @@ pub struct Report {
 
 /// Carries out what there is to do; for blocks that stand only if asked for. A block that fails does not keep the others.
 pub async fn run_pass(shared: &Shared, standing: bool) -> Result<Report, PassError> {
-    let ctx = context(shared);
+    let ctx = shared.app();
     let open = {
         let mut conn = shared.pool.acquire().await.map_err(StoreError::from)?;
         blocks::open(&mut conn, standing).await?
@@ -61,15 +60,6 @@ pub async fn run_pass(shared: &Shared, standing: bool) -> Result<Report, PassErr
     match failure {
         Some(error) => Err(error.into()),
         None => Ok(report),
-    }
-}
-
-fn context(shared: &Shared) -> AppContext {
-    AppContext {
-        pool: shared.pool.clone(),
-        clock: shared.clock.clone(),
-        nudge: shared.nudge.clone(),
-        patience: delta(shared.settings.patience),
     }
 }
 

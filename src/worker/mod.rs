@@ -26,6 +26,7 @@ pub mod hint_setup;
 pub mod identity;
 pub mod inventory;
 pub mod listing;
+mod loops;
 pub mod metered;
 pub mod metered_messaging;
 pub mod metrics;

@@ -14,7 +14,7 @@ use super::metrics::WorkerMetrics;
 use super::public_dns::PublicDns;
 use super::settings::delta;
 use super::term::LeaseTerm;
-use crate::app::Nudge;
+use crate::app::{AppContext, Nudge};
 use crate::domain::account_region::Lease;
 use crate::domain::clock::Clock;
 use crate::domain::dispatch::Waiting;
@@ -35,6 +35,18 @@ pub struct Shared {
     pub nudge: Nudge,
     /// Public DNS.
     pub dns: Arc<dyn PublicDns>,
+}
+
+impl Shared {
+    /// What the use cases need, for what the worker decides in somebody's name.
+    pub(super) fn app(&self) -> AppContext {
+        AppContext {
+            pool: self.pool.clone(),
+            clock: self.clock.clone(),
+            nudge: self.nudge.clone(),
+            patience: delta(self.settings.patience),
+        }
+    }
 }
 
 /// Numbers the reads of connections, and knows the newest that was written.

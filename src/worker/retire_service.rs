@@ -15,7 +15,6 @@ use super::sync_services::{
     Done, Failure, SERVICE_MISSING, Shown, find_by_tag, is_fresh, record_seen, with_principals,
 };
 use super::{PassError, Place, delete_service, examine};
-use crate::app::AppContext;
 use crate::app::reject_drained::{drainer, reject_some};
 use crate::domain::endpoint_service::RegisteredService;
 use crate::domain::lifecycle::{
@@ -316,12 +315,7 @@ async fn notify(
 
 /// Decides about the connections that are live, in short transactions. The ordinary sync tells AWS. Answers whether all are decided.
 async fn reject(place: &Place, service: &RegisteredService) -> Result<bool, PassError> {
-    let ctx = AppContext {
-        pool: place.shared.pool.clone(),
-        clock: place.shared.clock.clone(),
-        nudge: place.shared.nudge.clone(),
-        patience: delta(place.shared.settings.patience),
-    };
+    let ctx = place.shared.app();
     let mut all = 0;
     for _ in 0..CHUNKS {
         let mut tx = place.begin().await?;
