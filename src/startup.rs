@@ -109,6 +109,7 @@ pub fn start(
             clock: clock.clone(),
             nudge: nudge.clone(),
             patience,
+            reviews: settings.reviews.defaults(),
         };
         let hook_metrics = HookMetrics::default();
         hook_metrics.register(&mut registry);
@@ -132,6 +133,7 @@ pub fn start(
             metrics,
             nudge,
             dns: dns(),
+            reviews: settings.reviews.defaults(),
         };
         let worker = Worker::new(shared, gateways());
         running.worker = Some(tokio::spawn(async move { worker.run(stop).await }));

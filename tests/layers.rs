@@ -21,7 +21,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("sns", &["domain", "app"]),
     ("api", &["domain", "store", "app", "sns"]),
     ("telemetry", &[]),
-    ("config", &["sns", "telemetry", "worker"]),
+    ("config", &["app", "sns", "telemetry", "worker"]),
     (
         "startup",
         &["api", "app", "config", "domain", "sns", "store", "worker"],

@@ -35,6 +35,7 @@ pub const BEARER: &str = "bearer";
         (name = "consumers", description = "Who connects: organisations and their AWS accounts."),
         (name = "denials", description = "The deny list: who is not accepted, whoever decides."),
         (name = "blocks", description = "The kill switch: everything of an account, a consumer or a service cut off."),
+        (name = "reviews", description = "What waits for somebody to decide: who works on it, what holds it, and how a service wants it done."),
         (name = "hooks", description = "What others post; each proves itself by a signature of its own."),
         (name = "stalls", description = "What the worker gave up on, and who takes care."),
         (name = "drifts", description = "Where AWS shows what no decision here explains, and how that is settled."),

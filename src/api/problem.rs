@@ -69,6 +69,16 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::DriftNotAdoptable
         | Code::DriftNotRevertible
         | Code::DriftBlocked
+        | Code::ApprovalBySamePerson
+        | Code::ApprovalMissing
+        | Code::ApprovalsRequired
+        | Code::ReviewClaimed
+        | Code::ReviewNotClaimed
+        | Code::ConnectionNotHeld
+        | Code::ConnectionNotAccepted
+        | Code::RevocationNotScheduled
+        | Code::ReviewRulesChanged
+        | Code::EndpointAmbiguous
         | Code::InventoryMissing
         | Code::ConsumerExists
         | Code::ConsumerChanged

@@ -63,10 +63,26 @@ problems! {
     /// The connection is in no state to be accepted, or may not be.
     AcceptConflict = [
         ConnectionAlreadyDecided, ConnectionClosed, ConnectionStateUnknown, ServiceDraining, ServiceDeleting, ServiceEnded,
-        AccountDenied, QuotaExceeded
+        AccountDenied, QuotaExceeded, ApprovalBySamePerson
     ];
     /// The connection is in no state to be rejected.
     DecisionConflict = [ConnectionAlreadyDecided, ConnectionClosed, ConnectionStateUnknown, ServiceEnded];
+    /// The caller has given no approval that stands.
+    WithdrawalConflict = [ApprovalMissing];
+    /// Somebody else works on the request, or it is in no state to be decided.
+    ReviewClaimConflict = [
+        ReviewClaimed, ConnectionAlreadyDecided, ConnectionClosed, ConnectionStateUnknown
+    ];
+    /// Nobody works on the request, or somebody else does.
+    ReviewReleaseConflict = [ReviewNotClaimed, ReviewClaimed];
+    /// Nothing holds the request.
+    HoldConflict = [ConnectionNotHeld];
+    /// There is no access, or the endpoint is gone.
+    AccessConflict = [ConnectionNotAccepted, ConnectionClosed, ConnectionStateUnknown];
+    /// No revocation is planned.
+    ScheduleConflict = [RevocationNotScheduled];
+    /// The rules are not as the caller believes, or the change does more than it says.
+    ReviewRulesConflict = [ReviewRulesChanged, ConfirmationRequired];
     /// The connection is in no state to be revoked.
     RevocationConflict = [ConnectionNotRevocable, ConnectionClosed, ConnectionStateUnknown, ServiceEnded];
     /// There is nothing to retry about the connection.
@@ -92,7 +108,8 @@ problems! {
     /// The drift is not open, or the verb does not apply to it, or what it is about is not as it was.
     DriftConflict = [
         DriftSettled, DriftNotAdoptable, DriftNotRevertible, DriftBlocked, ConnectionNotStalled, ServiceExists,
-        ServiceDraining, ServiceDeleting, ServiceEnded, AccountDenied, QuotaExceeded
+        ServiceDraining, ServiceDeleting, ServiceEnded, AccountDenied, QuotaExceeded,
+        ApprovalsRequired
     ];
     /// The endpoint service cannot be drained or deleted, or not so.
     DrainConflict = [

@@ -3,6 +3,8 @@
 //! Every way to let a consumer in ends in `decide_connection::record`, and that takes an [`Admitted`], which only this file makes: by asking
 //! the life of the service while nobody can change it.
 
+use std::collections::HashMap;
+
 use super::code::Code;
 use super::decide_connection::not_found;
 use super::{AppError, PgConnection};
@@ -40,6 +42,21 @@ impl Gate {
         id: EndpointServiceId,
     ) -> Result<Option<Self>, AppError> {
         Ok(lifecycles::shared(conn, id).await?.map(Self))
+    }
+
+    /// The gates of several connections' services, likewise. A connection that does not exist has none.
+    pub(super) async fn of_many(
+        conn: &mut PgConnection,
+        ids: &[ConnectionId],
+    ) -> Result<HashMap<ConnectionId, Self>, AppError> {
+        let states = lifecycles::shared_of_connections(conn, ids).await?;
+        let gates = states.into_iter().map(|(id, state)| (id, Self(state)));
+        Ok(gates.collect())
+    }
+
+    /// Whether nothing is done about the service any more.
+    pub(super) fn has_ended(self) -> bool {
+        self.0.is_looked_after().is_err()
     }
 
     /// The gate of a service that the caller holds and that is being drained.

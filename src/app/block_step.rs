@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::admission::Gate;
 use super::change_service::differences;
 use super::decide_connection::{self, Outcome};
+use super::decision_words::Why;
 use super::principals::has_everybody;
 use super::settle_service_drift::settle_by_change;
 use super::{AppContext, AppError};
@@ -258,7 +259,7 @@ async fn cut_off(ctx: &AppContext, id: BlockId) -> Result<Progress, AppError> {
     }
     let ids: Vec<ConnectionId> = next.iter().map(|(_, connection)| *connection).collect();
     block_work::lock(&mut tx, &ids).await?;
-    let reason = format!("blocked as {id}: {}", block.said.reason);
+    let why = Why::because(format!("blocked as {id}: {}", block.said.reason));
     let mut done = 0;
     for (service, connection) in next {
         let (Some(gate), Some(before)) = (
@@ -284,7 +285,7 @@ async fn cut_off(ctx: &AppContext, id: BlockId) -> Result<Progress, AppError> {
             to,
             asking: None,
         };
-        decide_connection::record(&mut tx, ctx, &actor, &before, outcome, &reason, at).await?;
+        decide_connection::record(&mut tx, ctx, &actor, &before, outcome, &why, at).await?;
         done += 1;
     }
     blocks::count_cut(&mut tx, id, done).await?;

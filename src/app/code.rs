@@ -118,6 +118,26 @@ codes! {
     DriftNotRevertible = "drift_not_revertible", "The drift cannot be reverted";
     /// Settling it now would change more than it says.
     DriftBlocked = "drift_blocked", "The drift cannot be settled just now";
+    /// Two approvals are two persons.
+    ApprovalBySamePerson = "approval_by_same_person", "The same person has approved already";
+    /// The caller has given no approval that stands.
+    ApprovalMissing = "approval_missing", "There is no approval to take back";
+    /// Nobody decides alone here.
+    ApprovalsRequired = "approvals_required", "The approval of two persons is needed";
+    /// Somebody else works on it.
+    ReviewClaimed = "review_claimed", "Somebody else works on it";
+    /// There is nothing to release.
+    ReviewNotClaimed = "review_not_claimed", "Nobody works on it";
+    /// There is nothing to end.
+    ConnectionNotHeld = "connection_not_held", "The connection is not held";
+    /// There is no access that could be given for another time or be taken away later.
+    ConnectionNotAccepted = "connection_not_accepted", "The connection is not accepted";
+    /// There is nothing to cancel.
+    RevocationNotScheduled = "revocation_not_scheduled", "No revocation is scheduled";
+    /// Somebody else changed them first.
+    ReviewRulesChanged = "review_rules_changed", "The review rules were changed by somebody else";
+    /// More than one connection is named by it.
+    EndpointAmbiguous = "endpoint_ambiguous", "The endpoint has more than one connection here";
     /// The worker has not listed the account's services yet.
     InventoryMissing = "inventory_missing", "There is no inventory of the account and Region yet";
     /// Another consumer has the slug.

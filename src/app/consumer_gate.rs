@@ -3,7 +3,10 @@
 //! Every way to accept goes through [`admit`], because [`super::decide_connection::record`] writes no accept without it. What it is asked with, an
 //! [`Asking`], can only be had by taking the locks that keep the answer true until the decision is committed.
 
+use std::collections::{BTreeSet, HashMap};
+
 use chrono::{DateTime, SecondsFormat, Utc};
+use privatelink::AccountId;
 use serde_json::{Value, json};
 
 use super::AppError;
@@ -35,6 +38,26 @@ pub(super) async fn lock(
     };
     let party = parties::lock(conn, &owner).await?;
     Ok(Some(Asking { party, over_quota }))
+}
+
+/// The same for several connections, each with the leave for its own accept: all accounts first, then all consumers.
+pub(super) async fn lock_many(
+    conn: &mut PgConnection,
+    ids: &[ConnectionId],
+    over_quota: bool,
+) -> Result<HashMap<ConnectionId, Asking>, AppError> {
+    let owners = connections::owners(conn, ids).await?;
+    let accounts: BTreeSet<AccountId> = owners.iter().map(|(_, owner)| owner.clone()).collect();
+    let parties = parties::lock_many(conn, &accounts).await?;
+    let leave = |(id, owner): (ConnectionId, AccountId)| {
+        let party = parties.iter().find(|party| *party.account() == owner)?;
+        let asking = Asking {
+            party: party.clone(),
+            over_quota,
+        };
+        Some((id, asking))
+    };
+    Ok(owners.into_iter().filter_map(leave).collect())
 }
 
 /// What speaks for an accept, as it is recorded with the decision.

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::AppError;
 use crate::domain::clock::Clock;
+use crate::domain::review_rules::ReviewDefaults;
 use crate::store::PgPool;
 
 /// Wakes this process's worker. Carries nothing: the worker reads what is due from the database.
@@ -48,6 +49,8 @@ pub struct AppContext {
     pub nudge: Nudge,
     /// How long AWS may take to show a decision before the connection counts as stalled.
     pub patience: Duration,
+    /// How long reviews may take where a service does not say otherwise.
+    pub reviews: ReviewDefaults,
 }
 
 impl AppContext {

@@ -4,9 +4,12 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::admission::{Admitted, Gate};
+use super::approve::approve;
 use super::code::Code;
 use super::consumer_gate::{self, Asking};
-use super::{AppContext, AppError, text};
+use super::decision_words::{Said, Why};
+use super::desk::{self, UnderReview};
+use super::{AppContext, AppError};
 use crate::domain::actor::Actor;
 use crate::domain::connection::Connection;
 use crate::domain::drift_inbox::settled_by_review;
@@ -15,51 +18,90 @@ use crate::domain::review::{Refusal, ReviewState, Verb};
 use crate::domain::sync::{Plan, plan};
 use crate::store::audit::{self, Entry, Subject};
 use crate::store::connections::{self, Reviewed};
-use crate::store::{PgConnection, connection_drifts, decisions};
+use crate::store::{PgConnection, connection_drifts, decisions, reviews};
 
 /// The longest reason, in characters.
 pub const LONGEST_REASON: usize = 1000;
 
 /// Records a decision with its reason and makes telling AWS due, all or nothing. AWS is told by the worker, after the commit. What is denied is not
-/// accepted; what goes beyond a quota only with `over_quota`.
+/// accepted; what goes beyond a quota only with `over_quota`. Where the service asks for two persons, the first accept is an approval and decides
+/// nothing yet.
 #[tracing::instrument(skip_all, fields(connection.id = %id, verb = %verb))]
 pub async fn decide_connection(
     ctx: &AppContext,
     actor: &Actor,
     id: ConnectionId,
     verb: Verb,
-    reason: &str,
-    over_quota: bool,
-) -> Result<Connection, AppError> {
-    let reason = text::checked("reason", reason, LONGEST_REASON)?;
+    said: &Said,
+) -> Result<UnderReview, AppError> {
     let at = ctx.clock.now();
+    let why = Why::checked(said, verb, at)?;
     let mut tx = ctx.begin().await?;
     let asking = match verb {
-        Verb::Accept => consumer_gate::lock(&mut tx, id, over_quota).await?,
+        Verb::Accept => consumer_gate::lock(&mut tx, id, said.over_quota).await?,
         Verb::Reject | Verb::Revoke => None,
     };
     // Then the service: nobody is let in once its drain has begun, and the two wait for each other.
     let admitted = Gate::of(&mut tx, id).await?.admit(verb)?;
     // Two deciders at once: the second waits here and then sees what the first decided.
     connections::lock(&mut tx, id).await?;
-    let before = connections::by_id(&mut tx, id)
+    let leave = Leave { admitted, asking };
+    decide_locked(&mut tx, ctx, actor, id, leave, &why, at).await?;
+    let after = desk::read(&mut tx, ctx, id, at).await?;
+    ctx.commit(tx).await?;
+    Ok(after)
+}
+
+/// What became of a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decided {
+    /// It is recorded.
+    Done,
+    /// It is one of the two approvals that the service asks for.
+    Approved,
+}
+
+/// Leave to decide: what the life of the service allows and, for an accept, whom the connection belongs to.
+pub(super) struct Leave {
+    pub(super) admitted: Admitted,
+    pub(super) asking: Option<Asking>,
+}
+
+/// Decides about a connection that the caller has locked, after its service was asked. A refusal comes before anything is written.
+pub(super) async fn decide_locked(
+    conn: &mut PgConnection,
+    ctx: &AppContext,
+    actor: &Actor,
+    id: ConnectionId,
+    Leave { admitted, asking }: Leave,
+    why: &Why,
+    at: DateTime<Utc>,
+) -> Result<Decided, AppError> {
+    let verb = admitted.verb();
+    let before = connections::by_id(conn, id)
         .await?
         .ok_or_else(|| not_found(id))?;
     let to = before
         .review
         .after(verb, &before.observed.state)
         .map_err(|refusal| refused(&refusal))?;
+    // Whatever an accept has to pass is asked under the lock, and before anything is written.
+    let approved = match &asking {
+        Some(asking) if verb == Verb::Accept => {
+            approve(conn, actor, &before, why, asking, at).await?
+        }
+        _ => Some(why.clone()),
+    };
+    let Some(enough) = approved else {
+        return Ok(Decided::Approved);
+    };
     let outcome = Outcome {
         admitted,
         to,
         asking,
     };
-    record(&mut tx, ctx, actor, &before, outcome, &reason, at).await?;
-    let after = connections::by_id(&mut tx, id)
-        .await?
-        .ok_or_else(|| not_found(id))?;
-    ctx.commit(tx).await?;
-    Ok(after)
+    record(conn, ctx, actor, &before, outcome, &enough, at).await?;
+    Ok(Decided::Done)
 }
 
 /// What is decided, which the life of the service allows, and the review that it leads to.
@@ -82,7 +124,7 @@ pub(super) async fn record(
         to,
         asking,
     }: Outcome,
-    reason: &str,
+    why: &Why,
     at: DateTime<Utc>,
 ) -> Result<(), AppError> {
     let (id, verb) = (before.id, admitted.verb());
@@ -98,6 +140,7 @@ pub(super) async fn record(
         }
         (Verb::Reject | Verb::Revoke, _) => None,
     };
+    let reason = why.reason.as_str();
     let mut inputs = json!({
         "observed_state": before.observed.state,
         "observed_at": before.observed.at,
@@ -114,6 +157,9 @@ pub(super) async fn record(
             outcome["over_quota"] = exceeded;
         }
     }
+    if let Some(inputs) = inputs.as_object_mut() {
+        inputs.extend(why.evidence.clone());
+    }
     let new = decisions::New {
         id: decision,
         connection: id,
@@ -122,6 +168,9 @@ pub(super) async fn record(
         reason,
         inputs,
         at,
+        message: why.message.as_deref(),
+        ticket_url: why.ticket_url.as_deref(),
+        reason_code: why.reason_code,
     };
     decisions::insert(conn, new).await?;
     let owed = plan(to, &before.observed.state) != Plan::Nothing;
@@ -136,6 +185,7 @@ pub(super) async fn record(
     if !connections::record_review(conn, &reviewed).await? {
         return Err(AppError::internal("the review changed under its own lock"));
     }
+    reviews::conclude(conn, id, decision, verb, why.expires_at, at).await?;
     let settled = settled_by_review(to, &before.observed.state);
     connection_drifts::settle(conn, &[id], None, settled, actor, reason, at).await?;
     let entry = Entry {
@@ -163,7 +213,7 @@ pub(super) fn not_found(id: ConnectionId) -> AppError {
     )
 }
 
-fn refused(refusal: &Refusal) -> AppError {
+pub(super) fn refused(refusal: &Refusal) -> AppError {
     let code = match refusal {
         Refusal::AlreadyDecided(_) => Code::ConnectionAlreadyDecided,
         Refusal::NotAccepted(_) => Code::ConnectionNotRevocable,

@@ -143,6 +143,7 @@ fn last_decision(history: &[HistoryEntry]) -> Option<Decided> {
             at: entry.at,
         }),
         HistoryEvent::Observed { .. }
+        | HistoryEvent::Reviewed { .. }
         | HistoryEvent::Called { .. }
         | HistoryEvent::Notified { .. }
         | HistoryEvent::Drifted { .. } => None,
@@ -156,6 +157,7 @@ fn open_drifts(history: &[HistoryEntry]) -> Vec<(DriftKind, DateTime<Utc>)> {
         } if resolved_at.is_none() => Some((*kind, entry.at)),
         HistoryEvent::Observed { .. }
         | HistoryEvent::Decided { .. }
+        | HistoryEvent::Reviewed { .. }
         | HistoryEvent::Called { .. }
         | HistoryEvent::Notified { .. }
         | HistoryEvent::Drifted { .. } => None,

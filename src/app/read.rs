@@ -1,6 +1,7 @@
 //! Lookups and lists.
 
 use super::code::Code;
+use super::desk::{self, UnderReview};
 use super::{AppContext, AppError};
 use crate::domain::account_region::AccountRegion;
 use crate::domain::connection::Connection;
@@ -11,8 +12,8 @@ use crate::domain::ids::{AccountRegionId, ConnectionId, DriftId, EndpointService
 use crate::domain::lifecycle::{Blocking, Progress};
 use crate::domain::stall::{Stalled, StalledId};
 use crate::store::{
-    PgConnection, account_regions, connection_list, connections, drain_progress, drifts,
-    endpoint_services, history, replicas, stalls,
+    PgConnection, account_regions, connection_list, drain_progress, drifts, endpoint_services,
+    history, replicas, stalls,
 };
 
 /// One page of a list and where the next one starts.
@@ -110,20 +111,15 @@ pub async fn services(
     Ok(Listed::cut(rows, limit, |row| row.id))
 }
 
-/// One connection with everything that happened to it.
+/// One connection with the work on its review and everything that happened to it.
 pub async fn connection(
     ctx: &AppContext,
     id: ConnectionId,
-) -> Result<(Connection, Vec<HistoryEntry>), AppError> {
+) -> Result<(UnderReview, Vec<HistoryEntry>), AppError> {
     let conn: &mut PgConnection = &mut *ctx.acquire().await?;
-    let connection = connections::by_id(conn, id).await?.ok_or_else(|| {
-        AppError::new(
-            Code::ConnectionNotFound,
-            format!("there is no connection {id}"),
-        )
-    })?;
+    let reviewed = desk::read(conn, ctx, id, ctx.clock.now()).await?;
     let history = history::of_connection(conn, id).await?;
-    Ok((connection, history))
+    Ok((reviewed, history))
 }
 
 /// One drift.

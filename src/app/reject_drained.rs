@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::admission::Gate;
 use super::decide_connection::{Outcome, record};
+use super::decision_words::Why;
 use super::{AppContext, AppError, PgConnection};
 use crate::domain::actor::{Actor, ActorKind};
 use crate::domain::endpoint_service::RegisteredService;
@@ -36,6 +37,7 @@ pub async fn reject_some(
         return Ok(0);
     }
     let (gate, actor) = (Gate::of_draining(), drainer(said));
+    let why = Why::because(said.reason.as_str());
     let next = drain_progress::to_reject(conn, service.id, most).await?;
     for connection in &next {
         let verb = match connection.review {
@@ -52,7 +54,7 @@ pub async fn reject_some(
             to,
             asking: None,
         };
-        record(conn, ctx, &actor, connection, outcome, &said.reason, at).await?;
+        record(conn, ctx, &actor, connection, outcome, &why, at).await?;
     }
     Ok(next.len())
 }

@@ -4,9 +4,11 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::json;
 
 use super::admission::Gate;
+use super::approve::refuse_alone;
 use super::code::Code;
 use super::consumer_gate::{self, Asking};
 use super::decide_connection::{self, LONGEST_REASON, Outcome};
+use super::decision_words::Why;
 use super::{AppContext, AppError, settle_account_drift, settle_service_drift, text};
 use crate::domain::actor::{Actor, ActorKind};
 use crate::domain::drift::About;
@@ -147,12 +149,16 @@ async fn settle_connection(
         ConnectionRemedy::Leave => {}
         ConnectionRemedy::Decide(verb, to) => {
             let admitted = gate.admit(verb)?;
+            if verb == Verb::Accept {
+                refuse_alone(conn, &connection).await?;
+            }
             let outcome = Outcome {
                 admitted,
                 to,
                 asking,
             };
-            decide_connection::record(conn, ctx, actor, &connection, outcome, reason, at).await?;
+            let why = Why::because(reason);
+            decide_connection::record(conn, ctx, actor, &connection, outcome, &why, at).await?;
         }
         ConnectionRemedy::Again => {
             gate.admit(Verb::Reject)?;

@@ -46,6 +46,15 @@ impl Actor {
         }
     }
 
+    /// Time: what a person or a service's rules wanted to happen at a time, and that time has come.
+    pub fn timer() -> Self {
+        Self {
+            kind: ActorKind::Policy,
+            name: "timer".to_owned(),
+            request_id: None,
+        }
+    }
+
     /// AWS, or somebody behind our back: Describe does not say which.
     pub fn aws() -> Self {
         Self {

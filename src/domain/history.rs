@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::actor::ActorKind;
 use super::drift::DriftKind;
@@ -9,6 +10,7 @@ use super::drift_inbox::DriftState;
 use super::ids::{DecisionId, DriftId};
 use super::lifecycle::NoticeKind;
 use super::review::{ReviewState, Verb};
+use super::review_desk::ReviewStep;
 use super::sync::Act;
 
 /// One thing that happened to a connection.
@@ -44,6 +46,26 @@ pub enum HistoryEvent {
         actor: String,
         /// Why.
         reason: String,
+        /// What the consumer is told.
+        message: Option<String>,
+        /// Where the work on it is kept.
+        ticket_url: Option<String>,
+        /// A stable word for why, where a rule decided: `review_overdue`, `approval_expired`, `revocation_scheduled`.
+        reason_code: Option<String>,
+    },
+    /// Somebody, or time, moved the review on without deciding.
+    Reviewed {
+        /// The step.
+        step: ReviewStep,
+        /// What kind of actor.
+        actor_kind: ActorKind,
+        /// Who.
+        actor: String,
+        /// Why.
+        reason: Option<String>,
+        /// What goes with the step: until when it is held, or the text of a comment.
+        #[schema(value_type = Option<Object>)]
+        details: Option<Value>,
     },
     /// AWS was called.
     Called {

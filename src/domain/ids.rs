@@ -159,6 +159,19 @@ id!(
     "a block id"
 );
 
+id!(
+    /// One person's approval of a connection that needs two.
+    ApprovalId,
+    "apr_",
+    "an approval id"
+);
+id!(
+    /// A comment on a connection.
+    CommentId,
+    "cmt_",
+    "a comment id"
+);
+
 /// A UUIDv7 for a row that needs no type of its own.
 ///
 /// Ids that this process makes for one moment sort in the order in which they were made, so that the steps of one transaction are told in

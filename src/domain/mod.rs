@@ -4,6 +4,7 @@
 
 pub mod account_region;
 pub mod actor;
+pub mod approval;
 pub mod backoff;
 pub mod batch_size;
 pub mod block;
@@ -33,6 +34,9 @@ pub mod principal;
 pub mod private_dns;
 pub mod quota;
 pub mod review;
+pub mod review_desk;
+pub mod review_rules;
+pub mod review_timer;
 pub mod service_drift;
 pub mod service_plan;
 pub mod settlement;

@@ -186,6 +186,74 @@ pub async fn lock(conn: &mut PgConnection, id: ConnectionId) -> Result<bool, Sto
     Ok(found.is_some())
 }
 
+/// Whose several connections are. One that does not exist is missing.
+pub async fn owners(
+    conn: &mut PgConnection,
+    ids: &[ConnectionId],
+) -> Result<Vec<(ConnectionId, AccountId)>, StoreError> {
+    let ids: Vec<uuid::Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    let rows = sqlx::query!(
+        r#"SELECT id AS "id: ConnectionId", owner_account FROM connections WHERE id = ANY($1)"#,
+        &ids,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let owner = row.owner_account.parse();
+            let broken = |e| StoreError::inconsistent("connections", row.id, e);
+            Ok((
+                row.id,
+                owner.map_err(|e: privatelink::InvalidId| broken(e))?,
+            ))
+        })
+        .collect()
+}
+
+/// Takes the locks of several rows, in the one order in which everybody takes them: by service and endpoint.
+pub async fn lock_many(conn: &mut PgConnection, ids: &[ConnectionId]) -> Result<(), StoreError> {
+    let ids: Vec<uuid::Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    sqlx::query!(
+        "SELECT FROM connections WHERE id = ANY($1) ORDER BY endpoint_service_id, endpoint_id FOR UPDATE",
+        &ids,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(())
+}
+
+/// A connection that somebody named, by its id or by its endpoint's.
+#[derive(Debug, Clone)]
+pub struct Named {
+    /// Its id.
+    pub id: ConnectionId,
+    /// Its endpoint.
+    pub endpoint_id: String,
+    /// Whether its service has ended, so that nothing is decided about it any more.
+    pub ended: bool,
+}
+
+/// Connections by id or by AWS's id of the endpoint, in the order in which they are locked.
+pub async fn named(
+    conn: &mut PgConnection,
+    ids: &[ConnectionId],
+    endpoints: &[String],
+) -> Result<Vec<Named>, StoreError> {
+    let ids: Vec<uuid::Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    let rows = sqlx::query_as!(
+        Named,
+        r#"SELECT c.id AS "id: ConnectionId", c.endpoint_id, s.lifecycle IN ('deleted', 'released') AS "ended!"
+             FROM connections c JOIN endpoint_services s ON s.id = c.endpoint_service_id
+            WHERE c.id = ANY($1) OR c.endpoint_id = ANY($2)
+            ORDER BY c.endpoint_service_id, c.endpoint_id"#,
+        &ids,
+        endpoints,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows)
+}
+
 /// A new review, on its way to the worker.
 #[derive(Debug)]
 pub struct Reviewed {

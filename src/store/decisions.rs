@@ -25,13 +25,20 @@ pub struct New<'a> {
     pub inputs: Value,
     /// When.
     pub at: DateTime<Utc>,
+    /// What the consumer is told.
+    pub message: Option<&'a str>,
+    /// Where the work on it is kept; `https`.
+    pub ticket_url: Option<&'a str>,
+    /// A stable word for why, where a rule decided.
+    pub reason_code: Option<&'a str>,
 }
 
 /// Records a decision.
 pub async fn insert(conn: &mut PgConnection, new: New<'_>) -> Result<(), StoreError> {
     sqlx::query!(
-        "INSERT INTO decisions (id, connection_id, verb, actor_kind, actor, reason, inputs, decided_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO decisions (id, connection_id, verb, actor_kind, actor, reason, inputs, decided_at, message, ticket_url,
+                                reason_code)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         new.id as _,
         new.connection as _,
         new.verb.as_str(),
@@ -40,6 +47,9 @@ pub async fn insert(conn: &mut PgConnection, new: New<'_>) -> Result<(), StoreEr
         new.reason,
         new.inputs,
         new.at,
+        new.message,
+        new.ticket_url,
+        new.reason_code,
     )
     .execute(conn)
     .await?;

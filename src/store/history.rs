@@ -3,6 +3,7 @@
 use super::{PgConnection, StoreError};
 use crate::domain::history::{HistoryEntry, HistoryEvent};
 use crate::domain::ids::{ConnectionId, DecisionId, DriftId};
+use crate::domain::review_desk::ReviewStep;
 
 /// The most entries of one kind that a history shows, newest kept. A connection that flaps for years must not fill a response.
 pub const MOST_OF_A_KIND: i64 = 200;
@@ -30,8 +31,11 @@ pub async fn of_connection(
         },
     }));
 
+    // Before the decisions: a step that led to one happened at the same time.
+    all.extend(steps(&mut *conn, id).await?);
+
     let rows = sqlx::query!(
-        r#"SELECT id AS "id: DecisionId", decided_at, verb, actor_kind, actor, reason
+        r#"SELECT id AS "id: DecisionId", decided_at, verb, actor_kind, actor, reason, message, ticket_url, reason_code
              FROM decisions WHERE connection_id = $1 ORDER BY id DESC LIMIT $2"#,
         id as _,
         MOST_OF_A_KIND,
@@ -47,6 +51,9 @@ pub async fn of_connection(
                 actor_kind: row.actor_kind.parse().map_err(broken)?,
                 actor: row.actor,
                 reason: row.reason,
+                message: row.message,
+                ticket_url: row.ticket_url,
+                reason_code: row.reason_code,
             },
         });
     }
@@ -95,23 +102,69 @@ pub async fn of_connection(
         });
     }
 
+    all.extend(notices(conn, id).await?);
+    all.sort_by_key(|entry| entry.at);
+    Ok(all)
+}
+
+/// The steps of its review that decided nothing. The audit trail has them.
+async fn steps(conn: &mut PgConnection, id: ConnectionId) -> Result<Vec<HistoryEntry>, StoreError> {
+    let actions: Vec<String> = ReviewStep::ALL
+        .iter()
+        .map(|step| step.action().to_owned())
+        .collect();
+    let rows = sqlx::query!(
+        "SELECT at, action, actor_kind, actor, reason, after FROM audit_entries
+          WHERE subject_id = $1 AND subject_kind = 'connection' AND action = ANY($2) ORDER BY at DESC, id DESC LIMIT $3",
+        id as _,
+        &actions,
+        MOST_OF_A_KIND,
+    )
+    .fetch_all(conn)
+    .await?;
+    // Newest first here, and turned round for those that happened at the same time.
+    rows.into_iter()
+        .rev()
+        .map(|row| {
+            let broken = |what: String| StoreError::inconsistent("audit_entries", id, what);
+            let step = ReviewStep::of_action(&row.action)
+                .ok_or_else(|| broken(format!("{:?} is no step", row.action)))?;
+            Ok(HistoryEntry {
+                at: row.at,
+                event: HistoryEvent::Reviewed {
+                    step,
+                    actor_kind: row.actor_kind.parse().map_err(broken)?,
+                    actor: row.actor,
+                    reason: row.reason,
+                    details: row.after,
+                },
+            })
+        })
+        .collect()
+}
+
+/// What the consumer is to be told.
+async fn notices(
+    conn: &mut PgConnection,
+    id: ConnectionId,
+) -> Result<Vec<HistoryEntry>, StoreError> {
     let rows = sqlx::query!(
         "SELECT at, kind, content FROM connection_notices WHERE connection_id = $1 ORDER BY at DESC LIMIT $2",
         id as _,
         MOST_OF_A_KIND,
     )
-    .fetch_all(&mut *conn)
+    .fetch_all(conn)
     .await?;
-    for row in rows {
-        all.push(HistoryEntry {
-            at: row.at,
-            event: HistoryEvent::Notified {
-                notice: row.kind.parse().map_err(broken)?,
-                content: row.content,
-            },
-        });
-    }
-
-    all.sort_by_key(|entry| entry.at);
-    Ok(all)
+    rows.into_iter()
+        .map(|row| {
+            let broken = |what: String| StoreError::inconsistent("connections", id, what);
+            Ok(HistoryEntry {
+                at: row.at,
+                event: HistoryEvent::Notified {
+                    notice: row.kind.parse().map_err(broken)?,
+                    content: row.content,
+                },
+            })
+        })
+        .collect()
 }

@@ -60,6 +60,34 @@ pub async fn shared(
     .transpose()
 }
 
+/// The lives of several connections' services, which cannot change until the end of the transaction. The services are locked in the order of
+/// their ids.
+pub async fn shared_of_connections(
+    conn: &mut PgConnection,
+    ids: &[ConnectionId],
+) -> Result<Vec<(ConnectionId, LifecycleState)>, StoreError> {
+    let ids: Vec<uuid::Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    let rows = sqlx::query!(
+        r#"WITH lives AS (
+               SELECT id, lifecycle FROM endpoint_services
+                WHERE id IN (SELECT endpoint_service_id FROM connections WHERE id = ANY($1))
+                ORDER BY id FOR SHARE)
+           SELECT c.id AS "id: ConnectionId", lives.lifecycle AS "lifecycle!"
+             FROM connections c JOIN lives ON lives.id = c.endpoint_service_id
+            WHERE c.id = ANY($1)"#,
+        &ids,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let state = row.lifecycle.parse();
+            let broken = |e: String| StoreError::inconsistent(TABLE, row.id, e);
+            Ok((row.id, state.map_err(broken)?))
+        })
+        .collect()
+}
+
 /// Whether the drain that this pass works on still stands: the service is at that version and draining. It cannot change until the end of
 /// the transaction.
 pub async fn shared_while_draining(

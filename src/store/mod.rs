@@ -5,9 +5,11 @@
 //! everything else gets its time as a parameter. Nothing here calls AWS, and no transaction may be open while somebody does.
 
 pub mod account_regions;
+pub mod approvals;
 pub mod audit;
 pub mod block_work;
 pub mod blocks;
+pub mod comments;
 pub mod connection_drifts;
 pub mod connection_list;
 pub mod connections;
@@ -31,6 +33,10 @@ pub mod parties;
 pub mod partitions;
 pub mod quotas;
 pub mod replicas;
+pub mod review_queue;
+pub mod review_rules;
+pub mod review_timers;
+pub mod reviews;
 pub mod service_changes;
 pub mod stalls;
 pub mod sync_queue;

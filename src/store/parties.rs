@@ -3,6 +3,8 @@
 //! Whoever accepts, denies, blocks, or moves an account takes these locks first, before the service's and the connections': the account, then its
 //! consumer. So a denial, a membership and a count of what is used stand still until the decision is committed.
 
+use std::collections::BTreeSet;
+
 use privatelink::AccountId;
 
 use super::{PgConnection, StoreError, consumers};
@@ -10,7 +12,7 @@ use crate::domain::consumer::ConsumerRef;
 use crate::domain::ids::ConsumerId;
 
 /// An account and whose it is, both locked by the transaction that asked.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Party {
     account: AccountId,
     consumer: Option<ConsumerRef>,
@@ -56,6 +58,33 @@ pub async fn lock(conn: &mut PgConnection, account: &AccountId) -> Result<Party,
         account: account.clone(),
         consumer,
     })
+}
+
+/// Locks several accounts and their consumers: all accounts in their order, then all consumers in theirs, so that no two who lock several wait for
+/// each other.
+pub async fn lock_many(
+    conn: &mut PgConnection,
+    accounts: &BTreeSet<AccountId>,
+) -> Result<Vec<Party>, StoreError> {
+    let mut parties = Vec::with_capacity(accounts.len());
+    for account in accounts {
+        lock_account(conn, account).await?;
+    }
+    for account in accounts {
+        // Nobody moves an account that is locked.
+        parties.push(Party {
+            account: account.clone(),
+            consumer: consumer_of(conn, account).await?,
+        });
+    }
+    let consumers: BTreeSet<ConsumerId> = parties
+        .iter()
+        .filter_map(|party| party.consumer.as_ref().map(|consumer| consumer.id))
+        .collect();
+    for consumer in consumers {
+        consumers::lock(conn, consumer).await?;
+    }
+    Ok(parties)
 }
 
 /// Whose an account is.

@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use super::review_metrics::ReviewMetrics;
 use crate::domain::drift::DriftKind;
 
 /// A call to AWS by its action and how it ended.
@@ -126,6 +127,8 @@ pub struct WorkerMetrics {
     pub connections_unregistered: Family<PlaceLabels, Gauge>,
     /// Drifts that wait for a person.
     pub drifts_open: Family<DriftLabels, Gauge>,
+    /// The review queue, and what time did.
+    pub reviews: ReviewMetrics,
 }
 
 impl Default for WorkerMetrics {
@@ -146,6 +149,7 @@ impl Default for WorkerMetrics {
             connections: Family::default(),
             connections_unregistered: Family::default(),
             drifts_open: Family::default(),
+            reviews: ReviewMetrics::default(),
         }
     }
 }
@@ -228,6 +232,7 @@ impl WorkerMetrics {
             "Drifts that wait for a person, by AccountRegion and kind",
             self.drifts_open.clone(),
         );
+        self.reviews.register(registry);
     }
 
     /// Notes what a complete listing of connections counted.
@@ -260,11 +265,12 @@ impl WorkerMetrics {
         for kind in DriftKind::ALL {
             self.drifts_open.remove(&DriftLabels::of(place, *kind));
         }
+        self.reviews.left(place);
     }
 }
 
 impl PlaceLabels {
-    fn of(place: &AccountRegionRef) -> Self {
+    pub(super) fn of(place: &AccountRegionRef) -> Self {
         Self {
             account: place.account.to_string(),
             region: place.region.to_string(),

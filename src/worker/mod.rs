@@ -6,7 +6,8 @@
 //!
 //! The [`supervisor`] leases AccountRegions and runs these loops for each: [`observe`] lists all connections, [`sync_connections`] tells AWS the
 //! decisions and reads back, [`sync_services`] creates, reads and checks services; [`hint_setup`] has AWS tell of connections by itself,
-//! [`hint_queue`] stores what it tells, and [`hint_follow`] looks where that points; [`inventory`] lists all services, [`census`] counts. [`blocks`] carries blocks
+//! [`hint_queue`] stores what it tells, and [`hint_follow`] looks where that points; [`inventory`] lists all services, [`expire`] turns time into review changes, [`census`]
+//! counts. [`blocks`] carries blocks
 //! out, once in each process. Each loop is a public `run_pass`, so that tests step it
 //! and never sleep.
 
@@ -19,6 +20,7 @@ mod converge_service;
 mod delete_service;
 pub mod error;
 mod examine;
+pub mod expire;
 pub mod hint_board;
 pub mod hint_follow;
 pub mod hint_queue;
@@ -35,6 +37,7 @@ pub mod place;
 pub mod probe;
 pub mod public_dns;
 mod retire_service;
+pub mod review_metrics;
 pub mod runner;
 mod service_balancers;
 mod service_drift;

@@ -18,6 +18,7 @@ use crate::app::{AppContext, Nudge};
 use crate::domain::account_region::Lease;
 use crate::domain::clock::Clock;
 use crate::domain::dispatch::Waiting;
+use crate::domain::review_rules::ReviewDefaults;
 use crate::store::{PgConnection, PgPool, StoreError, leases};
 
 /// What all loops of all AccountRegions share.
@@ -35,6 +36,8 @@ pub struct Shared {
     pub nudge: Nudge,
     /// Public DNS.
     pub dns: Arc<dyn PublicDns>,
+    /// How long reviews may take where a service does not say otherwise.
+    pub reviews: ReviewDefaults,
 }
 
 impl Shared {
@@ -45,6 +48,7 @@ impl Shared {
             clock: self.clock.clone(),
             nudge: self.nudge.clone(),
             patience: delta(self.settings.patience),
+            reviews: self.reviews,
         }
     }
 }

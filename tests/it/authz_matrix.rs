@@ -82,6 +82,22 @@ const LOWEST: &[(&str, Who)] = &[
     ("unblock_consumer", Who::Admin),
     ("block_service", Who::Admin),
     ("unblock_service", Who::Admin),
+    ("list_reviews", Who::Viewer),
+    ("summarise_reviews", Who::Viewer),
+    ("claim_review", Who::Approver),
+    // Another person's claim takes an admin: `reviews.rs`.
+    ("release_review", Who::Approver),
+    ("hold_review", Who::Approver),
+    ("unhold_review", Who::Approver),
+    ("add_comment", Who::Approver),
+    ("list_comments", Who::Viewer),
+    ("read_review_rules", Who::Viewer),
+    ("change_review_rules", Who::Admin),
+    ("withdraw_approval", Who::Approver),
+    ("decide_connections", Who::Approver),
+    ("renew_connection", Who::Approver),
+    ("schedule_revocation", Who::Approver),
+    ("cancel_revocation", Who::Approver),
 ];
 
 struct Operation {

@@ -58,6 +58,7 @@ impl TestApp {
             clock: self.shared.clock.clone(),
             nudge: self.shared.nudge.clone(),
             patience: chrono::TimeDelta::minutes(5),
+            reviews: self.shared.reviews,
         }
     }
 }

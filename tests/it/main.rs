@@ -8,8 +8,10 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod approvals;
 mod authz_matrix;
 mod blocks;
+mod bulk;
 mod concurrency;
 mod consumers;
 mod crash;
@@ -33,6 +35,7 @@ mod quotas;
 mod refusals;
 mod refusals_of_decisions;
 mod restored;
+mod reviews;
 mod schema;
 mod service_change_faults;
 mod service_changes;
@@ -53,3 +56,4 @@ mod support;
 mod sync_batches;
 mod sync_faults;
 mod sync_order;
+mod timers;

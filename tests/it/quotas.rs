@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use portcullis::app::AppContext;
 use portcullis::app::code::Code;
 use portcullis::app::decide_connection::decide_connection;
+use portcullis::app::decision_words::Said;
 use portcullis::domain::actor::Actor;
 use portcullis::domain::review::Verb;
 use reqwest::Method;
@@ -42,6 +43,7 @@ impl TestApp {
             clock: self.shared.clock.clone(),
             nudge: portcullis::app::Nudge::new(),
             patience: TimeDelta::minutes(5),
+            reviews: self.shared.reviews,
         }
     }
 }
@@ -326,7 +328,11 @@ async fn the_last_place_is_taken_by_one_of_ten(pool: PgPool) {
             let ctx = replicas[number % 2].clone();
             wanting.push(tokio::spawn(async move {
                 let actor = Actor::person(format!("approver {number}"), "race");
-                decide_connection(&ctx, &actor, id, Verb::Accept, "the last place", false).await
+                let said = Said {
+                    reason: "the last place".to_owned(),
+                    ..Said::default()
+                };
+                decide_connection(&ctx, &actor, id, Verb::Accept, &said).await
             }));
         }
         // All of them stand before the consumer, or before the account of one that does.

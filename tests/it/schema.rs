@@ -6,6 +6,7 @@ use portcullis::domain::ids::{AccountRegionId, ConnectionId, EndpointServiceId};
 use portcullis::store::{
     StoreError, account_regions, connections, endpoint_services, migrate, partitions,
 };
+use serde_json::json;
 use sqlx::{ConnectOptions, PgPool};
 
 use crate::support::{TestApp, Who};
@@ -31,11 +32,18 @@ async fn audit_entries_and_decisions_refuse_to_be_changed(pool: PgPool) {
     let service = app.with_service().await;
     let request = app.requested(&service).await;
     app.decide(&request, "accept").await;
+    let said = json!({ "body": "hello" });
+    app.tell(Who::Approver, &request, "comments", &said)
+        .await
+        .good();
     for sql in [
         "UPDATE audit_entries SET actor = 'somebody else'",
         "DELETE FROM audit_entries",
         "UPDATE decisions SET reason = 'another'",
         "DELETE FROM decisions",
+        "UPDATE connection_comments SET body = 'another'",
+        "DELETE FROM connection_comments",
+        "TRUNCATE connection_comments",
         "TRUNCATE audit_entries",
         "TRUNCATE decisions CASCADE",
     ] {
@@ -94,6 +102,16 @@ async fn words_that_the_code_does_not_know_are_refused_by_the_tables(pool: PgPoo
         "UPDATE endpoint_services SET lifecycle = 'gone'",
         "UPDATE endpoint_services SET lifecycle = 'draining'",
         "UPDATE endpoint_services SET then_delete = true",
+        "INSERT INTO reviews (connection_id, claimed_by) SELECT id, 'x' FROM connections",
+        "INSERT INTO reviews (connection_id, held_at) SELECT id, now() FROM connections",
+        "INSERT INTO reviews (connection_id, held_until) SELECT id, now() FROM connections",
+        "INSERT INTO reviews (connection_id, revoke_at) SELECT id, now() FROM connections",
+        "INSERT INTO review_rules VALUES ((SELECT id FROM endpoint_services LIMIT 1), 1, 3, NULL, NULL, NULL)",
+        "INSERT INTO review_rules VALUES ((SELECT id FROM endpoint_services LIMIT 1), 1, 1, NULL, 'accept', NULL)",
+        "INSERT INTO approvals (id, connection_id, approver, reason, approved_at, ended_at, ended_as)
+         SELECT id, id, 'x', 'x', now(), now(), 'used' FROM connections",
+        "INSERT INTO decisions (id, connection_id, verb, actor_kind, actor, reason, inputs, decided_at, ticket_url)
+         SELECT id, id, 'accept', 'person', 'x', 'x', '{}', now(), 'http://x' FROM connections",
     ] {
         assert_eq!(code_of(&app, sql).await, CHECK_VIOLATION, "{sql}");
     }

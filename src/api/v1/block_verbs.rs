@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::actor;
 use super::blocks::{BlockView, ExtentView};
-use super::decisions::DecisionBody;
+use super::decisions::ReasonBody;
 use crate::api::auth::{Caller, Manage};
 use crate::api::extract::{ApiJson, ApiPath};
 use crate::api::problem::Problem;
@@ -45,7 +45,7 @@ async fn unblock(
     ctx: &AppContext,
     caller: Caller<Manage>,
     subject: Blocked,
-    body: &DecisionBody,
+    body: &ReasonBody,
 ) -> Result<Json<BlockView>, Problem> {
     let actor = actor(caller.subject);
     let lifted = app::unblock(ctx, &actor, &subject, body.reason()).await?;
@@ -81,7 +81,7 @@ pub(super) async fn block_account(
 #[utoipa::path(
     tag = "blocks",
     params(("account_id" = String, Path, description = "The AWS account, 12 digits.", pattern = "^[0-9]{12}$")),
-    request_body = DecisionBody,
+    request_body = ReasonBody,
     responses(
         (status = 200, description = "Lifted.", body = BlockView),
         AuthProblems, BodyProblems, UnblockConflict
@@ -91,7 +91,7 @@ pub(super) async fn block_account(
 pub(super) async fn unblock_account(
     caller: Caller<Manage>,
     ApiPath(id): ApiPath<AccountId>,
-    ApiJson(body): ApiJson<DecisionBody>,
+    ApiJson(body): ApiJson<ReasonBody>,
     ctx: Data<AppContext>,
 ) -> Result<Json<BlockView>, Problem> {
     unblock(&ctx, caller, Blocked::Account(id), &body).await
@@ -126,7 +126,7 @@ pub(super) async fn block_consumer(
 #[utoipa::path(
     tag = "blocks",
     params(("id" = ConsumerId, Path, description = "The consumer.")),
-    request_body = DecisionBody,
+    request_body = ReasonBody,
     responses(
         (status = 200, description = "Lifted.", body = BlockView),
         AuthProblems, BodyProblems, UnblockConflict, ConsumerMissing
@@ -136,7 +136,7 @@ pub(super) async fn block_consumer(
 pub(super) async fn unblock_consumer(
     caller: Caller<Manage>,
     ApiPath(id): ApiPath<ConsumerId>,
-    ApiJson(body): ApiJson<DecisionBody>,
+    ApiJson(body): ApiJson<ReasonBody>,
     ctx: Data<AppContext>,
 ) -> Result<Json<BlockView>, Problem> {
     unblock(&ctx, caller, Blocked::Consumer(id), &body).await
@@ -171,7 +171,7 @@ pub(super) async fn block_service(
 #[utoipa::path(
     tag = "blocks",
     params(("id" = EndpointServiceId, Path, description = "The service.")),
-    request_body = DecisionBody,
+    request_body = ReasonBody,
     responses(
         (status = 200, description = "Lifted.", body = BlockView),
         AuthProblems, BodyProblems, UnblockConflict, ServiceMissing
@@ -181,7 +181,7 @@ pub(super) async fn block_service(
 pub(super) async fn unblock_service(
     caller: Caller<Manage>,
     ApiPath(id): ApiPath<EndpointServiceId>,
-    ApiJson(body): ApiJson<DecisionBody>,
+    ApiJson(body): ApiJson<ReasonBody>,
     ctx: Data<AppContext>,
 ) -> Result<Json<BlockView>, Problem> {
     unblock(&ctx, caller, Blocked::Service(id), &body).await

@@ -9,6 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::actor;
 use super::arguments::Limit;
+use super::review_views::ReviewedView;
 use super::views::SyncView;
 use crate::api::auth::{Caller, Manage, Read};
 use crate::api::extract::{ApiPath, ApiQuery};
@@ -129,9 +130,9 @@ impl From<Connection> for ConnectionView {
 /// A connection with everything that happened to it.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ConnectionDetail {
-    /// The connection.
+    /// The connection with the work on its review.
     #[serde(flatten)]
-    connection: ConnectionView,
+    reviewed: ReviewedView,
     /// What happened, oldest first; at most 200 entries of each kind, the newest kept.
     history: Vec<HistoryEntry>,
 }
@@ -162,7 +163,7 @@ struct ListQuery {
     /// Only the connection of this endpoint.
     #[param(value_type = Option<String>, pattern = "^vpce-[0-9a-f]{8,17}$")]
     endpoint_id: Option<VpcEndpointId>,
-    /// Only connections that stand here; `waiting` is the review queue.
+    /// Only connections that stand here; `waiting` is the review queue, newest first; `/v1/reviews` has more about it.
     summary: Option<Summary>,
     /// Only connections reviewed so.
     review: Option<ReviewState>,
@@ -214,9 +215,9 @@ pub(super) async fn read_connection(
     ApiPath(id): ApiPath<ConnectionId>,
     ctx: Data<AppContext>,
 ) -> Result<Json<ConnectionDetail>, Problem> {
-    let (connection, history) = read::connection(&ctx, id).await?;
+    let (reviewed, history) = read::connection(&ctx, id).await?;
     Ok(Json(ConnectionDetail {
-        connection: connection.into(),
+        reviewed: reviewed.into(),
         history,
     }))
 }

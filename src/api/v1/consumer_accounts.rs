@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::actor;
 use super::arguments::{Limit, aws_id};
-use super::decisions::DecisionBody;
+use super::decisions::ReasonBody;
 use crate::api::auth::{Caller, Manage, Read};
 use crate::api::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::api::problem::Problem;
@@ -183,7 +183,7 @@ pub(super) async fn add_consumer_account(
         ("id" = ConsumerId, Path, description = "The consumer."),
         ("account_id" = String, Path, description = "The AWS account, 12 digits.", pattern = "^[0-9]{12}$")
     ),
-    request_body = DecisionBody,
+    request_body = ReasonBody,
     responses(
         (status = 200, description = "Removed.", body = ConsumerAccountView),
         AuthProblems, BodyProblems, ConsumerAccountMissing, ConsumerAccountConflict
@@ -193,7 +193,7 @@ pub(super) async fn add_consumer_account(
 pub(super) async fn remove_consumer_account(
     caller: Caller<Manage>,
     ApiPath((id, account)): ApiPath<(ConsumerId, AccountId)>,
-    ApiJson(body): ApiJson<DecisionBody>,
+    ApiJson(body): ApiJson<ReasonBody>,
     ctx: Data<AppContext>,
 ) -> Result<Json<ConsumerAccountView>, Problem> {
     let actor = actor(caller.subject);

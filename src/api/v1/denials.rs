@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::actor;
 use super::arguments::{Limit, aws_id};
 use super::consumer_accounts::SaidView;
-use super::decisions::DecisionBody;
+use super::decisions::ReasonBody;
 use crate::api::auth::{Caller, Decide, Manage, Read};
 use crate::api::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::api::problem::Problem;
@@ -207,7 +207,7 @@ pub(super) async fn read_denial(
 #[utoipa::path(
     tag = "denials",
     params(("id" = DenialId, Path, description = "The denial.")),
-    request_body = DecisionBody,
+    request_body = ReasonBody,
     responses(
         (status = 200, description = "Lifted.", body = DenialView),
         AuthProblems, BodyProblems, DenialMissing, DenialConflict
@@ -217,7 +217,7 @@ pub(super) async fn read_denial(
 pub(super) async fn lift_denial(
     caller: Caller<Manage>,
     ApiPath(id): ApiPath<DenialId>,
-    ApiJson(body): ApiJson<DecisionBody>,
+    ApiJson(body): ApiJson<ReasonBody>,
     ctx: Data<AppContext>,
 ) -> Result<Json<DenialView>, Problem> {
     let lifted = app::lift(&ctx, &actor(caller.subject), id, body.reason()).await?;

@@ -1,10 +1,13 @@
 //! The REST API, version 1: one file for each noun, with its handlers and what they show.
 
+pub mod access_times;
 pub mod account_region_changes;
 pub mod account_regions;
 mod arguments;
 pub mod block_verbs;
 pub mod blocks;
+pub mod bulk_decisions;
+pub mod comments;
 pub mod connections;
 pub mod consumer_accounts;
 pub mod consumers;
@@ -16,6 +19,9 @@ pub mod imports;
 mod private_dns_view;
 pub mod quotas;
 pub mod replicas;
+pub mod review_rules;
+mod review_views;
+pub mod reviews;
 pub mod service_changes;
 pub mod service_end;
 pub mod services;
@@ -52,6 +58,21 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(decisions::accept_connection)
         .service(decisions::reject_connection)
         .service(decisions::revoke_connection)
+        .service(decisions::withdraw_approval)
+        .service(bulk_decisions::decide_connections)
+        .service(access_times::renew_connection)
+        .service(access_times::schedule_revocation)
+        .service(access_times::cancel_revocation)
+        .service(reviews::summarise_reviews)
+        .service(reviews::list_reviews)
+        .service(reviews::claim_review)
+        .service(reviews::release_review)
+        .service(reviews::hold_review)
+        .service(reviews::unhold_review)
+        .service(comments::add_comment)
+        .service(comments::list_comments)
+        .service(review_rules::read_review_rules)
+        .service(review_rules::change_review_rules)
         .service(connections::retry_connection_sync)
         .service(doctor::examine_service)
         .service(doctor::check_service)

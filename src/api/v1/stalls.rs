@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::actor;
 use super::arguments::Limit;
 use super::connections::ConnectionView;
-use super::decisions::DecisionBody;
+use super::decisions::ReasonBody;
 use super::services::ServiceView;
 use crate::api::auth::{Caller, Manage, Read};
 use crate::api::extract::{ApiJson, ApiPath, ApiQuery};
@@ -206,7 +206,7 @@ pub(super) async fn release_connection_stall(
 #[utoipa::path(
     tag = "stalls",
     params(("id" = ConnectionId, Path, description = "The connection.")),
-    request_body = DecisionBody,
+    request_body = ReasonBody,
     responses(
         (status = 200, description = "Given up.", body = ConnectionView),
         AuthProblems, BodyProblems, ConnectionMissing, ConnectionRetryConflict
@@ -216,7 +216,7 @@ pub(super) async fn release_connection_stall(
 pub(super) async fn give_up_connection(
     caller: Caller<Manage>,
     ApiPath(id): ApiPath<ConnectionId>,
-    ApiJson(body): ApiJson<DecisionBody>,
+    ApiJson(body): ApiJson<ReasonBody>,
     ctx: Data<AppContext>,
 ) -> Result<Json<ConnectionView>, Problem> {
     let actor = actor(caller.subject);
@@ -268,7 +268,7 @@ pub(super) async fn release_service_stall(
 #[utoipa::path(
     tag = "stalls",
     params(("id" = EndpointServiceId, Path, description = "The service.")),
-    request_body = DecisionBody,
+    request_body = ReasonBody,
     responses(
         (status = 200, description = "Given up.", body = ServiceView),
         AuthProblems, BodyProblems, ServiceMissing, ServiceStallConflict
@@ -278,7 +278,7 @@ pub(super) async fn release_service_stall(
 pub(super) async fn give_up_service(
     caller: Caller<Manage>,
     ApiPath(id): ApiPath<EndpointServiceId>,
-    ApiJson(body): ApiJson<DecisionBody>,
+    ApiJson(body): ApiJson<ReasonBody>,
     ctx: Data<AppContext>,
 ) -> Result<Json<ServiceView>, Problem> {
     let actor = actor(caller.subject);

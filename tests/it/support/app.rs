@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use portcullis::api::auth::{DevelopmentIssuer, Verifier};
 use portcullis::api::{self, ApiState, Edge, NotReady, Readiness};
+use portcullis::app::review_settings::ReviewSettings;
 use portcullis::app::{AppContext, Nudge};
 use portcullis::domain::clock::{Clock, SystemClock, TestClock};
 use portcullis::sns::Hook;
@@ -94,6 +95,7 @@ impl TestApp {
                 sim: sim.clone(),
                 silent: silent.clone(),
             }),
+            reviews: ReviewSettings::default().defaults(),
         };
         let worker = Worker::new(shared.clone(), Arc::new(sim.clone()));
         let hook = setup.hook.unwrap_or_else(|| Arc::new(sns::deaf_hook()));
@@ -330,6 +332,7 @@ fn serve(shared: &Shared, issuer: &DevelopmentIssuer, hook: Arc<Hook>) -> String
         clock: shared.clock.clone(),
         nudge: shared.nudge.clone(),
         patience: TimeDelta::from_std(shared.settings.patience).unwrap(),
+        reviews: shared.reviews,
     };
     let edge = Edge::new(
         Verifier::new([issuer.trusted_key()]),

@@ -1,0 +1,141 @@
+//! Access for a time: renewing it, and planning to take it away.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use super::code::Code;
+use super::decide_connection::{LONGEST_REASON, refused};
+use super::decision_words::in_the_future;
+use super::desk::{self, Note, UnderReview};
+use super::{AppContext, AppError, text};
+use crate::domain::actor::Actor;
+use crate::domain::ids::ConnectionId;
+use crate::domain::review::{ReviewState, Verb};
+use crate::domain::review_desk::{ReviewStep, ScheduledRevocation};
+use crate::store::reviews;
+
+/// Gives access until another time, or without an end.
+#[tracing::instrument(skip_all, fields(connection.id = %id))]
+pub async fn renew(
+    ctx: &AppContext,
+    actor: &Actor,
+    id: ConnectionId,
+    expires_at: Option<DateTime<Utc>>,
+    reason: &str,
+) -> Result<UnderReview, AppError> {
+    let reason = text::checked("reason", reason, LONGEST_REASON)?;
+    let at = ctx.clock.now();
+    let expires_at = expires_at
+        .map(|end| in_the_future("expires_at", end, at))
+        .transpose()?;
+    let mut tx = ctx.begin().await?;
+    let before = desk::locked(&mut tx, ctx, id, at).await?;
+    refuse_unless_given(&before)?;
+    if !reviews::set_expiry(&mut tx, id, expires_at).await? {
+        return Err(AppError::internal("the review changed under its own lock"));
+    }
+    let note = Note {
+        actor,
+        id,
+        step: ReviewStep::Renewed,
+        reason: Some(&reason),
+        before: Some(json!({ "expires_at": before.desk.expires_at })),
+        details: Some(json!({ "expires_at": expires_at })),
+        at,
+    };
+    desk::note(&mut tx, note).await?;
+    let after = desk::read(&mut tx, ctx, id, at).await?;
+    ctx.commit(tx).await?;
+    Ok(after)
+}
+
+/// Plans to take access away at a time. It takes the place of an earlier plan.
+#[tracing::instrument(skip_all, fields(connection.id = %id))]
+pub async fn schedule_revocation(
+    ctx: &AppContext,
+    actor: &Actor,
+    id: ConnectionId,
+    revoke_at: DateTime<Utc>,
+    reason: &str,
+) -> Result<UnderReview, AppError> {
+    let reason = text::checked("reason", reason, LONGEST_REASON)?;
+    let at = ctx.clock.now();
+    let planned = ScheduledRevocation {
+        at: in_the_future("at", revoke_at, at)?,
+        reason,
+        by: actor.name.clone(),
+    };
+    let mut tx = ctx.begin().await?;
+    let before = desk::locked(&mut tx, ctx, id, at).await?;
+    refuse_unless_given(&before)?;
+    if !reviews::set_revocation(&mut tx, id, Some(&planned)).await? {
+        return Err(AppError::internal("the review changed under its own lock"));
+    }
+    let note = Note {
+        actor,
+        id,
+        step: ReviewStep::RevocationScheduled,
+        reason: Some(&planned.reason),
+        before: before.desk.revocation.as_ref().map(shown),
+        details: Some(shown(&planned)),
+        at,
+    };
+    desk::note(&mut tx, note).await?;
+    let after = desk::read(&mut tx, ctx, id, at).await?;
+    ctx.commit(tx).await?;
+    Ok(after)
+}
+
+/// Gives the plan up.
+#[tracing::instrument(skip_all, fields(connection.id = %id))]
+pub async fn cancel_revocation(
+    ctx: &AppContext,
+    actor: &Actor,
+    id: ConnectionId,
+    reason: &str,
+) -> Result<UnderReview, AppError> {
+    let reason = text::checked("reason", reason, LONGEST_REASON)?;
+    let at = ctx.clock.now();
+    let mut tx = ctx.begin().await?;
+    let before = desk::locked(&mut tx, ctx, id, at).await?;
+    let Some(planned) = &before.desk.revocation else {
+        let detail = "no revocation is scheduled";
+        return Err(AppError::new(Code::RevocationNotScheduled, detail));
+    };
+    if !reviews::set_revocation(&mut tx, id, None).await? {
+        return Err(AppError::internal("the review changed under its own lock"));
+    }
+    let note = Note {
+        actor,
+        id,
+        step: ReviewStep::RevocationCancelled,
+        reason: Some(&reason),
+        before: Some(shown(planned)),
+        details: None,
+        at,
+    };
+    desk::note(&mut tx, note).await?;
+    let after = desk::read(&mut tx, ctx, id, at).await?;
+    ctx.commit(tx).await?;
+    Ok(after)
+}
+
+/// Refuses where there is no access, or where the endpoint is gone.
+fn refuse_unless_given(before: &UnderReview) -> Result<(), AppError> {
+    let connection = &before.connection;
+    if connection.review != ReviewState::Accepted {
+        let detail = format!(
+            "the connection is {}, so there is no access",
+            connection.review
+        );
+        return Err(AppError::new(Code::ConnectionNotAccepted, detail));
+    }
+    let could_be = connection
+        .review
+        .after(Verb::Revoke, &connection.observed.state);
+    could_be.map(|_| ()).map_err(|refusal| refused(&refusal))
+}
+
+fn shown(planned: &ScheduledRevocation) -> Value {
+    json!({ "at": planned.at, "reason": planned.reason, "scheduled_by": planned.by })
+}
