@@ -76,6 +76,11 @@ const CRATES: &[(&str, &[&str], &str)] = &[
         "the product takes any PostgreSQL",
     ),
     (
+        "policy",
+        &["src/app/policies.rs"],
+        "the decision does not know the policy engine",
+    ),
+    (
         "reqwest",
         // What an SNS message makes us ask AWS for, behind the trait `sns::fetch::Fetch`.
         &["src/demo/", "src/sns/http.rs"],
@@ -128,6 +133,17 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     (
         "private-postgres",
         &["aws-sdk-", "aws-config", "sqlx", "tokio", "portcullis"],
+    ),
+    (
+        "policy",
+        &[
+            "aws-sdk-",
+            "privatelink",
+            "portcullis",
+            "sqlx",
+            "tokio",
+            "reqwest",
+        ],
     ),
     // It writes the rules down a second time, and does no I/O.
     (
@@ -373,24 +389,39 @@ fn crates_depend_on_nothing_forbidden() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-#[test]
-fn only_the_adapter_depends_on_the_aws_sdk() {
+/// The packages of the workspace, the root included, with a dependency that begins with one of these.
+fn depending_on(prefixes: &[&str]) -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut naming = BTreeMap::new();
+    let count = |manifest: PathBuf| {
+        let manifest = std::fs::read_to_string(manifest).unwrap();
+        // The workspace's table of versions names everything.
+        let own = manifest.rsplit("\n[package]").next().unwrap();
+        own.lines()
+            .filter(|line| prefixes.iter().any(|prefix| line.starts_with(prefix)))
+            .count()
+    };
     for entry in std::fs::read_dir(root.join("crates")).unwrap() {
         let path = entry.unwrap().path();
-        let manifest = std::fs::read_to_string(path.join("Cargo.toml")).unwrap();
-        let count = manifest
-            .lines()
-            .filter(|l| l.starts_with("aws-sdk-") || l.starts_with("aws-config"))
-            .count();
-        naming.insert(
-            path.file_name().unwrap().to_str().unwrap().to_owned(),
-            count,
-        );
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        naming.insert(name, count(path.join("Cargo.toml")));
     }
+    naming.insert("portcullis".to_owned(), count(root.join("Cargo.toml")));
     naming.retain(|_, count| *count > 0);
-    assert_eq!(naming.keys().collect::<Vec<_>>(), ["privatelink-aws"]);
+    naming.into_keys().collect()
+}
+
+#[test]
+fn only_the_adapter_depends_on_the_aws_sdk() {
+    assert_eq!(
+        depending_on(&["aws-sdk-", "aws-config"]),
+        ["privatelink-aws"]
+    );
+}
+
+#[test]
+fn only_one_crate_knows_the_policy_language() {
+    assert_eq!(depending_on(&["cedar-policy"]), ["policy"]);
 }
 
 #[test]

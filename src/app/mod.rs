@@ -31,6 +31,7 @@ mod from_store;
 pub mod give_access_for;
 pub mod hold_review;
 pub mod import_services;
+pub mod policies;
 mod principals;
 pub mod read;
 pub mod read_consumers;

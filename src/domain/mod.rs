@@ -12,6 +12,7 @@ pub mod bucket;
 pub mod clock;
 pub mod connection;
 pub mod consumer;
+pub mod decision;
 pub mod denial;
 pub mod dispatch;
 pub mod doctor;

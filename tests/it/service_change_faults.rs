@@ -31,6 +31,11 @@ fn back() -> Value {
 
 /// I4, I5, I7 for changed services: whatever happens to two calls in a row, there and back again.
 async fn every_call_suffers(app: &TestApp, effect: &Effect) {
+    // It is large, and awaited in many places.
+    Box::pin(each_suffers(app, effect)).await;
+}
+
+async fn each_suffers(app: &TestApp, effect: &Effect) {
     let service = first(app).await;
     for action in CALLS {
         let what = format!("{action}: {effect:?}");

@@ -55,6 +55,11 @@ async fn at(app: &TestApp, service: &Service, arn: &str, name: Option<&str>, wha
 
 /// Whatever happens to two calls in a row, there and back again.
 async fn every_call_suffers(app: &TestApp, effect: &Effect) {
+    // It is large, and awaited in many places.
+    Box::pin(each_suffers(app, effect)).await;
+}
+
+async fn each_suffers(app: &TestApp, effect: &Effect) {
     let (service, ends) = begin(app).await;
     for action in CALLS {
         for (change, arn, name) in [

@@ -1,0 +1,4 @@
+mod compiling;
+mod deciding;
+mod explaining;
+mod prefiltering;
