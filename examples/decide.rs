@@ -165,6 +165,7 @@ fn facts(n: usize, start: DateTime<Utc>) -> Result<Facts, Box<dyn Error>> {
             other_regions: BTreeSet::from(["us-east-1".parse()?, "eu-west-1".parse()?]),
             lifecycle: LifecycleState::Active,
             blocked: false,
+            two_persons: false,
             tags: BTreeMap::from([("stage".to_owned(), "live".to_owned())]),
         },
         quotas: vec![Quota {

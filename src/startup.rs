@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::auth::{DevelopmentIssuer, Verifier};
 use crate::api::{self, ApiState, Edge, NotReady, Readiness};
+use crate::app::policy_shelf::PolicyShelf;
 use crate::app::{AppContext, Nudge};
 use crate::config::{ConfigError, Settings};
 use crate::domain::clock::{Clock, SystemClock};
@@ -98,6 +99,7 @@ pub fn start(
         pool: pool.clone(),
     };
 
+    let shelf = PolicyShelf::default();
     let mut registry = Registry::default();
     metrics.register(&mut registry);
     let readiness = Arc::new(Database(pool.clone()));
@@ -110,6 +112,7 @@ pub fn start(
             nudge: nudge.clone(),
             patience,
             reviews: settings.reviews.defaults(),
+            shelf: shelf.clone(),
         };
         let hook_metrics = HookMetrics::default();
         hook_metrics.register(&mut registry);
@@ -134,6 +137,7 @@ pub fn start(
             nudge,
             dns: dns(),
             reviews: settings.reviews.defaults(),
+            shelf,
         };
         let worker = Worker::new(shared, gateways());
         running.worker = Some(tokio::spawn(async move { worker.run(stop).await }));

@@ -185,7 +185,7 @@ impl Decision<'_> {
                 Err(refusal) => Err(refusal),
             };
             let outcome = match decided {
-                Ok(Decided::Done) => ItemOutcome::Decided,
+                Ok(Decided::Done(_)) => ItemOutcome::Decided,
                 Ok(Decided::Approved) => ItemOutcome::Approved,
                 Err(fault) if is_fault(&fault) => return Err(fault),
                 Err(refusal) => ItemOutcome::Refused(refusal),

@@ -7,8 +7,10 @@ use super::{AppContext, AppError, text};
 use crate::domain::actor::Actor;
 use crate::domain::endpoint_service::RegisteredService;
 use crate::domain::ids::EndpointServiceId;
+use crate::domain::judgement::Wake;
 use crate::domain::lifecycle::{LifecycleVerb, Notice, NoticeKind};
 use crate::store::audit::{self, Entry, Subject};
+use crate::store::judge_wakes;
 use crate::store::{drain_progress, lifecycles};
 
 /// Makes the service active again. AWS is made to follow what was desired all along; connections that were rejected stay rejected, because
@@ -51,6 +53,7 @@ pub async fn cancel_drain(
         decision: None,
     };
     audit::record(&mut tx, entry).await?;
+    judge_wakes::wake(&mut tx, &Wake::Service(id), at).await?;
     let after = read(&mut tx, id).await?;
     ctx.commit(tx).await?;
     Ok(after)

@@ -10,7 +10,9 @@ use super::{AppContext, AppError, consumer_details as check, text};
 use crate::domain::actor::Actor;
 use crate::domain::consumer::{Consumer, ConsumerState, Contact};
 use crate::domain::ids::ConsumerId;
+use crate::domain::judgement::Wake;
 use crate::store::audit::{self, Entry, Subject};
+use crate::store::judge_wakes;
 use crate::store::{consumer_accounts, consumers};
 
 /// What to change. Absent members stay as they are.
@@ -70,8 +72,9 @@ pub async fn change_consumer(
         ));
     }
     let (old, new) = differences(&before, &wanted);
+    let at = ctx.clock.now();
     let entry = Entry {
-        at: ctx.clock.now(),
+        at,
         actor,
         action: "consumer.change",
         subject: Subject::Consumer(id),
@@ -81,6 +84,7 @@ pub async fn change_consumer(
         decision: None,
     };
     audit::record(&mut tx, entry).await?;
+    judge_wakes::wake(&mut tx, &Wake::Consumer(id), at).await?;
     let after = consumers::by_id(&mut tx, id)
         .await?
         .ok_or_else(|| missing(id))?;

@@ -9,8 +9,10 @@ use super::review_settings::LONGEST;
 use super::{AppContext, AppError, text};
 use crate::domain::actor::Actor;
 use crate::domain::ids::EndpointServiceId;
+use crate::domain::judgement::Wake;
 use crate::domain::review_rules::{Effective, OnOverdue, ReviewRules};
 use crate::store::audit::{self, Entry, Subject};
+use crate::store::judge_wakes;
 use crate::store::{PgConnection, endpoint_services, lifecycles, review_rules};
 
 /// What to change. `None` stays as it is; `Some(None)` takes the installation's default from now on.
@@ -101,6 +103,7 @@ pub async fn change_review_rules(
         decision: None,
     };
     audit::record(&mut tx, entry).await?;
+    judge_wakes::wake(&mut tx, &Wake::Service(id), at).await?;
     ctx.commit(tx).await?;
     Ok((after, is))
 }

@@ -16,7 +16,9 @@ use super::{AppContext, AppError, text};
 use crate::domain::actor::Actor;
 use crate::domain::endpoint_service::{Origin, RegisteredService, WantedName};
 use crate::domain::ids::EndpointServiceId;
+use crate::domain::judgement::Wake;
 use crate::store::audit::{self, Entry, Subject};
+use crate::store::judge_wakes;
 use crate::store::{endpoint_services, service_changes};
 
 /// The most tags that may be asked for. AWS keeps 50 on a resource, and two of them may be ours.
@@ -122,6 +124,7 @@ pub async fn change_service(
         decision: None,
     };
     audit::record(&mut tx, entry).await?;
+    judge_wakes::wake(&mut tx, &Wake::Service(id), at).await?;
     let after = endpoint_services::by_id(&mut tx, id)
         .await?
         .ok_or_else(missing)?;

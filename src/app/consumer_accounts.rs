@@ -9,7 +9,9 @@ use super::{AppContext, AppError, text};
 use crate::domain::actor::Actor;
 use crate::domain::consumer::{ConsumerAccount, ConsumerState, KnownBy, Proof, Said};
 use crate::domain::ids::{ConsumerAccountId, ConsumerId};
+use crate::domain::judgement::Wake;
 use crate::store::audit::{self, Entry, Subject};
+use crate::store::judge_wakes;
 use crate::store::{consumer_accounts, consumers, denials, parties};
 
 /// An account to be added by a person.
@@ -95,6 +97,7 @@ pub async fn add_account(
         decision: None,
     };
     audit::record(&mut tx, entry).await?;
+    judge_wakes::wake(&mut tx, &Wake::Account(row.account.clone()), at).await?;
     ctx.commit(tx).await?;
     Ok(row)
 }
@@ -153,6 +156,7 @@ pub async fn remove_account(
         decision: None,
     };
     audit::record(&mut tx, entry).await?;
+    judge_wakes::wake(&mut tx, &Wake::Account(account.clone()), removed.at).await?;
     ctx.commit(tx).await?;
     row.removed = Some(removed);
     Ok(row)

@@ -7,6 +7,7 @@ use chrono::Duration;
 use tokio::sync::watch;
 
 use super::AppError;
+use super::policy_shelf::PolicyShelf;
 use crate::domain::clock::Clock;
 use crate::domain::review_rules::ReviewDefaults;
 use crate::store::PgPool;
@@ -51,6 +52,8 @@ pub struct AppContext {
     pub patience: Duration,
     /// How long reviews may take where a service does not say otherwise.
     pub reviews: ReviewDefaults,
+    /// Policy sets that were compiled.
+    pub shelf: PolicyShelf,
 }
 
 impl AppContext {

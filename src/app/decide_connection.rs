@@ -56,7 +56,7 @@ pub async fn decide_connection(
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decided {
     /// It is recorded.
-    Done,
+    Done(DecisionId),
     /// It is one of the two approvals that the service asks for.
     Approved,
 }
@@ -100,8 +100,8 @@ pub(super) async fn decide_locked(
         to,
         asking,
     };
-    record(conn, ctx, actor, &before, outcome, &enough, at).await?;
-    Ok(Decided::Done)
+    let decision = record(conn, ctx, actor, &before, outcome, &enough, at).await?;
+    Ok(Decided::Done(decision))
 }
 
 /// What is decided, which the life of the service allows, and the review that it leads to.
@@ -126,7 +126,7 @@ pub(super) async fn record(
     }: Outcome,
     why: &Why,
     at: DateTime<Utc>,
-) -> Result<(), AppError> {
+) -> Result<DecisionId, AppError> {
     let (id, verb) = (before.id, admitted.verb());
     let decision = DecisionId::new(at);
     let admission = match (verb, asking) {
@@ -170,7 +170,7 @@ pub(super) async fn record(
         at,
         message: why.message.as_deref(),
         ticket_url: why.ticket_url.as_deref(),
-        reason_code: why.reason_code,
+        reason_code: why.reason_code.as_deref(),
     };
     decisions::insert(conn, new).await?;
     let owed = plan(to, &before.observed.state) != Plan::Nothing;
@@ -203,7 +203,7 @@ pub(super) async fn record(
         decision: Some(decision),
     };
     audit::record(conn, entry).await?;
-    Ok(())
+    Ok(decision)
 }
 
 pub(super) fn not_found(id: ConnectionId) -> AppError {

@@ -1,5 +1,7 @@
 //! What a decider says: the reason, words for the consumer, a ticket, and until when access is given. Checked here, once, for every way to decide.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
@@ -36,7 +38,7 @@ pub(super) struct Why {
     pub(super) ticket_url: Option<String>,
     pub(super) expires_at: Option<DateTime<Utc>>,
     /// A stable word for why, where a rule decides.
-    pub(super) reason_code: Option<&'static str>,
+    pub(super) reason_code: Option<Cow<'static, str>>,
     /// What the decider could see beside the connection; it is kept with the decision.
     pub(super) evidence: Map<String, Value>,
 }

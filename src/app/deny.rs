@@ -10,7 +10,9 @@ use crate::domain::actor::Actor;
 use crate::domain::consumer::Said;
 use crate::domain::denial::{Denial, Denied};
 use crate::domain::ids::{DenialId, EndpointServiceId};
+use crate::domain::judgement::Wake;
 use crate::store::audit::{self, Entry, Subject};
+use crate::store::judge_wakes;
 use crate::store::{
     PgConnection, blocks, consumers, denials, endpoint_services, parties, service_changes,
 };
@@ -88,6 +90,7 @@ pub(super) async fn record(
         decision: None,
     };
     audit::record(conn, entry).await?;
+    judge_wakes::wake(conn, &concerned(&denial), at).await?;
     Ok(denial)
 }
 
@@ -171,8 +174,19 @@ pub(super) async fn record_lift(
         decision: None,
     };
     audit::record(conn, entry).await?;
+    judge_wakes::wake(conn, &concerned(&denial), at).await?;
     denial.lifted = Some(lifted);
     Ok(denial)
+}
+
+/// Whose requests a denial is about.
+fn concerned(denial: &Denial) -> Wake {
+    match (&denial.subject, denial.service) {
+        (Denied::Account(account), _) => Wake::Account(account.clone()),
+        (Denied::Consumer(consumer), _) => Wake::Consumer(*consumer),
+        (Denied::Everybody, Some(service)) => Wake::Service(service),
+        (Denied::Everybody, None) => Wake::All,
+    }
 }
 
 pub(super) fn missing(id: DenialId) -> AppError {

@@ -1,6 +1,8 @@
 //! What time does to one connection: reminders, escalations, and decisions that somebody wanted at this time. The worker calls it, in a
 //! transaction that has proven the lease.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
@@ -137,7 +139,7 @@ fn why(before: &UnderReview, step: TimerStep) -> Why {
             said(before.rules.due_at(connection.first_seen_at))
         )),
     };
-    why.reason_code = step.reason_code();
+    why.reason_code = step.reason_code().map(Cow::Borrowed);
     let planned = desk.revocation.as_ref();
     let timer = json!({
         "step": step,

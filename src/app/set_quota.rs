@@ -6,8 +6,10 @@ use super::code::Code;
 use super::{AppContext, AppError, change_consumer, text};
 use crate::domain::actor::Actor;
 use crate::domain::ids::{ConsumerId, EndpointServiceId};
+use crate::domain::judgement::Wake;
 use crate::domain::quota::Limits;
 use crate::store::audit::{self, Entry, Subject};
+use crate::store::judge_wakes;
 use crate::store::quotas::{self, Quota};
 use crate::store::{consumers, endpoint_services, service_changes};
 
@@ -33,6 +35,7 @@ pub async fn of_consumer(
     let subject = Subject::Consumer(id);
     let entry = entry(actor, subject, before.as_ref(), &quota, &reason);
     audit::record(&mut tx, entry).await?;
+    judge_wakes::wake(&mut tx, &Wake::Consumer(id), quota.set_at).await?;
     ctx.commit(tx).await?;
     Ok(quota)
 }
@@ -60,6 +63,7 @@ pub async fn of_service(
     let subject = Subject::EndpointService(id);
     let entry = entry(actor, subject, before.as_ref(), &quota, &reason);
     audit::record(&mut tx, entry).await?;
+    judge_wakes::wake(&mut tx, &Wake::Service(id), quota.set_at).await?;
     ctx.commit(tx).await?;
     Ok(quota)
 }

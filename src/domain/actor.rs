@@ -37,6 +37,15 @@ impl Actor {
         }
     }
 
+    /// A policy, or a gate before the policies.
+    pub fn policy(name: impl Into<String>) -> Self {
+        Self {
+            kind: ActorKind::Policy,
+            name: name.into(),
+            request_id: None,
+        }
+    }
+
     /// The worker.
     pub fn worker() -> Self {
         Self {

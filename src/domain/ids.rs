@@ -172,6 +172,25 @@ id!(
     "a comment id"
 );
 
+id!(
+    /// An answer of gates and policies about a connection.
+    JudgementId,
+    "jdg_",
+    "a judgement id"
+);
+id!(
+    /// A text of acceptance policies, with its life.
+    PolicyId,
+    "pol_",
+    "a policy id"
+);
+id!(
+    /// A policy tried over what was decided and what is live.
+    DryRunId,
+    "dry_",
+    "a dry run id"
+);
+
 /// A UUIDv7 for a row that needs no type of its own.
 ///
 /// Ids that this process makes for one moment sort in the order in which they were made, so that the steps of one transaction are told in

@@ -56,7 +56,8 @@ impl Limits {
             .collect()
     }
 
-    fn of(self, figure: QuotaFigure) -> Option<i64> {
+    /// The limit of a figure.
+    pub fn of(self, figure: QuotaFigure) -> Option<i64> {
         match figure {
             QuotaFigure::Connections => self.connections,
             QuotaFigure::EndpointsPerService => self.endpoints_per_service,
@@ -86,7 +87,8 @@ impl Used {
         self
     }
 
-    fn of(&self, figure: QuotaFigure) -> i64 {
+    /// What of a figure is used.
+    pub fn of(&self, figure: QuotaFigure) -> i64 {
         match figure {
             QuotaFigure::Connections => self.connections,
             QuotaFigure::EndpointsPerService => self.endpoints_on_service,

@@ -8,7 +8,7 @@ use super::{PgConnection, StoreError};
 use crate::domain::actor::Actor;
 use crate::domain::ids::{
     AccountRegionId, BlockId, ConnectionId, ConsumerId, DecisionId, DenialId, EndpointServiceId,
-    uuid_at,
+    PolicyId, uuid_at,
 };
 
 /// What an audit entry is about.
@@ -26,6 +26,8 @@ pub enum Subject {
     Denial(DenialId),
     /// A block.
     Block(BlockId),
+    /// A policy.
+    Policy(PolicyId),
 }
 
 impl Subject {
@@ -37,6 +39,7 @@ impl Subject {
             Self::Consumer(id) => ("consumer", id.uuid()),
             Self::Denial(id) => ("denial", id.uuid()),
             Self::Block(id) => ("block", id.uuid()),
+            Self::Policy(id) => ("policy", id.uuid()),
         }
     }
 }

@@ -157,6 +157,31 @@ pub async fn concerning(
     rows.into_iter().map(Denial::try_from).collect()
 }
 
+/// The same for many accounts, consumers and services at once: what may keep any of them from being accepted on any of these.
+pub async fn concerning_many(
+    conn: &mut PgConnection,
+    accounts: &[String],
+    consumers: &[ConsumerId],
+    services: &[EndpointServiceId],
+) -> Result<Vec<Denial>, StoreError> {
+    let consumers: Vec<uuid::Uuid> = consumers.iter().map(|id| id.uuid()).collect();
+    let services: Vec<uuid::Uuid> = services.iter().map(|id| id.uuid()).collect();
+    let rows = denial_rows!(
+        r#"WHERE lifted_at IS NULL
+              AND ((subject = 'account' AND account_id = ANY($1))
+                   OR (subject = 'consumer' AND consumer_id = ANY($2))
+                   OR (subject = 'everybody' AND endpoint_service_id = ANY($3)))
+              AND (endpoint_service_id IS NULL OR endpoint_service_id = ANY($3))
+            ORDER BY id"#,
+        accounts,
+        &consumers,
+        &services,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Denial::try_from).collect()
+}
+
 /// The oldest denial of a consumer that stands at this time, wherever.
 pub async fn standing_of_consumer(
     conn: &mut PgConnection,

@@ -1,5 +1,7 @@
 //! Quotas and what of them is used.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 
 use super::parties::Party;
@@ -117,6 +119,48 @@ pub async fn set_of_service(
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// The limits of many consumers and services at once; those that nobody limited are not among them.
+pub async fn limits_of_many(
+    conn: &mut PgConnection,
+    consumers: &[ConsumerId],
+    services: &[EndpointServiceId],
+) -> Result<
+    (
+        HashMap<ConsumerId, Limits>,
+        HashMap<EndpointServiceId, Limits>,
+    ),
+    StoreError,
+> {
+    let consumers: Vec<uuid::Uuid> = consumers.iter().map(|id| id.uuid()).collect();
+    let services: Vec<uuid::Uuid> = services.iter().map(|id| id.uuid()).collect();
+    let rows = sqlx::query!(
+        r#"SELECT consumer_id AS "consumer?: ConsumerId", NULL::uuid AS "service?: EndpointServiceId",
+                  most_connections, most_endpoints_per_service, most_regions
+             FROM consumer_quotas WHERE consumer_id = ANY($1)
+           UNION ALL
+           SELECT NULL, endpoint_service_id, most_connections, most_endpoints_per_service, most_regions
+             FROM service_quotas WHERE endpoint_service_id = ANY($2)"#,
+        &consumers,
+        &services,
+    )
+    .fetch_all(conn)
+    .await?;
+    let (mut of_consumers, mut of_services) = (HashMap::new(), HashMap::new());
+    for row in rows {
+        let limits = Limits {
+            connections: row.most_connections,
+            endpoints_per_service: row.most_endpoints_per_service,
+            regions: row.most_regions,
+        };
+        if let Some(consumer) = row.consumer {
+            of_consumers.insert(consumer, limits);
+        } else if let Some(service) = row.service {
+            of_services.insert(service, limits);
+        }
+    }
+    Ok((of_consumers, of_services))
 }
 
 /// What a party may use and uses.

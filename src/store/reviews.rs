@@ -80,7 +80,7 @@ impl TryFrom<Row> for Desk {
 }
 
 /// What people did about these connections, without approvals and rules. Those without a row are missing.
-pub(super) async fn of_many(
+pub async fn of_many(
     conn: &mut PgConnection,
     ids: &[ConnectionId],
 ) -> Result<HashMap<ConnectionId, Desk>, StoreError> {

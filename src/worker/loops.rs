@@ -8,7 +8,7 @@ use privatelink::messaging::LONGEST_POLL;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Place, census, expire, hint_follow, hint_queue, hint_setup, inventory};
+use super::{Place, census, expire, hint_follow, hint_queue, hint_setup, inventory, judge};
 use super::{observe, runner, sync_connections, sync_services};
 
 /// Runs the loops. One that ends without having been told to takes the others down with it: the next lease pass starts all anew.
@@ -22,6 +22,7 @@ pub(super) async fn work(place: &Arc<Place>, token: &CancellationToken) {
     inner.spawn(passing_nudges_on(place.clone(), token.clone()));
     inner.spawn(following_hints(place.clone(), token.clone()));
     inner.spawn(taking_inventory(place.clone(), token.clone()));
+    inner.spawn(judging(place.clone(), token.clone()));
     inner.spawn(expiring(place.clone(), token.clone()));
     inner.spawn(counting(place.clone(), token.clone()));
     while inner.join_next().await.is_some() {
@@ -117,6 +118,16 @@ async fn taking_inventory(place: Arc<Place>, stop: CancellationToken) {
     };
     let nudge = Some(place.shared.nudge.listen());
     runner::run("inventory", &place.shared, &stop, nudge, pass).await;
+}
+
+async fn judging(place: Arc<Place>, stop: CancellationToken) {
+    let pass = || async {
+        judge::run_pass(&place)
+            .await
+            .map(|r| until(&place, r.next_due))
+    };
+    let nudge = Some(place.shared.nudge.listen());
+    runner::run("judge", &place.shared, &stop, nudge, pass).await;
 }
 
 async fn expiring(place: Arc<Place>, stop: CancellationToken) {

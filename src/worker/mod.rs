@@ -27,6 +27,7 @@ pub mod hint_queue;
 pub mod hint_setup;
 pub mod identity;
 pub mod inventory;
+pub mod judge;
 pub mod listing;
 mod loops;
 pub mod metered;

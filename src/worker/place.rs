@@ -14,6 +14,7 @@ use super::metrics::WorkerMetrics;
 use super::public_dns::PublicDns;
 use super::settings::delta;
 use super::term::LeaseTerm;
+use crate::app::policy_shelf::PolicyShelf;
 use crate::app::{AppContext, Nudge};
 use crate::domain::account_region::Lease;
 use crate::domain::clock::Clock;
@@ -38,6 +39,8 @@ pub struct Shared {
     pub dns: Arc<dyn PublicDns>,
     /// How long reviews may take where a service does not say otherwise.
     pub reviews: ReviewDefaults,
+    /// Policy sets that were compiled.
+    pub shelf: PolicyShelf,
 }
 
 impl Shared {
@@ -49,6 +52,7 @@ impl Shared {
             nudge: self.nudge.clone(),
             patience: delta(self.settings.patience),
             reviews: self.reviews,
+            shelf: self.shelf.clone(),
         }
     }
 }

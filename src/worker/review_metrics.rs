@@ -8,6 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::metrics::PlaceLabels;
+use crate::domain::decision::Outcome;
 use crate::domain::review_desk::QueueSummary;
 use crate::domain::review_timer::TimerStep;
 
@@ -29,12 +30,20 @@ pub struct StepLabels {
     pub step: &'static str,
 }
 
+/// What gates and policies said.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OutcomeLabels {
+    /// `accept`, `reject` or `hold`.
+    pub outcome: &'static str,
+}
+
 /// The metrics of reviews. Clones count together.
 #[derive(Debug, Clone, Default)]
 pub struct ReviewMetrics {
     queue: Family<QueueLabels, Gauge>,
     oldest: Family<PlaceLabels, Gauge>,
     steps: Family<StepLabels, Counter>,
+    judged: Family<OutcomeLabels, Counter>,
 }
 
 impl ReviewMetrics {
@@ -55,6 +64,17 @@ impl ReviewMetrics {
             "What time did to reviews",
             self.steps.clone(),
         );
+        registry.register(
+            "portcullis_judgements",
+            "What gates and policies said of requests, those that were asked about again included",
+            self.judged.clone(),
+        );
+    }
+
+    /// Notes what gates and policies said.
+    pub fn judged(&self, outcome: Outcome) {
+        let outcome = outcome.as_str();
+        self.judged.get_or_create(&OutcomeLabels { outcome }).inc();
     }
 
     /// Notes what time did.

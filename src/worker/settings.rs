@@ -67,6 +67,9 @@ pub struct WorkerSettings {
     /// How often the record of a verified name is looked for.
     #[serde(with = "humantime_serde")]
     pub private_dns_recheck: Duration,
+    /// How long a request that gates and policies hold rests until they are asked again, because time is a fact too.
+    #[serde(with = "humantime_serde")]
+    pub judge_again_after: Duration,
     /// Whether AWS is set up to tell of connections by itself, over SNS and SQS.
     pub notifications: bool,
 }
@@ -94,6 +97,7 @@ impl Default for WorkerSettings {
             private_dns_settle: Duration::from_mins(1),
             private_dns_retry: Duration::from_mins(30),
             private_dns_recheck: Duration::from_hours(24),
+            judge_again_after: Duration::from_mins(5),
             notifications: true,
         }
     }
@@ -152,6 +156,7 @@ impl WorkerSettings {
             ("attributes_interval", self.attributes_interval),
             ("inventory_interval", self.inventory_interval),
             ("poll_interval", self.poll_interval),
+            ("judge_again_after", self.judge_again_after),
             ("retry_base", self.retry_base),
             ("private_dns_poll", self.private_dns_poll),
             ("private_dns_retry", self.private_dns_retry),

@@ -21,7 +21,7 @@ use super::identity::Verdict;
 use super::metered::{Meter, Metered};
 use super::metered_messaging::MeteredMessaging;
 use super::term::LeaseTerm;
-use super::{PassError, Place, Shared, blocks, identity, loops, runner, stalls};
+use super::{PassError, Place, Shared, blocks, identity, judge, loops, runner, stalls};
 use crate::domain::account_region::Lease;
 use crate::domain::backoff;
 use crate::domain::batch_size::BatchSize;
@@ -125,6 +125,10 @@ impl Worker {
             let (shared, stop) = (self.shared.clone(), stop.clone());
             tokio::spawn(async move { blocks::run(&shared, &stop).await })
         };
+        let waking = {
+            let (shared, stop) = (self.shared.clone(), stop.clone());
+            tokio::spawn(async move { judge::run_wakes(&shared, &stop).await })
+        };
         let mut house_kept_at: Option<DateTime<Utc>> = None;
         let mut counted_at: Option<Instant> = None;
         loop {
@@ -149,6 +153,9 @@ impl Worker {
         }
         if let Err(error) = blocking.await {
             tracing::error!(error = %runner::chain(&error), "the loop that carries blocks out has died");
+        }
+        if let Err(error) = waking.await {
+            tracing::error!(error = %runner::chain(&error), "the loop that wakes the judging has died");
         }
         self.shut_down().await;
     }

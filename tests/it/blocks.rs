@@ -51,14 +51,15 @@ impl TestApp {
         self.get(Who::Viewer, &path).await.good()
     }
 
-    /// What the loop gives its steps.
-    fn application(&self) -> AppContext {
+    /// What use cases are given.
+    pub(crate) fn application(&self) -> AppContext {
         AppContext {
             pool: self.db().clone(),
             clock: self.shared.clock.clone(),
             nudge: self.shared.nudge.clone(),
             patience: chrono::TimeDelta::minutes(5),
             reviews: self.shared.reviews,
+            shelf: self.shared.shelf.clone(),
         }
     }
 }

@@ -26,6 +26,7 @@ mod drift_verbs;
 mod hint_faults;
 mod hint_setup;
 mod hints;
+mod judge;
 mod life;
 mod listing;
 mod matrix;

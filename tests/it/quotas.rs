@@ -44,6 +44,7 @@ impl TestApp {
             nudge: portcullis::app::Nudge::new(),
             patience: TimeDelta::minutes(5),
             reviews: self.shared.reviews,
+            shelf: self.shared.shelf.clone(),
         }
     }
 }

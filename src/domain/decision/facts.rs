@@ -136,6 +136,9 @@ pub struct ServiceFacts {
     /// Whether everybody is denied on it: the kill switch.
     #[serde(default)]
     pub blocked: bool,
+    /// Whether it asks for the approval of two persons.
+    #[serde(default)]
+    pub two_persons: bool,
     /// Its tags.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
@@ -164,11 +167,11 @@ impl Quota {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Counts {
-    /// Accepted connections.
+    /// Connections that are accepted, or that came up without a decision.
     pub connections: u32,
-    /// Accepted connections to this service.
+    /// Those of them to this service.
     pub on_service: u32,
-    /// Regions with accepted connections.
+    /// The Regions that they are in.
     pub regions: u32,
 }
 

@@ -88,10 +88,17 @@ pub fn decide(facts: &Facts, policies: &dyn Policies) -> Decision {
         }
     }
     let verdict = policies.judge(facts);
-    let (outcome, reasons) = policies::conclude(&verdict);
+    let (gate, outcome, reasons) = match policies::conclude(&verdict) {
+        // A policy is no person: where two are asked for, it can refuse but not let in.
+        (Outcome::Accept, _) if facts.service.two_persons && !facts.is_live() => {
+            let reasons = vec![ReasonCode::NeedsApproval.into()];
+            (Gate::Approval, Outcome::Hold, reasons)
+        }
+        (outcome, reasons) => (Gate::Policy, outcome, reasons),
+    };
     Decision {
         outcome,
-        gate: Gate::Policy,
+        gate,
         reasons,
         policies: verdict
             .policies

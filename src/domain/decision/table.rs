@@ -292,6 +292,21 @@ fn gate_section(text: &mut String, gate: Gate, codes: &mut Codes) -> std::fmt::R
             codes.entry(code.clone()).or_default().insert(gate);
             writeln!(text, "| {state} | **{}** `{code}` |", decision.outcome)?;
         }
+        let mut two = facts();
+        two.service.two_persons = true;
+        let decision = decide(&two, &permits);
+        let code = &decision.reasons[0].code;
+        codes.entry(code.clone()).or_default().insert(decision.gate);
+        let (outcome, live) = (
+            decision.outcome,
+            decide(&with(two, Standing::Live), &permits),
+        );
+        writeln!(
+            text,
+            "| a `permit` applies to a request, and the service asks for two persons | **{outcome}** `{code}` |\n\
+             | a `permit` applies to a live connection of such a service | **{}** `{}` |",
+            live.outcome, live.reasons[0].code
+        )?;
         return Ok(());
     }
     writeln!(

@@ -43,6 +43,7 @@ pub(crate) fn facts() -> Facts {
             other_regions: BTreeSet::from(["eu-west-1".parse().unwrap()]),
             lifecycle: LifecycleState::Active,
             blocked: false,
+            two_persons: false,
             tags: BTreeMap::new(),
         },
         quotas: QuotaFigure::ALL

@@ -359,6 +359,7 @@ fn the_stored_format_is_this() {
             "other_regions": ["eu-west-1"],
             "lifecycle": "active",
             "blocked": false,
+            "two_persons": false,
         },
         "quotas": [
             { "figure": "connections", "would_be": 1, "limit": 3 },

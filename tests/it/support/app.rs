@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use portcullis::api::auth::{DevelopmentIssuer, Verifier};
 use portcullis::api::{self, ApiState, Edge, NotReady, Readiness};
+use portcullis::app::policy_shelf::PolicyShelf;
 use portcullis::app::review_settings::ReviewSettings;
 use portcullis::app::{AppContext, Nudge};
 use portcullis::domain::clock::{Clock, SystemClock, TestClock};
@@ -96,6 +97,7 @@ impl TestApp {
                 silent: silent.clone(),
             }),
             reviews: ReviewSettings::default().defaults(),
+            shelf: PolicyShelf::default(),
         };
         let worker = Worker::new(shared.clone(), Arc::new(sim.clone()));
         let hook = setup.hook.unwrap_or_else(|| Arc::new(sns::deaf_hook()));
@@ -333,6 +335,7 @@ fn serve(shared: &Shared, issuer: &DevelopmentIssuer, hook: Arc<Hook>) -> String
         nudge: shared.nudge.clone(),
         patience: TimeDelta::from_std(shared.settings.patience).unwrap(),
         reviews: shared.reviews,
+        shelf: shared.shelf.clone(),
     };
     let edge = Edge::new(
         Verifier::new([issuer.trusted_key()]),

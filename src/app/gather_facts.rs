@@ -1,0 +1,350 @@
+//! The facts that decisions are made from, gathered for many connections with few statements.
+//!
+//! They are true at the moment of the reads. Whoever decides by them holds the locks that keep them true: `consumer_gate` for the account
+//! and its consumer, `admission` for the service, then the connections.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::Hash;
+
+use chrono::{DateTime, Utc};
+use privatelink::{AccountId, Region};
+
+use super::AppError;
+use crate::domain::consumer::Proof;
+use crate::domain::decision::{
+    AccountFacts, ConnectionFacts, ConsumerFacts, Counts, FACTS_VERSION, Facts, Quota,
+    ServiceFacts, Standing,
+};
+use crate::domain::denial::{Denial, Denied};
+use crate::domain::endpoint_service::RegisteredService;
+use crate::domain::ids::{ConnectionId, ConsumerId, EndpointServiceId};
+use crate::domain::quota::{Limits, QuotaFigure, Used};
+use crate::domain::review::ReviewState;
+use crate::store::facts::{self, LiveCursor, Membership, Subject};
+use crate::store::{PgConnection, denials, endpoint_services, quotas, review_rules};
+
+/// Whose use is counted together.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Who {
+    Consumer(ConsumerId),
+    Account(AccountId),
+}
+
+/// Connections by service and Region.
+type Uses = BTreeMap<(EndpointServiceId, String), i64>;
+
+/// What is known of some connections, to make the facts of each from.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    subjects: HashMap<ConnectionId, Subject>,
+    services: HashMap<EndpointServiceId, RegisteredService>,
+    two_persons: HashSet<EndpointServiceId>,
+    members: HashMap<AccountId, Membership>,
+    denials: Vec<Denial>,
+    limits: (
+        HashMap<ConsumerId, Limits>,
+        HashMap<EndpointServiceId, Limits>,
+    ),
+    uses: HashMap<Who, Uses>,
+}
+
+/// Gathers what is known of these connections. One that does not exist is left out.
+pub async fn gather(conn: &mut PgConnection, ids: &[ConnectionId]) -> Result<Gathered, AppError> {
+    let mut gathered = Gathered::default();
+    let subjects = facts::subjects(conn, ids).await?;
+    gathered.fill(conn, subjects).await?;
+    Ok(gathered)
+}
+
+/// Reads the facts of all live connections page by page, with memory for one page. Services and what belongs to the accounts of the last page are kept.
+#[derive(Debug, Default)]
+pub struct LivePages {
+    scope: Option<EndpointServiceId>,
+    after: Option<LiveCursor>,
+    known: Gathered,
+}
+
+impl LivePages {
+    /// All live connections of a service, or all there are.
+    pub fn of(scope: Option<EndpointServiceId>) -> Self {
+        Self {
+            scope,
+            ..Self::default()
+        }
+    }
+
+    /// The next page; empty at the end.
+    pub async fn next(
+        &mut self,
+        conn: &mut PgConnection,
+        limit: i64,
+        at: DateTime<Utc>,
+    ) -> Result<Vec<(ConnectionId, Facts)>, AppError> {
+        let subjects = facts::live_after(conn, self.scope, self.after.as_ref(), limit).await?;
+        let Some(last) = subjects.last() else {
+            return Ok(Vec::new());
+        };
+        self.after = Some((last.owner.clone(), last.service, last.endpoint.clone()));
+        let order: Vec<ConnectionId> = subjects.iter().map(|subject| subject.id).collect();
+        self.known.fill(conn, subjects).await?;
+        let known = &self.known;
+        Ok(order
+            .into_iter()
+            .filter_map(|id| Some((id, known.facts(id, at)?)))
+            .collect())
+    }
+}
+
+impl Gathered {
+    /// Takes these subjects in place of those it had, and reads what it does not know of them yet.
+    async fn fill(
+        &mut self,
+        conn: &mut PgConnection,
+        subjects: Vec<Subject>,
+    ) -> Result<(), AppError> {
+        let accounts: BTreeSet<AccountId> = subjects.iter().map(|s| s.owner.clone()).collect();
+        let accounts: Vec<String> = accounts.iter().map(ToString::to_string).collect();
+        let services: Vec<EndpointServiceId> = distinct(subjects.iter().map(|s| s.service));
+        for id in &services {
+            if !self.services.contains_key(id)
+                && let Some(service) = endpoint_services::by_id(conn, *id).await?
+            {
+                self.services.insert(*id, service);
+                if review_rules::of_service(conn, *id)
+                    .await?
+                    .approvals_required
+                    > 1
+                {
+                    self.two_persons.insert(*id);
+                }
+            }
+        }
+        let members = facts::memberships(conn, &accounts).await?;
+        self.members = members
+            .into_iter()
+            .map(|member| (member.account.clone(), member))
+            .collect();
+        let consumers: Vec<ConsumerId> = distinct(self.members.values().map(|m| m.consumer));
+        self.denials = denials::concerning_many(conn, &accounts, &consumers, &services).await?;
+        self.limits = quotas::limits_of_many(conn, &consumers, &services).await?;
+        self.count(conn, &subjects).await?;
+        self.subjects = subjects.into_iter().map(|s| (s.id, s)).collect();
+        Ok(())
+    }
+
+    /// Counts what the owners use, those that are not counted yet.
+    async fn count(
+        &mut self,
+        conn: &mut PgConnection,
+        subjects: &[Subject],
+    ) -> Result<(), AppError> {
+        let whose: HashSet<Who> = subjects.iter().map(|s| self.who(&s.owner)).collect();
+        self.uses.retain(|who, _| whose.contains(who));
+        let (mut consumers, mut accounts) = (Vec::new(), Vec::new());
+        for who in whose {
+            if self.uses.contains_key(&who) {
+                continue;
+            }
+            match &who {
+                Who::Consumer(consumer) => consumers.push(*consumer),
+                Who::Account(account) => accounts.push(account.to_string()),
+            }
+            self.uses.insert(who, Uses::new());
+        }
+        if consumers.is_empty() && accounts.is_empty() {
+            return Ok(());
+        }
+        for row in facts::in_use(conn, &consumers, &accounts).await? {
+            let account = row.account.as_deref().map(str::parse::<AccountId>);
+            let who = match (row.consumer, account) {
+                (Some(consumer), _) => Who::Consumer(consumer),
+                (None, Some(Ok(account))) => Who::Account(account),
+                (None, _) => return Err(AppError::internal("a use of nobody was counted")),
+            };
+            let uses = self.uses.entry(who).or_default();
+            uses.insert((row.service, row.region), row.connections);
+        }
+        Ok(())
+    }
+
+    fn who(&self, account: &AccountId) -> Who {
+        let member = self.members.get(account);
+        member.map_or_else(
+            || Who::Account(account.clone()),
+            |member| Who::Consumer(member.consumer),
+        )
+    }
+
+    /// The services of all of them.
+    pub fn services(&self) -> Vec<EndpointServiceId> {
+        distinct(self.subjects.values().map(|subject| subject.service))
+    }
+
+    /// Whether it still waits for a decision in AWS.
+    pub fn is_waiting(&self, id: ConnectionId) -> bool {
+        self.subjects
+            .get(&id)
+            .is_some_and(|subject| subject.waiting)
+    }
+
+    /// The service of a connection.
+    pub fn service_of(&self, id: ConnectionId) -> Option<EndpointServiceId> {
+        self.subjects.get(&id).map(|subject| subject.service)
+    }
+
+    /// Counts a connection as used from here on: it was accepted in the transaction that gathered.
+    pub fn accepted(&mut self, id: ConnectionId) {
+        let Some(subject) = self.subjects.get_mut(&id) else {
+            return;
+        };
+        if std::mem::replace(&mut subject.counted, true) {
+            return;
+        }
+        let (service, region) = (subject.service, region_of(subject).to_string());
+        let who = self.members.get(&subject.owner).map_or_else(
+            || Who::Account(subject.owner.clone()),
+            |m| Who::Consumer(m.consumer),
+        );
+        *self
+            .uses
+            .entry(who)
+            .or_default()
+            .entry((service, region))
+            .or_default() += 1;
+    }
+
+    /// The facts of one; `None` when it or its service is not known.
+    pub fn facts(&self, id: ConnectionId, at: DateTime<Utc>) -> Option<Facts> {
+        let subject = self.subjects.get(&id)?;
+        let service = self.services.get(&subject.service)?;
+        let member = self.members.get(&subject.owner);
+        let consumer = member.map(|member| member.consumer);
+        let used = self.used_beside(subject);
+        let live = subject.review == ReviewState::Accepted;
+        let waited = (at - subject.first_seen_at).num_seconds();
+        let standing: Vec<&Denial> = self
+            .denials
+            .iter()
+            .filter(|denial| denial.denies(&subject.owner, consumer, subject.service, at))
+            .collect();
+        // Everybody is denied on the service: that is the service's, not the account's.
+        let of_account = standing.iter().filter(|d| d.subject != Denied::Everybody);
+        Some(Facts {
+            version: FACTS_VERSION,
+            at,
+            connection: ConnectionFacts {
+                endpoint_id: subject.endpoint.clone(),
+                standing: if live {
+                    Standing::Live
+                } else {
+                    Standing::Requested
+                },
+                waited_seconds: u64::try_from(waited).unwrap_or_default(),
+                region: subject.region.clone(),
+                // DescribeVpcEndpointConnections does not tell the endpoint's zones.
+                zones: None,
+                ip_address_type: subject.ip_address_type.clone(),
+            },
+            account: AccountFacts {
+                id: subject.owner.clone(),
+                proven: member.is_some_and(|member| member.proof != Proof::None),
+                consumer: member.map(|member| ConsumerFacts {
+                    id: member.consumer,
+                    name: member.name.clone(),
+                    labels: member.labels.clone(),
+                }),
+                denials: of_account.map(|denial| denial.id).collect(),
+                registered: member.is_some(),
+            },
+            service: ServiceFacts {
+                id: service.id,
+                name: service.name.clone(),
+                account: service.account.clone(),
+                region: service.region.clone(),
+                other_regions: open_regions(service, subject),
+                lifecycle: service.lifecycle.state,
+                blocked: standing.iter().any(|d| d.subject == Denied::Everybody),
+                two_persons: self.two_persons.contains(&service.id),
+                tags: service.tags.clone(),
+            },
+            quotas: self.quotas(subject, consumer, &used),
+            counts: Counts {
+                connections: narrow(used.connections),
+                on_service: narrow(used.endpoints_on_service),
+                regions: u32::try_from(used.regions.len()).unwrap_or(u32::MAX),
+            },
+            approved: false,
+            listing: None,
+            plan: None,
+            agreement: None,
+            licences: None,
+        })
+    }
+
+    /// What the owner uses besides this connection.
+    fn used_beside(&self, subject: &Subject) -> Used {
+        let mut used = Used::default();
+        let Some(all) = self.uses.get(&self.who(&subject.owner)) else {
+            return used;
+        };
+        let own = (subject.service, region_of(subject).to_string());
+        for (key, count) in all {
+            let count = count - i64::from(subject.counted && *key == own);
+            if count <= 0 {
+                continue;
+            }
+            let (service, region) = key;
+            used.connections += count;
+            if *service == subject.service {
+                used.endpoints_on_service += count;
+            }
+            used.regions.insert(region.clone());
+        }
+        used
+    }
+
+    fn quotas(&self, subject: &Subject, consumer: Option<ConsumerId>, used: &Used) -> Vec<Quota> {
+        let (consumers, services) = &self.limits;
+        let own = consumer.and_then(|id| consumers.get(&id)).copied();
+        let default = services.get(&subject.service).copied();
+        let limits = own.unwrap_or_default().or(default.unwrap_or_default());
+        let after = used.clone().with_one_more(region_of(subject).as_str());
+        let figures = QuotaFigure::ALL.iter().filter_map(|figure| {
+            Some(Quota {
+                figure: *figure,
+                would_be: after.of(*figure),
+                limit: limits.of(*figure)?,
+            })
+        });
+        figures.collect()
+    }
+}
+
+/// The Region that an endpoint is in: its service's, where AWS names none.
+fn region_of(subject: &Subject) -> &Region {
+    subject.region.as_ref().unwrap_or(&subject.home)
+}
+
+/// Other Regions that the service lets consumers connect from: as desired; as AWS was last seen to have them where nothing is desired. Before AWS
+/// was read, nothing is known against the Region that AWS let the endpoint be made in.
+fn open_regions(service: &RegisteredService, subject: &Subject) -> BTreeSet<Region> {
+    let observed = service
+        .observed
+        .as_ref()
+        .map(|seen| &seen.service.supported_regions);
+    match service.supported_regions.as_ref().or(observed) {
+        Some(regions) => regions
+            .iter()
+            .filter_map(|region| region.parse().ok())
+            .collect(),
+        None => subject.region.iter().cloned().collect(),
+    }
+}
+
+fn narrow(count: i64) -> u32 {
+    u32::try_from(count).unwrap_or(if count < 0 { 0 } else { u32::MAX })
+}
+
+fn distinct<T: Eq + Hash>(all: impl Iterator<Item = T>) -> Vec<T> {
+    all.collect::<HashSet<T>>().into_iter().collect()
+}

@@ -1,0 +1,272 @@
+//! Judging requests: gates and policies decide what they can, and say of the rest why a person has to. The judge loop calls it, in a transaction that
+//! has proven the lease.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
+
+use super::admission::Gate;
+use super::consumer_gate::{self, Asking};
+use super::decide_connection::{Decided, Leave, decide_locked};
+use super::decision_words::Why;
+use super::desk::{self, Note};
+use super::gather_facts::{Gathered, gather};
+use super::policies::PolicySets;
+use super::{AppContext, AppError, policy_shelf};
+use crate::domain::actor::{Actor, ActorKind};
+use crate::domain::decision::{Decision, Facts, Outcome, ReasonCode, decide};
+use crate::domain::ids::{ConnectionId, DecisionId, EndpointServiceId, JudgementId};
+use crate::domain::judgement::Judgement;
+use crate::domain::review::Verb;
+use crate::domain::review_desk::{Desk, Hold, ReviewStep};
+use crate::store::{PgConnection, connections, judge_wakes, judgements, reviews};
+
+/// What became of a request that was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judged {
+    /// It was decided so, or is held.
+    Said(Outcome),
+    /// Nothing was said: a person holds it, it was decided meanwhile, or its service has ended.
+    Left,
+}
+
+/// Judges requests, those first that are named first. All in the caller's transaction; what is decided is recorded as any decision is.
+///
+/// What is held stays undecided, and says in the review why. It is judged again after `again`, because time is a fact too, or when something wakes it.
+pub async fn judge(
+    conn: &mut PgConnection,
+    ctx: &AppContext,
+    ids: &[ConnectionId],
+    again: TimeDelta,
+) -> Result<Vec<(ConnectionId, Judged)>, AppError> {
+    let at = ctx.clock.now();
+    // Accounts and consumers, services, connections: the order of all who lock several.
+    let askings = consumer_gate::lock_many(conn, ids, false).await?;
+    let gates = Gate::of_many(conn, ids).await?;
+    connections::lock_many(conn, ids).await?;
+    let known = gather(conn, ids).await?;
+    let bench = Bench {
+        desks: reviews::of_many(conn, ids).await?,
+        latest: judgements::latest_of_many(conn, ids).await?,
+        sets: policy_shelf::of_services(conn, ctx, &known.services()).await?,
+        ctx,
+        at,
+    };
+    let mut session = Session {
+        askings,
+        gates,
+        known,
+    };
+    let (mut said, mut until) = (Vec::new(), Vec::new());
+    for id in ids {
+        let judged = bench.one(conn, &mut session, *id).await?;
+        if !matches!(judged, Judged::Said(Outcome::Accept | Outcome::Reject)) {
+            until.push((*id, at + again));
+        }
+        said.push((*id, judged));
+    }
+    judge_wakes::put_off(conn, &until).await?;
+    Ok(said)
+}
+
+/// What stays as it is while several are judged.
+struct Bench<'a> {
+    ctx: &'a AppContext,
+    desks: HashMap<ConnectionId, Desk>,
+    latest: HashMap<ConnectionId, Judgement>,
+    sets: HashMap<EndpointServiceId, Vec<Arc<policy_shelf::Set>>>,
+    at: DateTime<Utc>,
+}
+
+/// What changes with each that is accepted.
+struct Session {
+    askings: HashMap<ConnectionId, Asking>,
+    gates: HashMap<ConnectionId, Gate>,
+    known: Gathered,
+}
+
+impl Bench<'_> {
+    async fn one(
+        &self,
+        conn: &mut PgConnection,
+        session: &mut Session,
+        id: ConnectionId,
+    ) -> Result<Judged, AppError> {
+        let desk = self.desks.get(&id);
+        let standing = desk
+            .and_then(|desk| desk.hold.as_ref())
+            .filter(|hold| hold.stands(self.at));
+        let held_by_person = standing.is_some_and(|hold| hold.by_kind == ActorKind::Person);
+        let Some(gate) = session.gates.get(&id).copied() else {
+            return Ok(Judged::Left);
+        };
+        if held_by_person || gate.has_ended() || !session.known.is_waiting(id) {
+            return Ok(Judged::Left);
+        }
+        let Some(facts) = session.known.facts(id, self.at) else {
+            return Ok(Judged::Left);
+        };
+        let sets = session
+            .known
+            .service_of(id)
+            .and_then(|service| self.sets.get(&service));
+        let sets: Vec<&policy_shelf::Set> = sets.into_iter().flatten().map(AsRef::as_ref).collect();
+        let decision = decide(&facts, &PolicySets(&sets));
+        let judgement = JudgementId::new(self.at);
+        let actor = actor_of(&decision);
+        let verb = match decision.outcome {
+            Outcome::Hold => {
+                self.hold(conn, &actor, id, standing, &decision).await?;
+                self.record(conn, judgement, id, decision, &facts, None)
+                    .await?;
+                return Ok(Judged::Said(Outcome::Hold));
+            }
+            Outcome::Accept => Verb::Accept,
+            Outcome::Reject => Verb::Reject,
+        };
+        let asking = match verb {
+            Verb::Accept => session.askings.remove(&id),
+            Verb::Reject | Verb::Revoke => None,
+        };
+        let leave = Leave {
+            admitted: gate.admit(verb)?,
+            asking,
+        };
+        let why = why(judgement, &decision);
+        let decided = decide_locked(conn, self.ctx, &actor, id, leave, &why, self.at).await?;
+        let Decided::Done(made) = decided else {
+            return Err(AppError::internal(
+                "a policy's word was taken for one of two approvals",
+            ));
+        };
+        let outcome = decision.outcome;
+        if outcome == Outcome::Accept {
+            session.known.accepted(id);
+        }
+        self.record(conn, judgement, id, decision, &facts, Some(made))
+            .await?;
+        Ok(Judged::Said(outcome))
+    }
+
+    /// Says in the review why a person has to decide; where there are no policies, that is how it is and needs no word.
+    async fn hold(
+        &self,
+        conn: &mut PgConnection,
+        actor: &Actor,
+        id: ConnectionId,
+        standing: Option<&Hold>,
+        decision: &Decision,
+    ) -> Result<(), AppError> {
+        let said = decision
+            .reasons
+            .first()
+            .filter(|reason| reason.code != ReasonCode::NoPolicy.as_str());
+        let hold = said.map(|first| Hold {
+            code: first.code.clone(),
+            reason: sentences(decision),
+            until: None,
+            by_kind: actor.kind,
+            by: actor.name.clone(),
+            at: self.at,
+        });
+        let same = |one: &Hold, other: &Hold| {
+            (&one.code, &one.reason, &one.by) == (&other.code, &other.reason, &other.by)
+        };
+        match (standing, &hold) {
+            (None, None) => return Ok(()),
+            (Some(standing), Some(hold)) if same(standing, hold) => return Ok(()),
+            _ => {}
+        }
+        if !reviews::set_hold(conn, id, hold.as_ref()).await? {
+            return Err(AppError::internal("the review changed under its own lock"));
+        }
+        let reason = sentences(decision);
+        let note = Note {
+            actor,
+            id,
+            step: if hold.is_some() {
+                ReviewStep::Held
+            } else {
+                ReviewStep::Unheld
+            },
+            reason: Some(&reason),
+            before: standing.map(shown),
+            details: hold.as_ref().map(shown),
+            at: self.at,
+        };
+        desk::note(conn, note).await
+    }
+
+    /// Keeps the judgement, unless it says what the one before said.
+    async fn record(
+        &self,
+        conn: &mut PgConnection,
+        id: JudgementId,
+        connection: ConnectionId,
+        decision: Decision,
+        facts: &Facts,
+        decided: Option<DecisionId>,
+    ) -> Result<(), AppError> {
+        let before = self.latest.get(&connection);
+        if decided.is_none() && before.is_some_and(|before| before.decision == decision) {
+            return Ok(());
+        }
+        let facts = facts
+            .to_json()
+            .map_err(|e| AppError::internal(format!("facts cannot be written: {e}")))?;
+        let judgement = Judgement {
+            id,
+            connection,
+            at: self.at,
+            decision,
+            facts,
+            decided,
+        };
+        Ok(judgements::insert(conn, &judgement).await?)
+    }
+}
+
+/// In whose name: the policy that determined it, or the gate.
+fn actor_of(decision: &Decision) -> Actor {
+    let name = decision.policies.first().cloned();
+    Actor::policy(name.unwrap_or_else(|| format!("gate:{}", decision.gate)))
+}
+
+fn sentences(decision: &Decision) -> String {
+    let all: Vec<&str> = decision
+        .reasons
+        .iter()
+        .map(|reason| reason.sentence.as_str())
+        .collect();
+    let text = all.join(" ");
+    text.chars()
+        .take(super::decide_connection::LONGEST_REASON)
+        .collect()
+}
+
+/// Why it is decided so: the sentences, which are for the consumer too, the first code, and what leads back to the judgement.
+fn why(judgement: JudgementId, decision: &Decision) -> Why {
+    let sentences = sentences(decision);
+    let mut why = Why::because(sentences.clone());
+    why.message = Some(sentences);
+    why.reason_code = decision
+        .reasons
+        .first()
+        .map(|reason| reason.code.clone().into());
+    let evidence = json!({
+        "judgement_id": judgement,
+        "gate": decision.gate,
+        "reasons": decision.reasons,
+        "policies": decision.policies,
+        "policy_versions": decision.policy_versions,
+        "licence": decision.licence,
+    });
+    why.evidence.insert("judgement".to_owned(), evidence);
+    why
+}
+
+fn shown(hold: &Hold) -> Value {
+    json!({ "code": hold.code, "reason": hold.reason, "until": hold.until, "held_by": hold.by })
+}

@@ -1,0 +1,73 @@
+//! Compiled policy sets, kept by their digest: a text is parsed and checked once in a process, however many requests it decides.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{AppContext, AppError};
+use crate::domain::ids::EndpointServiceId;
+use crate::store::{PgConnection, policies};
+
+/// A compiled set.
+pub type Set = policy::PolicySet;
+
+/// The most sets that are kept. Only active ones decide, so more than these are left over from changes.
+const MOST: usize = 256;
+
+/// The sets of this process.
+#[derive(Clone, Default)]
+pub struct PolicyShelf(Arc<Mutex<HashMap<String, Arc<Set>>>>);
+
+impl PolicyShelf {
+    /// The set of a text, compiled if it is new. A text that was validated and does not compile any more is a fault: nothing may be decided without it.
+    pub async fn compiled(&self, digest: &str, text: &str) -> Result<Arc<Set>, AppError> {
+        if let Some(set) = self.kept().get(digest) {
+            return Ok(set.clone());
+        }
+        let text = text.to_owned();
+        // A thousand policies take a tenth of a second.
+        let compiled = tokio::task::spawn_blocking(move || Set::compile(&text)).await;
+        let set = compiled
+            .map_err(|e| AppError::internal(format!("compiling a policy set was cut off: {e}")))?
+            .map_err(|wrong| {
+                let first = wrong.first().map(ToString::to_string).unwrap_or_default();
+                AppError::internal(format!("an active policy set does not compile: {first}"))
+            })?;
+        let set = Arc::new(set);
+        let mut kept = self.kept();
+        if kept.len() >= MOST {
+            kept.clear();
+        }
+        kept.insert(digest.to_owned(), set.clone());
+        Ok(set)
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Set>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for PolicyShelf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PolicyShelf")
+            .field(&self.kept().len())
+            .finish()
+    }
+}
+
+/// The sets that decide about each of these services: the provider's, then the service's own.
+pub(super) async fn of_services(
+    conn: &mut PgConnection,
+    ctx: &AppContext,
+    services: &[EndpointServiceId],
+) -> Result<HashMap<EndpointServiceId, Vec<Arc<Set>>>, AppError> {
+    let mut all = HashMap::with_capacity(services.len());
+    for service in services {
+        let mut sets = Vec::new();
+        for active in policies::active(conn, *service).await? {
+            sets.push(ctx.shelf.compiled(&active.digest, &active.text).await?);
+        }
+        all.insert(*service, sets);
+    }
+    Ok(all)
+}
