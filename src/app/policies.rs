@@ -116,6 +116,7 @@ impl Judged {
                 ip_address_type: connection.ip_address_type.as_deref(),
             },
             live: facts.is_live(),
+            approved: facts.approved,
             waited_seconds: connection.waited_seconds,
             counts: policy::Counts {
                 connections: facts.counts.connections,

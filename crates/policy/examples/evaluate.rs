@@ -109,6 +109,7 @@ fn measure(set: &PolicySet, decisions: u32) -> Measured {
                 ip_address_type: Some("ipv4"),
             },
             live: n % 2 == 0,
+            approved: n % 3 == 0,
             waited_seconds: u64::from(n % 86_400),
             counts: Counts {
                 connections: n % 40,

@@ -13,6 +13,8 @@ pub struct Facts<'a> {
     pub endpoint: Endpoint<'a>,
     /// Whether the connection was accepted before and is judged again.
     pub live: bool,
+    /// Whether the request for access that the account made for the service beforehand was approved.
+    pub approved: bool,
     /// How long the request waits, in seconds.
     pub waited_seconds: u64,
     /// What the consumer has besides this connection.

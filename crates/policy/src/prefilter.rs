@@ -39,6 +39,7 @@ pub(crate) enum Flag {
     Known,
     Proven,
     Live,
+    Approved,
     CrossRegion,
 }
 
@@ -175,6 +176,7 @@ impl Flag {
             Self::Known => facts.account.consumer.is_some(),
             Self::Proven => facts.account.proven,
             Self::Live => facts.live,
+            Self::Approved => facts.approved,
             Self::CrossRegion => facts.endpoint.region != facts.service.region,
         }
     }
@@ -464,6 +466,7 @@ fn flag(expression: &Value) -> Option<Flag> {
         ["principal", "known"] => Flag::Known,
         ["principal", "proven"] => Flag::Proven,
         ["context", "live"] => Flag::Live,
+        ["context", "approved"] => Flag::Approved,
         ["context", "endpoint", "crossRegion"] => Flag::CrossRegion,
         _ => return None,
     })

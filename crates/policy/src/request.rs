@@ -113,6 +113,7 @@ fn context(facts: &Facts) -> Result<Context, String> {
     let mut pairs = vec![
         ("endpoint", record(told)?),
         ("live", Value::new_bool(facts.live)),
+        ("approved", Value::new_bool(facts.approved)),
         ("waitedSeconds", Value::new_long(waited)),
         ("counts", record(counts)?),
         ("time", record(time(Clock::at(facts.unix_seconds)))?),

@@ -19,6 +19,11 @@ pub const TEMPLATES: &[Template] = &[
         text: include_str!("../templates/known-accounts.cedar"),
     },
     Template {
+        name: "approved-requests",
+        summary: "Accepts accounts whose access request for the service was approved before they made the endpoint.",
+        text: include_str!("../templates/approved-requests.cedar"),
+    },
+    Template {
         name: "active-agreement",
         summary: "Accepts consumers with an active agreement.",
         text: include_str!("../templates/active-agreement.cedar"),

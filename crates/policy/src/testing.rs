@@ -44,6 +44,7 @@ pub(crate) fn facts() -> Facts<'static> {
             ip_address_type: Some("ipv4"),
         },
         live: false,
+        approved: false,
         waited_seconds: 60,
         counts: Counts {
             connections: 3,

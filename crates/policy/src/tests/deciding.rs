@@ -185,6 +185,15 @@ fn known_accounts_takes_the_proven_and_leaves_the_rest_to_people() {
 }
 
 #[test]
+fn approved_requests_takes_what_was_approved_beforehand() {
+    let text = template("approved-requests");
+    assert_eq!(effect(text, &facts()), Effect::Neither);
+    let mut approved = facts();
+    approved.approved = true;
+    assert_eq!(effect(text, &approved), Effect::Permit);
+}
+
+#[test]
 fn active_agreement_goes_by_the_agreement() {
     let text = template("active-agreement");
     let mut judged = facts();

@@ -14,6 +14,7 @@ const CLAUSES: &[&str] = &[
     "principal.known",
     "principal.proven",
     "context.live",
+    "context.approved",
     "context.endpoint.crossRegion",
     "principal == Account::\"000000000001\"",
     "principal != Account::\"000000000001\"",
@@ -188,6 +189,7 @@ impl Owned {
                 ip_address_type: self.ip_address_type,
             },
             live: self.flags.1,
+            approved: self.flags.0 != self.flags.1,
             waited_seconds,
             counts: Counts {
                 connections,
