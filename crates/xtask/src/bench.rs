@@ -10,26 +10,27 @@ use crate::python::venv_of;
 use crate::scripts::{self, Scripts};
 use crate::{Result, place, step};
 
-/// Builds the program and the bare listing loop, and runs the measurements whose name contains `filter`.
+/// Builds the program and what it is compared with, and runs the measurements whose name contains `filter`.
 pub(crate) fn run(filter: Option<&str>) -> Result {
     let root = place::root();
     let dir = root.join("tests/bench");
     let scripts = Scripts::find(&dir, filter)?;
     let python = venv_of(&dir.join("requirements.txt"))?;
     let program = scripts::build_program(true)?;
-    let bare_listing = build_bare_listing()?;
+    let examples = build_examples()?;
     // What the conformance scripts share serves here too.
     let shared = env::join_paths([dir, root.join("tests/conformance")])?;
     scripts.run(&python, |_, command| {
         command
             .env("PYTHONPATH", &shared)
             .env("PORTCULLIS_BIN", &program)
-            .env("BARE_LISTING_BIN", &bare_listing);
+            .env("BARE_LISTING_BIN", examples.join("list"))
+            .env("DECIDE_BIN", examples.join("decide"));
     })
 }
 
-/// The loop that a sweep is compared with: pages through the SDK, and nothing else.
-fn build_bare_listing() -> Result<PathBuf> {
+/// The loop that a sweep is compared with (pages through the SDK, and nothing else), and deciding alone.
+fn build_examples() -> Result<PathBuf> {
     let mut build = place::cargo();
     build.args(["build", "--locked", "--release"]);
     // With the program, so that the SDK is not compiled a second time for another choice of features.
@@ -40,7 +41,9 @@ fn build_bare_listing() -> Result<PathBuf> {
         "privatelink-aws",
         "--example",
         "list",
+        "--example",
+        "decide",
     ]);
     step::run(&mut build)?;
-    Ok(place::target()?.join("release/examples/list"))
+    Ok(place::target()?.join("release/examples"))
 }
