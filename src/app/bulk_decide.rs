@@ -196,7 +196,7 @@ impl Decision<'_> {
     }
 }
 
-fn is_fault(error: &AppError) -> bool {
+pub(super) fn is_fault(error: &AppError) -> bool {
     matches!(
         error.code(),
         Code::Internal | Code::Unavailable | Code::Timeout

@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::admission::Gate;
+use super::bulk_decide::is_fault;
 use super::consumer_gate::{self, Asking};
 use super::decide_connection::{Decided, Leave, decide_locked};
 use super::decision_words::Why;
@@ -135,11 +136,19 @@ impl Bench<'_> {
             asking,
         };
         let why = why(judgement, &decision);
-        let decided = decide_locked(conn, self.ctx, &actor, id, leave, &why, self.at).await?;
-        let Decided::Done(made) = decided else {
-            return Err(AppError::internal(
-                "a policy's word was taken for one of two approvals",
-            ));
+        let decided = decide_locked(conn, self.ctx, &actor, id, leave, &why, self.at).await;
+        let made = match decided {
+            Ok(Decided::Done(made)) => made,
+            Ok(Decided::Approved) => {
+                let what = "a policy's word was taken for one of two approvals";
+                return Err(AppError::internal(what));
+            }
+            // Whoever keeps it from being decided goes on with it. A refusal wrote nothing.
+            Err(refusal) if !is_fault(&refusal) => {
+                tracing::debug!(connection.id = %id, code = %refusal.code(), "left alone");
+                return Ok(Judged::Left);
+            }
+            Err(fault) => return Err(fault),
         };
         let outcome = decision.outcome;
         if outcome == Outcome::Accept {

@@ -117,7 +117,9 @@ async fn revert(
         }
         // Ours to take away, by the word of a person.
         let principal = [drift.subject.clone()];
-        service_changes::claim(conn, service.id, &principal, &[]).await?;
+        if !service_changes::claim(conn, service.id, service.version, &principal, &[]).await? {
+            return Err(AppError::internal("the service changed under its own lock"));
+        }
     } else {
         let (shown, principals) = as_drifted(&service, drift)?;
         revertible(&service, shown, principals).map_err(|why| inapplicable(&why))?;

@@ -410,11 +410,11 @@ pub async fn record_observed(
     Ok(())
 }
 
-/// Records how far AWS is told of a version of what is desired, with nothing that waits; nothing when somebody has changed it since. The caller holds the lease.
+/// Records how far AWS is told of what was desired of a service when it was read, with nothing that waits; nothing when somebody has changed it since, or
+/// has asked for another try. The caller holds the lease.
 pub async fn record_sync(
     conn: &mut PgConnection,
-    id: EndpointServiceId,
-    version: i64,
+    read: &RegisteredService,
     sync: &ServiceSync,
 ) -> Result<(), StoreError> {
     sqlx::query!(
@@ -423,14 +423,16 @@ pub async fn record_sync(
             SET sync_state   = CASE WHEN $3 = 'idle' AND refresh_zones_at IS NOT NULL THEN 'due' ELSE $3 END,
                 sync_due_at  = CASE WHEN $3 = 'idle' AND refresh_zones_at IS NOT NULL THEN refresh_zones_at ELSE $4 END,
                 sync_attempts = $5, sync_code = $6, sync_message = $7, waiting = NULL
-          WHERE id = $1 AND version = $2",
-        id as _,
-        version,
+          WHERE id = $1 AND version = $2 AND sync_state = $8 AND sync_due_at = $9",
+        read.id as _,
+        read.version,
         sync.state.as_str(),
         sync.due_at,
         sync.attempts,
         sync.code,
         sync.message,
+        read.sync.state.as_str(),
+        read.sync.due_at,
     )
     .execute(conn)
     .await?;

@@ -60,9 +60,9 @@ pub async fn next(
     conn: &mut PgConnection,
     account_region: AccountRegionId,
 ) -> Result<Option<DateTime<Utc>>, StoreError> {
-    // Those that are due at once were not there a moment ago: the year 1 stands for them, since no time of ours is infinite.
+    // The year 1 stands for those that are due at once, since no time of ours is infinite.
     let next = sqlx::query_scalar!(
-        "SELECT greatest(min(judge_due_at), '0001-01-01Z') FROM connections
+        "SELECT min(greatest(judge_due_at, '0001-01-01Z')) FROM connections
           WHERE account_region_id = $1 AND review_state = 'undecided' AND observed_state = 'pendingAcceptance'",
         account_region as _,
     )

@@ -42,6 +42,27 @@ pub async fn shared_of_connection(
     .transpose()
 }
 
+/// The version of what is desired of a service, and its life. For looking: both may change at once.
+pub async fn standing(
+    conn: &mut PgConnection,
+    id: EndpointServiceId,
+) -> Result<Option<(i64, LifecycleState)>, StoreError> {
+    let row = sqlx::query!(
+        "SELECT version, lifecycle FROM endpoint_services WHERE id = $1",
+        id as _,
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| {
+        let state = row
+            .lifecycle
+            .parse()
+            .map_err(|e: String| StoreError::inconsistent(TABLE, id, e))?;
+        Ok((row.version, state))
+    })
+    .transpose()
+}
+
 /// The life of a service, which cannot change until the end of the transaction.
 pub async fn shared(
     conn: &mut PgConnection,

@@ -77,25 +77,28 @@ pub async fn record_desired(
 }
 
 /// Notes that these principals and tags are about to be put into AWS by us, so that we may take them out again. Before AWS is told: a crash
-/// in between leaves a claim to something that is not there, which harms nobody. The caller holds the lease.
+/// in between leaves a claim to something that is not there, which harms nobody. Answers false, and notes nothing, when somebody has changed what is
+/// desired since. The caller holds the lease.
 pub async fn claim(
     conn: &mut PgConnection,
     id: EndpointServiceId,
+    version: i64,
     principals: &[String],
     tag_keys: &[String],
-) -> Result<(), StoreError> {
-    sqlx::query!(
+) -> Result<bool, StoreError> {
+    let done = sqlx::query!(
         "UPDATE endpoint_services
             SET granted_principals = ARRAY(SELECT unnest(granted_principals) UNION SELECT unnest($2::text[]) ORDER BY 1),
                 set_tag_keys       = ARRAY(SELECT unnest(set_tag_keys) UNION SELECT unnest($3::text[]) ORDER BY 1)
-          WHERE id = $1",
+          WHERE id = $1 AND version = $4",
         id as _,
         principals,
         tag_keys,
+        version,
     )
     .execute(conn)
     .await?;
-    Ok(())
+    Ok(done.rows_affected() == 1)
 }
 
 /// Records that AWS was seen to agree with this version, and drops the claims to what was taken out. Nothing when somebody has changed what is

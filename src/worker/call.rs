@@ -1,13 +1,17 @@
 //! One batched accept or reject, and the split when one id spoils the batch.
 
+use std::collections::HashMap;
 use std::time::Instant;
 
 use privatelink::{GatewayError, ServiceId, VpcEndpointId};
 
 use super::term::not_made;
 use super::{PassError, Place};
+use crate::domain::connection::Connection;
+use crate::domain::ids::ConnectionId;
 use crate::domain::outcome::{Outcome, join};
 use crate::domain::sync::Act;
+use crate::store::sync_queue;
 
 /// How many refusals in a row, with nothing taken in between, are still put down to ids. A batch of 1,000 with one bad id at its
 /// beginning takes 11; its neighbour is then taken.
@@ -16,11 +20,15 @@ const MOST_REFUSALS: usize = 14;
 /// Accepts or rejects endpoints of one service, and answers for each of them that AWS was asked about. A batch that AWS refuses as a whole is split
 /// until the id that spoils it stands alone; when splitting finds nothing that AWS takes, it is not an id that spoils it, and all of it has
 /// failed. Where AWS takes all the parts, the batch was too long, and that is remembered.
+///
+/// Before every call but the first, for which the caller has just read `decided`, the decisions are read again: calls before may have taken their time.
+/// What was decided otherwise meanwhile is left out, and has no outcome.
 pub(super) async fn call(
     place: &Place,
     act: Act,
     service: &ServiceId,
     endpoints: Vec<VpcEndpointId>,
+    decided: &HashMap<VpcEndpointId, Connection>,
 ) -> Result<Vec<(VpcEndpointId, Outcome)>, PassError> {
     let size = place.batch_size();
     let mut outcomes = Vec::with_capacity(endpoints.len());
@@ -28,7 +36,22 @@ pub(super) async fn call(
         endpoints.chunks(size).rev().map(<[_]>::to_vec).collect();
     let mut refusals = 0;
     let (mut shortest_refused, mut all_taken) = (usize::MAX, true);
+    let mut first = true;
     while let Some(mut batch) = batches.pop() {
+        if !std::mem::take(&mut first) {
+            batch = match standing(place, batch, decided).await {
+                Ok(batch) => batch,
+                // What was called before is to be recorded; the rest stays due.
+                Err(_) if !outcomes.is_empty() => {
+                    all_taken = false;
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
+            if batch.is_empty() {
+                continue;
+            }
+        }
         let (count, began) = (batch.len(), Instant::now());
         let result = match act {
             Act::Accept => place.gateway.accept_connections(service, &batch).await,
@@ -78,4 +101,29 @@ pub(super) async fn call(
         );
     }
     Ok(outcomes)
+}
+
+/// Those of these endpoints about which nobody has decided since they were read.
+async fn standing(
+    place: &Place,
+    endpoints: Vec<VpcEndpointId>,
+    decided: &HashMap<VpcEndpointId, Connection>,
+) -> Result<Vec<VpcEndpointId>, PassError> {
+    let asked = endpoints.iter().filter_map(|id| decided.get(id));
+    let standing = still_standing(place, asked.cloned().collect()).await?;
+    Ok(standing.into_iter().map(|c| c.endpoint_id).collect())
+}
+
+/// Those of these connections about which nobody has decided since they were read.
+pub(super) async fn still_standing(
+    place: &Place,
+    connections: Vec<Connection>,
+) -> Result<Vec<Connection>, PassError> {
+    let ids: Vec<ConnectionId> = connections.iter().map(|c| c.id).collect();
+    let now = place
+        .read(async |conn| sync_queue::reload(conn, &ids).await)
+        .await?;
+    let versions: HashMap<ConnectionId, i64> = now.iter().map(|c| (c.id, c.version)).collect();
+    let same = |c: &Connection| versions.get(&c.id) == Some(&c.version);
+    Ok(connections.into_iter().filter(same).collect())
 }

@@ -4,7 +4,7 @@ use privatelink::{EndpointServiceChange, GatewayError, LoadBalancerArn, ServiceI
 
 use super::service_balancers::{explained, refuse_unequal};
 use super::service_drift;
-use super::sync_services::{Failure, Shown, look};
+use super::sync_services::{Failure, Shown, look, unchanged};
 use super::{PassError, Place};
 use crate::domain::endpoint_service::{RegisteredService, Waiting};
 use crate::domain::service_plan::{Desired, Seen, ServicePlan, Step, plan};
@@ -114,7 +114,11 @@ async fn take_all(
         }
         let refused = match settling(seen, step) {
             Some(message) => Some((REGION_SETTLING.to_owned(), message, false)),
-            None => take(place, id, step).await?,
+            None => {
+                // Each call may have waited for a token: what is desired by now is what counts.
+                unchanged(place, service).await?;
+                take(place, id, step).await?
+            }
         };
         match refused {
             None => {
@@ -216,12 +220,15 @@ pub(super) async fn claim(
     service: &RegisteredService,
     principals: &[String],
     tag_keys: &[String],
-) -> Result<(), PassError> {
+) -> Result<(), Failure> {
     if principals.is_empty() && tag_keys.is_empty() {
         return Ok(());
     }
+    let (id, version) = (service.id, service.version);
     let mut tx = place.begin().await?;
-    service_changes::claim(&mut tx, service.id, principals, tag_keys).await?;
+    if !service_changes::claim(&mut tx, id, version, principals, tag_keys).await? {
+        return Err(Failure::Changed);
+    }
     tx.commit().await.map_err(StoreError::from)?;
     Ok(())
 }

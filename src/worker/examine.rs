@@ -5,6 +5,7 @@ use privatelink::EndpointService;
 
 use super::place::Place;
 use super::settings::delta;
+use super::sync_services::look;
 use super::{PassError, probe, runner};
 use crate::domain::doctor;
 use crate::domain::endpoint_service::RegisteredService;
@@ -49,7 +50,13 @@ pub(super) async fn stalled(
     service: &RegisteredService,
     began: DateTime<Utc>,
 ) -> Result<(), PassError> {
-    let seen = service.observed.as_ref().map(|seen| &seen.service);
+    // What it looks like in AWS may have changed since the worker gave up.
+    let shown = match &service.aws_service_id {
+        Some(id) => look(place, service, id).await.ok(),
+        None => None,
+    };
+    let before = service.observed.as_ref().map(|seen| &seen.service);
+    let seen = shown.as_ref().map(|shown| &shown.service).or(before);
     match examine(place, service, seen, began).await {
         Ok(_) => {}
         Err(error @ PassError::Store(StoreError::LostLease | StoreError::Unavailable(_))) => {

@@ -11,7 +11,7 @@ use privatelink::{
 };
 
 use super::settings::delta;
-use super::{PassError, Place};
+use super::{PassError, Place, pages};
 use crate::domain::hint_setup::{
     HintSetup, NAME, SIGNATURE_VERSION, SetupState, policy_with, queue_statement, topic_statement,
 };
@@ -239,10 +239,10 @@ async fn subscription(place: &Place, topic_arn: &str, queue_arn: &str) -> Result
         if page.items.iter().any(ours) {
             return Ok(());
         }
-        if page.next.is_none() || page.next == from {
-            return Ok(messaging.subscribe_queue(topic_arn, queue_arn).await?);
+        match pages::next(&page, from.as_ref())? {
+            Some(next) => from = Some(next),
+            None => return Ok(messaging.subscribe_queue(topic_arn, queue_arn).await?),
         }
-        from = page.next;
     }
 }
 
@@ -291,11 +291,12 @@ async fn all_notifications(place: &Place) -> Result<Vec<ConnectionNotification>,
             .messaging
             .connection_notifications(from.as_ref())
             .await?;
+        let next = pages::next(&page, from.as_ref())?;
         all.extend(page.items);
-        if page.next.is_none() || page.next == from {
+        if next.is_none() {
             return Ok(all);
         }
-        from = page.next;
+        from = next;
     }
 }
 

@@ -12,7 +12,7 @@ use privatelink::{EndpointService, GatewayError, PageToken, ServiceId};
 
 use super::observe::UNREADABLE;
 use super::settings::delta;
-use super::{PassError, Place};
+use super::{PassError, Place, pages};
 use crate::domain::account_region::ListingError;
 use crate::domain::drift_inbox::Found;
 use crate::domain::inventory::{InventoryListing, sorted};
@@ -158,11 +158,12 @@ async fn principals(place: &Place, id: &ServiceId) -> Result<Option<Vec<String>>
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) => return Err(error),
         };
+        let next = pages::next(&page, from.as_ref())?;
         all.extend(page.items.into_iter().map(|row| row.principal));
-        if page.next.is_none() || page.next == from {
+        if next.is_none() {
             break;
         }
-        from = page.next;
+        from = next;
     }
     all.sort();
     Ok(Some(all))

@@ -85,13 +85,24 @@ impl Meter {
             Err(error @ GatewayError::Busy { .. }) if !not_made(error) => token.throttled(),
             _ => drop(token),
         }
-        let outcome = result.as_ref().err().map_or("ok", GatewayError::kind);
+        let outcome = match &result {
+            Ok(_) => "ok",
+            Err(error) if not_made(error) => "not_made",
+            Err(error) => error.kind(),
+        };
         self.metrics
             .calls
             .get_or_create(&CallLabels { action, outcome })
             .inc();
         match &result {
             Ok(_) => tracing::debug!(aws.action = action, "called AWS"),
+            Err(error) if not_made(error) => {
+                tracing::info!(
+                    aws.action = action,
+                    cause = error.code(),
+                    "a call to AWS was not made"
+                );
+            }
             Err(error) => {
                 tracing::warn!(aws.action = action, aws.code = error.code(), %error, "a call to AWS failed");
             }

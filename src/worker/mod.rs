@@ -34,6 +34,7 @@ pub mod metered;
 pub mod metered_messaging;
 pub mod metrics;
 pub mod observe;
+pub mod pages;
 pub mod place;
 pub mod probe;
 pub mod public_dns;

@@ -12,7 +12,8 @@ use serde_json::json;
 
 use super::settings::delta;
 use super::sync_services::{
-    Done, Failure, SERVICE_MISSING, Shown, find_by_tag, is_fresh, record_seen, with_principals,
+    Done, Failure, SERVICE_MISSING, Shown, find_by_tag, is_fresh, record_seen, unchanged,
+    with_principals,
 };
 use super::{PassError, Place, delete_service, examine};
 use crate::app::reject_drained::{drainer, reject_some};
@@ -209,6 +210,7 @@ async fn freeze(
     }
     let id = shown.service.service_id.clone();
     if open.unasked {
+        unchanged(place, service).await?;
         let change = EndpointServiceChange {
             acceptance_required: Some(true),
             ..EndpointServiceChange::default()
@@ -216,6 +218,7 @@ async fn freeze(
         place.gateway.modify_endpoint_service(&id, &change).await?;
     }
     if !open.principals.is_empty() {
+        unchanged(place, service).await?;
         let gateway = &place.gateway;
         gateway
             .modify_principals(&id, &[], &open.principals)

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 use privatelink::{ConnectionFilter, ServiceId, VpcEndpointId};
 
-use super::call::call;
+use super::call::{call, still_standing};
 use super::listing::read_all;
 use super::{PassError, Place};
 use crate::domain::connection::Connection;
@@ -235,8 +235,12 @@ async fn sync_batch(
         }
     }
     record(place, &settlements, &[], &mut report).await?;
+    let mut called = false;
     for act in [Act::Reject, Act::Accept] {
-        if let Some(connections) = calls.remove(&act) {
+        if let Some(mut connections) = calls.remove(&act) {
+            if std::mem::replace(&mut called, true) {
+                connections = still_standing(place, connections).await?;
+            }
             send(place, service, act, connections, &mut report).await?;
         }
     }
@@ -257,7 +261,7 @@ async fn send(
         .into_iter()
         .map(|c| (c.endpoint_id.clone(), c))
         .collect();
-    let outcomes = call(place, act, service, endpoints).await?;
+    let outcomes = call(place, act, service, endpoints, &by_endpoint).await?;
     let mut settlements = Vec::with_capacity(outcomes.len());
     let mut attempts = Vec::with_capacity(outcomes.len());
     for (endpoint, outcome) in outcomes {

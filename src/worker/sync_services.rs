@@ -16,14 +16,15 @@ use super::service_balancers::{explained, refuse_unequal};
 use super::settings::delta;
 use super::term::not_made;
 use super::{PassError, Place};
-use super::{examine, retire_service, runner, service_drift, watch_private_dns};
+use super::{examine, pages, retire_service, runner, service_drift, watch_private_dns};
 use crate::app::code::Code;
 use crate::domain::backoff;
 use crate::domain::endpoint_service::{RegisteredService, ServiceSync, Waiting};
+use crate::domain::lifecycle::LifecycleState;
 use crate::domain::service_plan::{self, TAG};
 use crate::domain::sync::SyncState;
 use crate::domain::sync_step::{AfterFailure, NOT_CONFIRMED, after_failure};
-use crate::store::{StoreError, doctor, endpoint_services, service_changes};
+use crate::store::{StoreError, doctor, endpoint_services, lifecycles, service_changes};
 
 /// How many services one pass takes up: few, so that a new registration does not wait behind a round of refreshes.
 const PASS: i64 = 5;
@@ -111,10 +112,12 @@ pub async fn run_pass(place: &Place) -> Result<Report, PassError> {
                 }
                 stalled(&service, NOT_RECORDED, runner::chain(&error), &mut report)
             }
+            // Nothing is to be said by what counted before.
+            Err(Failure::Changed) => continue,
             Err(Failure::Stall(code, message)) => stalled(&service, code, message, &mut report),
         };
         let mut tx = place.begin().await?;
-        endpoint_services::record_sync(&mut tx, service.id, service.version, &sync).await?;
+        endpoint_services::record_sync(&mut tx, &service, &sync).await?;
         if service.check_requested_at.is_some() {
             // Also after a failure: back-off decides when the next look is, not who asks.
             doctor::answered(&mut tx, service.id, now).await?;
@@ -148,6 +151,8 @@ pub(super) enum Failure {
     Pass(PassError),
     /// For good, under this code.
     Stall(&'static str, String),
+    /// Somebody changed meanwhile what is desired of it, or what shall become of it, and thereby made it due where it still is to be looked after.
+    Changed,
 }
 
 impl<E: Into<PassError>> From<E> for Failure {
@@ -180,7 +185,20 @@ async fn sync_one(
     }
     let mut waiting = Vec::new();
     if let Some(desired) = desired.filter(|d| d.applied_version < d.version) {
-        let followed = follow(place, &desired, seen).await?;
+        if desired.lifecycle.state != LifecycleState::Active {
+            return Err(Failure::Changed);
+        }
+        let followed = match follow(place, &desired, seen).await {
+            // Steps before the one that failed have changed AWS: what is shown from here on is what AWS has now.
+            Err(failure @ (Failure::Stall(..) | Failure::Pass(PassError::Gateway(_)))) => {
+                if let Err(Failure::Pass(PassError::Store(error))) = look(place, service, &id).await
+                {
+                    return Err(error.into());
+                }
+                return Err(failure);
+            }
+            other => other?,
+        };
         if !followed.left.is_empty() && followed.waiting.is_empty() {
             return Ok(Done::Unconfirmed(followed.left));
         }
@@ -204,6 +222,17 @@ async fn sync_one(
     Ok(Done::InStep(name.map_or(next, |name| next.min(name))))
 }
 
+/// Refuses to go on by what is not desired any more. Asked before each call that changes a service; a call that is under way is not called back.
+pub(super) async fn unchanged(place: &Place, service: &RegisteredService) -> Result<(), Failure> {
+    let now = place
+        .read(async |conn| lifecycles::standing(conn, service.id).await)
+        .await?;
+    if now == Some((service.version, service.lifecycle.state)) {
+        return Ok(());
+    }
+    Err(Failure::Changed)
+}
+
 /// Has AWS read the load balancers' zones again, by a change of nothing. A crash before it is recorded repeats it, which harms nobody.
 async fn refresh_zones(
     place: &Place,
@@ -212,6 +241,7 @@ async fn refresh_zones(
     asked_at: DateTime<Utc>,
 ) -> Result<(), Failure> {
     let nothing = EndpointServiceChange::default();
+    unchanged(place, service).await?;
     place.gateway.modify_endpoint_service(id, &nothing).await?;
     let mut tx = place.begin().await?;
     service_changes::record_zones_read(&mut tx, service.id, asked_at).await?;
@@ -268,11 +298,12 @@ pub(super) async fn with_principals(
     let mut from: Option<PageToken> = None;
     loop {
         let page = place.gateway.principals(id, from.as_ref()).await?;
+        let next = pages::next(&page, from.as_ref())?;
         principals.extend(page.items.into_iter().map(|row| row.principal));
-        if page.next.is_none() || page.next == from {
+        if next.is_none() {
             break;
         }
-        from = page.next;
+        from = next;
     }
     record_seen(place, service, &seen, Some(&principals), at).await?;
     Ok(Shown {
@@ -332,14 +363,18 @@ pub(super) async fn find_by_tag(
     let mut from: Option<PageToken> = None;
     loop {
         let page = place.gateway.endpoint_services(from.as_ref()).await?;
+        let next = pages::next(&page, from.as_ref());
         let found = page
             .items
             .into_iter()
             .find(|s| !s.state.is_gone() && s.tags.contains(&wanted));
-        if found.is_some() || page.next.is_none() || page.next == from {
+        if found.is_some() {
             return Ok(found);
         }
-        from = page.next;
+        match next? {
+            Some(next) => from = Some(next),
+            None => return Ok(None),
+        }
     }
 }
 

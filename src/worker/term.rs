@@ -22,6 +22,9 @@ pub const LONGEST_CALL: Duration = Duration::from_secs(5);
 /// How long it may take to write down how a call ended.
 const RECORDING: Duration = Duration::from_millis(300);
 
+/// How long the database may take to extend a lease for a call. With a slower one no call that changes something is made.
+const EXTENDING: Duration = Duration::from_millis(1_500);
+
 /// The code of a call that was not made because the lease was about to end.
 pub const LEASE_EXPIRING: &str = "LeaseExpiring";
 /// The code of a call that was not made because the AccountRegion is being given back.
@@ -100,7 +103,7 @@ impl LeaseTerm {
         let change = Change::of(self);
         if let Some(cover) = &self.cover {
             let asked_at = Instant::now();
-            let longest = LONGEST_CALL + RECORDING;
+            let longest = LONGEST_CALL + RECORDING + EXTENDING;
             let covered = async {
                 let mut conn = cover.pool.acquire().await?;
                 leases::cover(&mut conn, &cover.lease, longest).await

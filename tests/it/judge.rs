@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use portcullis::app::judge::{Judged, judge};
 use portcullis::app::policies::PolicySets;
 use portcullis::app::policy_shelf::Set;
+use portcullis::domain::clock::Clock;
 use portcullis::domain::decision::{Outcome, replay};
 use portcullis::domain::ids::ConnectionId;
 use portcullis::store::judgements;
@@ -280,6 +281,19 @@ async fn time_is_a_fact_too(pool: PgPool) {
     assert_eq!(app.judged().await, [HELD]);
     app.advance(Duration::from_mins(5));
     assert_eq!(app.judged().await, [ACCEPTED]);
+}
+
+/// An AccountRegion where nobody waits lets its loop rest.
+#[sqlx::test(migrations = "./migrations")]
+async fn the_loop_rests_until_somebody_is_due(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let service = app.with_service().await;
+    assert_eq!(app.judge().await.next_due, None);
+    let request = app.requested(&service).await;
+    let next = app.judge().await.next_due.unwrap();
+    assert_eq!(next, app.clock.now() + TimeDelta::minutes(5));
+    app.decide(&request, "reject").await;
+    assert_eq!(app.judge().await.next_due, None);
 }
 
 #[sqlx::test(migrations = "./migrations")]

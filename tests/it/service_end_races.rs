@@ -1,5 +1,7 @@
 //! Two people, or a person and the worker, about a service that ends.
 
+use std::time::Duration;
+
 use portcullis::domain::clock::Clock;
 use portcullis::domain::ids::{ConnectionId, DecisionId};
 use portcullis::domain::review::ReviewState;
@@ -9,7 +11,7 @@ use serde_json::json;
 use sqlx::PgPool;
 
 use crate::support::drifts::OTHER;
-use crate::support::halting::halt;
+use crate::support::halting::{halt, halt_read};
 use crate::support::{TestApp, Who};
 
 /// Whoever is second is refused: no accept is decided after the drain began, whichever comes first.
@@ -163,4 +165,57 @@ async fn a_cancel_overtakes_the_worker(pool: PgPool) {
     assert_eq!(seen["applied_version"], seen["version"]);
     assert_eq!(app.allowed(&service).await.len(), 1);
     assert_eq!(app.kinds("").await, Vec::<String>::new());
+}
+
+/// What a pass had planned before a service was let go of, or drained, is not done any more: neither the first step nor a later one.
+#[sqlx::test(migrations = "./migrations")]
+async fn a_pass_under_way_heeds_the_end(pool: PgPool) {
+    let app = TestApp::start(pool);
+    app.add_account_region().await;
+    for (verb, at_the_read) in [
+        ("release", true),
+        ("release", false),
+        ("drain", true),
+        ("drain", false),
+    ] {
+        let service = app.created_service(&format!("{verb}-{at_the_read}")).await;
+        app.run_until_rest().await;
+        let version = app.service(&service.id).await["version"].clone();
+        let change = json!({
+            "version": version, "acceptance_required": false, "tags": { "stage": "live" },
+            "allowed_principals": [crate::support::drifts::root(OTHER)],
+        });
+        let path = format!("/v1/services/{}", service.id);
+        app.patched(Who::Admin, &path, &change).await.good();
+        let mut place = app.place().await;
+        let halt = if at_the_read {
+            halt_read(&mut place)
+        } else {
+            halt(&mut place)
+        };
+        let mut before = 0;
+        let (pass, ()) = tokio::join!(sync_services::run_pass(&place), async {
+            halt.done.notified().await;
+            before = app.mutations();
+            let more = if verb == "drain" {
+                json!({ "reject_after_seconds": 3600 })
+            } else {
+                json!({})
+            };
+            app.try_to_end(&service, verb, more).await.good();
+            for _ in 0..8 {
+                halt.go_on.notify_one();
+                tokio::time::sleep(Duration::from_millis(25)).await;
+            }
+        });
+        pass.unwrap();
+        assert_eq!(app.mutations(), before, "{verb} {at_the_read}");
+        app.run_until_rest().await;
+        let seen = app
+            .console()
+            .endpoint_service(&service.aws_id)
+            .await
+            .unwrap();
+        assert!(seen.acceptance_required, "{verb} {at_the_read}");
+    }
 }

@@ -1,8 +1,12 @@
 //! Several decisions in one call: what befalls one endpoint is not the others' trouble.
 
+use std::time::Duration;
+
+use portcullis::worker::sync_connections;
 use privatelink_sim::{Behavior, Effect, Fault};
 use sqlx::PgPool;
 
+use crate::support::halting::halt;
 use crate::support::{Request, Service, Setup, TestApp};
 
 const ACCEPT: &str = "AcceptVpcEndpointConnections";
@@ -121,5 +125,45 @@ async fn a_refusal_that_no_id_causes_costs_few_calls(pool: PgPool) {
         let seen = app.connection(request).await;
         assert_eq!(seen["sync"]["code"], "InvalidParameterValue");
         assert_eq!(seen["summary"], "stalled");
+    }
+}
+
+/// I3: a decision that comes in while a refused call is split is heeded by every call that is yet to be made.
+#[sqlx::test(migrations = "./migrations")]
+async fn what_is_revoked_while_a_call_is_split_is_not_accepted(pool: PgPool) {
+    let behavior = Behavior {
+        max_ids_per_decision: 2,
+        ..Behavior::instant()
+    };
+    let setup = Setup {
+        behavior,
+        ..Setup::default()
+    };
+    let app = TestApp::start_with(pool, setup);
+    let service = app.with_service().await;
+    let requests = accepted_together(&app, &service, 4).await;
+    let mut place = app.place().await;
+    // All four are refused together; then two and two are tried.
+    let halt = halt(&mut place);
+    let (pass, ()) = tokio::join!(sync_connections::run_pass(&place), async {
+        halt.done.notified().await;
+        app.decide(&requests[3], "revoke").await;
+        for _ in 0..4 {
+            halt.go_on.notify_one();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    pass.unwrap();
+    let named = app.sim().calls().of(ACCEPT);
+    assert_eq!(named[0].ids.len(), 4, "all together: {:?}", named[0]);
+    let revoked = requests[3].endpoint.to_string();
+    assert!(
+        named[1..].iter().all(|call| !call.ids.contains(&revoked)),
+        "{named:?}"
+    );
+    app.run_until_rest().await;
+    assert_eq!(app.summary(&requests[3]).await, "revoked");
+    for request in &requests[..3] {
+        assert_eq!(app.summary(request).await, "available");
     }
 }

@@ -27,8 +27,9 @@ pub(crate) struct Halt {
 struct Halting {
     inner: Arc<dyn PrivateLink>,
     halt: Arc<Halt>,
-    /// Changes that are answered before one is held.
+    /// Changes, or reads of a service, that are answered before one is held.
     let_pass: AtomicUsize,
+    reads: bool,
 }
 
 /// Holds the next accept or reject, or any other change, of a place.
@@ -38,17 +39,34 @@ pub(crate) fn halt(place: &mut Place) -> Arc<Halt> {
 
 /// Holds the change that comes after this many.
 pub(crate) fn halt_after(place: &mut Place, let_pass: usize) -> Arc<Halt> {
+    hold(place, let_pass, false)
+}
+
+/// Holds the next read of a service.
+pub(crate) fn halt_read(place: &mut Place) -> Arc<Halt> {
+    hold(place, 0, true)
+}
+
+fn hold(place: &mut Place, let_pass: usize, reads: bool) -> Arc<Halt> {
     let halt = Arc::new(Halt::default());
     place.gateway = Arc::new(Halting {
         inner: place.gateway.clone(),
         halt: halt.clone(),
         let_pass: AtomicUsize::new(let_pass),
+        reads,
     });
     halt
 }
 
 impl Halting {
     async fn hold<T>(&self, answer: T) -> T {
+        if self.reads {
+            return answer;
+        }
+        self.hold_any(answer).await
+    }
+
+    async fn hold_any<T>(&self, answer: T) -> T {
         let pass = |left: usize| left.checked_sub(1);
         let (set, fetch) = (Ordering::Relaxed, Ordering::Relaxed);
         if self.let_pass.fetch_update(set, fetch, pass).is_err() {
@@ -99,7 +117,11 @@ impl PrivateLink for Halting {
     }
 
     async fn endpoint_service(&self, id: &ServiceId) -> Answer<EndpointService> {
-        self.inner.endpoint_service(id).await
+        let answer = self.inner.endpoint_service(id).await;
+        if !self.reads {
+            return answer;
+        }
+        self.hold_any(answer).await
     }
 
     async fn endpoint_services(&self, from: Option<&PageToken>) -> Answer<Page<EndpointService>> {
