@@ -1,5 +1,5 @@
 //! A gateway that holds the answer of a change in AWS back, with the work done, until the test lets it go: the moment in which everything
-//! can still happen.
+//! can still happen. Or a page of a listing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,6 +29,8 @@ struct Halting {
     halt: Arc<Halt>,
     /// Changes that are answered before one is held.
     let_pass: AtomicUsize,
+    /// Pages of complete listings that are answered before one is held.
+    pages: AtomicUsize,
 }
 
 /// Holds the next accept or reject, or any other change, of a place.
@@ -38,11 +40,21 @@ pub(crate) fn halt(place: &mut Place) -> Arc<Halt> {
 
 /// Holds the change that comes after this many.
 pub(crate) fn halt_after(place: &mut Place, let_pass: usize) -> Arc<Halt> {
+    halting(place, let_pass, usize::MAX)
+}
+
+/// Holds one page of complete listings: the one that comes after this many.
+pub(crate) fn halt_page_after(place: &mut Place, pages: usize) -> Arc<Halt> {
+    halting(place, usize::MAX, pages)
+}
+
+fn halting(place: &mut Place, let_pass: usize, pages: usize) -> Arc<Halt> {
     let halt = Arc::new(Halt::default());
     place.gateway = Arc::new(Halting {
         inner: place.gateway.clone(),
         halt: halt.clone(),
         let_pass: AtomicUsize::new(let_pass),
+        pages: AtomicUsize::new(pages),
     });
     halt
 }
@@ -52,10 +64,14 @@ impl Halting {
         let pass = |left: usize| left.checked_sub(1);
         let (set, fetch) = (Ordering::Relaxed, Ordering::Relaxed);
         if self.let_pass.fetch_update(set, fetch, pass).is_err() {
-            self.halt.done.notify_one();
-            self.halt.go_on.notified().await;
+            self.wait().await;
         }
         answer
+    }
+
+    async fn wait(&self) {
+        self.halt.done.notify_one();
+        self.halt.go_on.notified().await;
     }
 }
 
@@ -138,7 +154,12 @@ impl PrivateLink for Halting {
         filter: &ConnectionFilter,
         from: Option<&PageToken>,
     ) -> Answer<Page<Connection>> {
-        self.inner.connections(filter, from).await
+        let page = self.inner.connections(filter, from).await;
+        // From nought it wraps to a number that is never counted down: the pages after the held one pass.
+        if *filter == ConnectionFilter::All && self.pages.fetch_sub(1, Ordering::Relaxed) == 0 {
+            self.wait().await;
+        }
+        page
     }
 
     async fn load_balancers(&self, arns: &[LoadBalancerArn]) -> Answer<Vec<LoadBalancer>> {
