@@ -20,6 +20,7 @@ pub mod drain_progress;
 pub mod drifts;
 pub mod endpoint_services;
 pub mod error;
+pub mod glance;
 pub mod hint_setups;
 pub mod hints;
 pub mod history;
