@@ -141,7 +141,16 @@ pub async fn reconsider(
              LEFT JOIN drifts d ON d.connection_id = c.id AND d.account_region_id = $1 AND d.resolved_at IS NULL
             -- What is gone was healed when it went; those rows grow for ever, and no listing should read them.
             WHERE c.account_region_id = $1 AND c.observed_state <> 'deleted' AND s.lifecycle <> 'released'
-              -- Wherever `detect` may find something; it has the last word.
+              -- Wherever `detect` may find something; it has the last word. First the few rows that may be in question, by their indexes.
+              AND c.id IN (
+                  SELECT suspect.id FROM connections suspect
+                   WHERE suspect.account_region_id = $1 AND suspect.observed_state <> 'deleted'
+                     AND (suspect.review_state = 'undecided' AND suspect.observed_state IN ('pending', 'available', 'partial', 'rejected')
+                          OR suspect.review_state = 'accepted' AND suspect.observed_state = 'rejected'
+                          OR suspect.review_state IN ('rejected', 'revoked')
+                             AND suspect.observed_state IN ('pendingAcceptance', 'pending', 'available'))
+                   UNION ALL
+                  SELECT standing.connection_id FROM drifts standing WHERE standing.account_region_id = $1 AND standing.resolved_at IS NULL)
               AND (d.id IS NULL) = (
                   c.review_state = 'undecided' AND c.observed_state IN ('pending', 'available', 'partial', 'rejected')
                   OR c.review_state = 'accepted' AND c.observed_state = 'rejected'

@@ -23,6 +23,7 @@ pub mod drifts;
 pub mod endpoint_services;
 pub mod error;
 pub mod facts;
+pub mod glance;
 pub mod hint_setups;
 pub mod hints;
 pub mod history;

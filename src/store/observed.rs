@@ -73,19 +73,17 @@ pub struct Waits {
     pub stale_read_grace: Duration,
 }
 
-/// Records a page of connections whose read began at `at`, in the caller's transaction, which holds the lease.
+/// Records what of a page, whose read began at `at`, is new or differs, in the caller's transaction, which holds the lease. To find the rows
+/// that may is for [`super::glance`], which counts the known ones too.
 pub async fn record(
     conn: &mut PgConnection,
     lease: &Lease,
-    page: &[Seen],
+    page: &[&Seen],
     at: DateTime<Utc>,
     waits: Waits,
 ) -> Result<Recorded, StoreError> {
-    let (known, differences) = compare(conn, lease.account_region, page).await?;
-    let mut recorded = Recorded {
-        known,
-        ..Recorded::default()
-    };
+    let differences = compare(conn, lease.account_region, page).await?;
+    let mut recorded = Recorded::default();
     if differences.is_empty() {
         return Ok(recorded);
     }
@@ -93,7 +91,7 @@ pub async fn record(
 
     let by_key: HashMap<(EndpointServiceId, &str), (&Difference, &Seen)> = differences
         .iter()
-        .filter_map(|d| Some((d, page.get(d.seen)?)))
+        .filter_map(|d| Some((d, *page.get(d.seen)?)))
         .map(|(d, seen)| ((d.service, seen.endpoint_id.as_str()), (d, seen)))
         .collect();
     let mut observations = Batch::default();
@@ -227,28 +225,24 @@ async fn record_drifts(
     Ok(new)
 }
 
-/// Finds which rows of the page are new or differ, and how many are ours at all. Of a page at rest one row comes back, not a thousand.
+/// Finds which rows are new or differ, word by word.
 async fn compare(
     conn: &mut PgConnection,
     account_region: AccountRegionId,
-    page: &[Seen],
-) -> Result<(usize, Vec<Difference>), StoreError> {
-    let columns = Columns::of(page.iter());
+    page: &[&Seen],
+) -> Result<Vec<Difference>, StoreError> {
+    let columns = Columns::of(page.iter().copied());
     let rows = sqlx::query!(
         r#"
-        WITH known AS (
-            SELECT u.position, s.id, s.acceptance_required, s.created_at, c.observed_state,
-                   (c.id IS NULL OR (c.observed_state, c.aws_connection_id, c.endpoint_region, c.ip_address_type, c.dns_entries)
-                        IS DISTINCT FROM (u.state, u.aws_connection_id, u.endpoint_region, u.ip_address_type, u.dns_entries))
-                       AS differs
-              FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::jsonb[])
-                   WITH ORDINALITY AS u (aws_service_id, endpoint_id, state, aws_connection_id, endpoint_region,
-                                         ip_address_type, dns_entries, position)
-              JOIN endpoint_services s ON s.account_region_id = $1 AND s.aws_service_id = u.aws_service_id AND s.lifecycle <> 'released'
-              LEFT JOIN connections c ON c.endpoint_service_id = s.id AND c.endpoint_id = u.endpoint_id)
-        SELECT (SELECT count(*) FROM known) AS "known!", d.position AS "position?", d.id AS "service?: EndpointServiceId",
-               d.acceptance_required AS "acceptance_required?", d.created_at AS "created_at?", d.observed_state AS "was?"
-          FROM (SELECT) AS always LEFT JOIN known AS d ON d.differs
+        SELECT u.position AS "position!", s.id AS "service: EndpointServiceId", s.acceptance_required, s.created_at,
+               c.observed_state AS "was?"
+          FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::jsonb[])
+               WITH ORDINALITY AS u (aws_service_id, endpoint_id, state, aws_connection_id, endpoint_region,
+                                     ip_address_type, dns_entries, position)
+          JOIN endpoint_services s ON s.account_region_id = $1 AND s.aws_service_id = u.aws_service_id AND s.lifecycle <> 'released'
+          LEFT JOIN connections c ON c.endpoint_service_id = s.id AND c.endpoint_id = u.endpoint_id
+         WHERE c.id IS NULL OR (c.observed_state, c.aws_connection_id, c.endpoint_region, c.ip_address_type, c.dns_entries)
+                   IS DISTINCT FROM (u.state, u.aws_connection_id, u.endpoint_region, u.ip_address_type, u.dns_entries)
         "#,
         account_region as _,
         &columns.service,
@@ -261,32 +255,30 @@ async fn compare(
     )
     .fetch_all(conn)
     .await?;
-    let known = rows.first().map_or(0, |row| row.known);
-    let differences = rows
+    Ok(rows
         .into_iter()
         .filter_map(|row| {
             Some(Difference {
-                service: row.service?,
-                acceptance_required: row.acceptance_required?,
-                registered_at: row.created_at?,
+                service: row.service,
+                acceptance_required: row.acceptance_required,
+                registered_at: row.created_at,
                 was: row.was,
-                seen: usize::try_from(row.position?).ok()?.checked_sub(1)?,
+                seen: usize::try_from(row.position).ok()?.checked_sub(1)?,
             })
         })
-        .collect();
-    Ok((usize::try_from(known).unwrap_or_default(), differences))
+        .collect())
 }
 
 async fn upsert(
     conn: &mut PgConnection,
     account_region: AccountRegionId,
-    page: &[Seen],
+    page: &[&Seen],
     differences: &[Difference],
     at: DateTime<Utc>,
 ) -> Result<Vec<Written>, StoreError> {
     let rows: Vec<(&Difference, &Seen)> = differences
         .iter()
-        .filter_map(|d| Some((d, page.get(d.seen)?)))
+        .filter_map(|d| Some((d, *page.get(d.seen)?)))
         .collect();
     let columns = Columns::of(rows.iter().map(|(_, seen)| *seen));
     let ids: Vec<Uuid> = rows.iter().map(|_| ConnectionId::new(at).uuid()).collect();

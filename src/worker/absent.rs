@@ -4,17 +4,18 @@
 //! find it either. What the listing saw is kept as one 64-bit hash for each connection: a fleet of a million costs 8 MB while a pass
 //! runs. A connection that became known only within the stale-read grace is left out: both reads may lag to before its endpoint was made.
 //! Two ids with one hash could hide a deletion from one pass; the hash is seeded anew for each, so the next one finds it.
+//! Most listings show just what is stored: then the two sets have one hash, and nothing is compared one by one.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 
 use privatelink::{Connection, ConnectionFilter, ServiceId, VpcEndpointId};
 
-use super::listing::read_all;
+use super::listing::{ReadAll, read_all};
 use super::settings::delta;
 use super::{PassError, Place};
 use crate::domain::ids::ConnectionId;
-use crate::store::{StoreError, observed};
+use crate::store::{StoreError, glance, observed};
 
 /// How many stored connections are compared at a time.
 const PAGE: i64 = 5_000;
@@ -40,7 +41,7 @@ impl Sighted {
     }
 
     /// Sorts once, after the last page.
-    pub(super) fn finish(&mut self) {
+    fn finish(&mut self) {
         self.hashes.sort_unstable();
     }
 
@@ -51,17 +52,25 @@ impl Sighted {
     }
 }
 
-/// Marks as deleted what neither the listing nor a direct read shows. `started` is when the listing began.
+/// Marks as deleted what neither the listing nor a direct read shows. `started` is when the listing began, `read` what it came to.
 pub(super) async fn sweep(
     place: &Place,
-    sighted: &Sighted,
+    sighted: &mut Sighted,
+    read: &ReadAll,
     started: chrono::DateTime<chrono::Utc>,
 ) -> Result<u64, PassError> {
+    let account_region = place.lease.account_region;
+    let stored = place
+        .read(async |conn| glance::live(conn, account_region, read.seed).await)
+        .await?;
+    if stored == read.live {
+        return Ok(0);
+    }
+    sighted.finish();
     let mut deleted = 0;
     let settled = started - delta(place.shared.settings.stale_read_grace);
     let mut after: Option<ConnectionId> = None;
     loop {
-        let account_region = place.lease.account_region;
         let page = place
             .read(async |conn| {
                 observed::live_page(conn, account_region, started, settled, after, PAGE).await

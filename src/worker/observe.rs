@@ -83,8 +83,7 @@ async fn list(place: &Place) -> Result<Report, PassError> {
         .into());
     }
     let recorded = read.recorded;
-    sighted.finish();
-    let deleted = absent::sweep(place, &sighted, started).await?;
+    let deleted = absent::sweep(place, &mut sighted, &read, started).await?;
     let listing = Listing {
         at: started,
         took_ms: i64::try_from(clock.elapsed().as_millis()).unwrap_or(i64::MAX),

@@ -6,6 +6,7 @@ use portcullis::worker::observe;
 use privatelink_sim::{Behavior, Effect, Fault};
 use sqlx::PgPool;
 
+use crate::support::halting::halt_page_after;
 use crate::support::{Setup, TestApp};
 
 const DESCRIBE: &str = "DescribeVpcEndpointConnections";
@@ -164,4 +165,50 @@ async fn what_was_wrongly_thought_gone_comes_back(pool: PgPool) {
     assert_eq!(seen["id"], request.id, "the same connection, not a new one");
     assert_eq!(app.accepts(&request), 1);
     assert_eq!(app.count("SELECT count(*) FROM drifts").await, 0);
+}
+
+/// I11: while a page that was read ahead waits for its turn, another loop may write what AWS showed later. The clock stands still, so that nothing
+/// but the numbers of the reads tells which is the newer.
+#[sqlx::test(migrations = "./migrations")]
+async fn a_page_read_ahead_is_read_again_when_another_loop_wrote_a_newer_read(pool: PgPool) {
+    let app = TestApp::start_with(pool, vanishing(2));
+    let service = app.with_service().await;
+    let mut endpoints: Vec<_> = (0..5)
+        .map(|_| app.consumer().create_endpoint(&service.name).unwrap())
+        .collect();
+    // As AWS lists them.
+    endpoints.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+    app.run_worker().await;
+    app.advance(Duration::from_secs(1));
+    let before = listings(&app);
+
+    let mut place = app.place().await;
+    let halt = halt_page_after(&mut place, 1);
+    let overtaking = async {
+        halt.done.notified().await;
+        // The second page has been read, and still says that its first endpoint waits.
+        let console = app.console();
+        let accepted = console.accept_connections(&service.aws_id, &endpoints[2..3]);
+        assert!(accepted.await.unwrap().is_empty());
+        let report = observe::run_pass(&place).await.unwrap();
+        assert_eq!((report.listed, report.recorded.changed), (5, 1));
+        halt.go_on.notify_one();
+    };
+    let (overtaken, ()) = tokio::join!(observe::run_pass(&place), overtaking);
+    let overtaken = overtaken.unwrap();
+    assert_eq!((overtaken.listed, overtaken.recorded.changed), (5, 0));
+
+    let request = app.found(&endpoints[2]).await;
+    let seen = app.connection(&request).await;
+    assert_eq!(seen["observed"]["state"], "available", "{seen}");
+    let moves = "SELECT count(*) FROM observations WHERE from_state IS NOT NULL";
+    assert_eq!(app.count(moves).await, 1, "there and not back");
+    // Three pages each, and one of them twice.
+    assert_eq!(listings(&app) - before, 3 + 3 + 1);
+}
+
+/// How many pages of complete listings AWS was asked for.
+fn listings(app: &TestApp) -> usize {
+    let calls = app.sim().calls().of(DESCRIBE);
+    calls.iter().filter(|call| call.ids.is_empty()).count()
 }

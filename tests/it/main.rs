@@ -23,6 +23,7 @@ mod drift_import;
 mod drift_inbox;
 mod drift_races;
 mod drift_verbs;
+mod glance;
 mod hint_faults;
 mod hint_setup;
 mod hints;

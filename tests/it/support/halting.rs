@@ -1,5 +1,5 @@
 //! A gateway that holds the answer of a change in AWS back, with the work done, until the test lets it go: the moment in which everything
-//! can still happen.
+//! can still happen. Or a page of a listing, or the read of a service.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,9 +27,12 @@ pub(crate) struct Halt {
 struct Halting {
     inner: Arc<dyn PrivateLink>,
     halt: Arc<Halt>,
-    /// Changes, or reads of a service, that are answered before one is held.
+    /// Changes that are answered before one is held.
     let_pass: AtomicUsize,
-    reads: bool,
+    /// Pages of complete listings that are answered before one is held.
+    pages: AtomicUsize,
+    /// Reads of a service that are answered before one is held.
+    reads: AtomicUsize,
 }
 
 /// Holds the next accept or reject, or any other change, of a place.
@@ -39,41 +42,44 @@ pub(crate) fn halt(place: &mut Place) -> Arc<Halt> {
 
 /// Holds the change that comes after this many.
 pub(crate) fn halt_after(place: &mut Place, let_pass: usize) -> Arc<Halt> {
-    hold(place, let_pass, false)
+    halting(place, let_pass, usize::MAX, usize::MAX)
+}
+
+/// Holds one page of complete listings: the one that comes after this many.
+pub(crate) fn halt_page_after(place: &mut Place, pages: usize) -> Arc<Halt> {
+    halting(place, usize::MAX, pages, usize::MAX)
 }
 
 /// Holds the next read of a service.
 pub(crate) fn halt_read(place: &mut Place) -> Arc<Halt> {
-    hold(place, 0, true)
+    halting(place, usize::MAX, usize::MAX, 0)
 }
 
-fn hold(place: &mut Place, let_pass: usize, reads: bool) -> Arc<Halt> {
+fn halting(place: &mut Place, let_pass: usize, pages: usize, reads: usize) -> Arc<Halt> {
     let halt = Arc::new(Halt::default());
     place.gateway = Arc::new(Halting {
         inner: place.gateway.clone(),
         halt: halt.clone(),
         let_pass: AtomicUsize::new(let_pass),
-        reads,
+        pages: AtomicUsize::new(pages),
+        reads: AtomicUsize::new(reads),
     });
     halt
 }
 
 impl Halting {
     async fn hold<T>(&self, answer: T) -> T {
-        if self.reads {
-            return answer;
-        }
-        self.hold_any(answer).await
-    }
-
-    async fn hold_any<T>(&self, answer: T) -> T {
         let pass = |left: usize| left.checked_sub(1);
         let (set, fetch) = (Ordering::Relaxed, Ordering::Relaxed);
         if self.let_pass.fetch_update(set, fetch, pass).is_err() {
-            self.halt.done.notify_one();
-            self.halt.go_on.notified().await;
+            self.wait().await;
         }
         answer
+    }
+
+    async fn wait(&self) {
+        self.halt.done.notify_one();
+        self.halt.go_on.notified().await;
     }
 }
 
@@ -118,10 +124,12 @@ impl PrivateLink for Halting {
 
     async fn endpoint_service(&self, id: &ServiceId) -> Answer<EndpointService> {
         let answer = self.inner.endpoint_service(id).await;
-        if !self.reads {
-            return answer;
+        let pass = |left: usize| left.checked_sub(1);
+        let (set, fetch) = (Ordering::Relaxed, Ordering::Relaxed);
+        if self.reads.fetch_update(set, fetch, pass).is_err() {
+            self.wait().await;
         }
-        self.hold_any(answer).await
+        answer
     }
 
     async fn endpoint_services(&self, from: Option<&PageToken>) -> Answer<Page<EndpointService>> {
@@ -160,7 +168,12 @@ impl PrivateLink for Halting {
         filter: &ConnectionFilter,
         from: Option<&PageToken>,
     ) -> Answer<Page<Connection>> {
-        self.inner.connections(filter, from).await
+        let page = self.inner.connections(filter, from).await;
+        // From nought it wraps to a number that is never counted down: the pages after the held one pass.
+        if *filter == ConnectionFilter::All && self.pages.fetch_sub(1, Ordering::Relaxed) == 0 {
+            self.wait().await;
+        }
+        page
     }
 
     async fn load_balancers(&self, arns: &[LoadBalancerArn]) -> Answer<Vec<LoadBalancer>> {
