@@ -9,6 +9,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use crate::app::policy_settings::PolicySettings;
 use crate::app::review_settings::ReviewSettings;
 use crate::sns::HookSettings;
 use crate::telemetry::LogFormat;
@@ -36,6 +37,8 @@ pub struct Settings {
     pub dns: DnsSettings,
     /// How long reviews may take.
     pub reviews: ReviewSettings,
+    /// What guards the activation of policies.
+    pub policies: PolicySettings,
 }
 
 /// Public DNS, where the records that prove private DNS names are looked for.
@@ -202,6 +205,7 @@ impl Settings {
             problems.push("aws.endpoint_url must be an http:// or https:// URL".to_owned());
         }
         problems.extend(self.reviews.problems());
+        problems.extend(self.policies.problems());
         problems.extend(self.hooks.sns.problems(self.aws.endpoint_url.is_some()));
         if self.dns.timeout < Duration::from_millis(10)
             || self.dns.timeout > Duration::from_secs(30)

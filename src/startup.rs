@@ -113,6 +113,7 @@ pub fn start(
             patience,
             reviews: settings.reviews.defaults(),
             shelf: shelf.clone(),
+            policies: settings.policies.rules(),
         };
         let hook_metrics = HookMetrics::default();
         hook_metrics.register(&mut registry);
@@ -138,6 +139,7 @@ pub fn start(
             dns: dns(),
             reviews: settings.reviews.defaults(),
             shelf,
+            policies: settings.policies.rules(),
         };
         let worker = Worker::new(shared, gateways());
         running.worker = Some(tokio::spawn(async move { worker.run(stop).await }));

@@ -13,7 +13,7 @@ use utoipa::openapi::{Components, OpenApi};
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::problem::{FieldProblem, ProblemDocument};
+use super::problem::{DiagnosticView, FieldProblem, ProblemDocument};
 
 /// The name of the security scheme that operations refer to.
 pub const BEARER: &str = "bearer";
@@ -36,13 +36,14 @@ pub const BEARER: &str = "bearer";
         (name = "denials", description = "The deny list: who is not accepted, whoever decides."),
         (name = "blocks", description = "The kill switch: everything of an account, a consumer or a service cut off."),
         (name = "reviews", description = "What waits for somebody to decide: who works on it, what holds it, and how a service wants it done."),
+        (name = "policies", description = "What is asked about a connection that no gate stops: texts, their life, and what they would change."),
         (name = "hooks", description = "What others post; each proves itself by a signature of its own."),
         (name = "stalls", description = "What the worker gave up on, and who takes care."),
         (name = "drifts", description = "Where AWS shows what no decision here explains, and how that is settled."),
         (name = "operations", description = "Health, metrics and this document; public."),
     ),
     security(("bearer" = [])),
-    components(schemas(ProblemDocument, FieldProblem)),
+    components(schemas(ProblemDocument, FieldProblem, DiagnosticView)),
 )]
 struct Base;
 

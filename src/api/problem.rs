@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 
 use super::middleware::request_id;
 use crate::app::code::Code;
-use crate::app::error::AppError;
+use crate::app::error::{AppError, Finding};
 
 /// The media type of every refusal.
 pub const CONTENT_TYPE: &str = "application/problem+json";
@@ -43,7 +43,10 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::ConsumerNotFound
         | Code::ConsumerAccountNotFound
         | Code::DenialNotFound
-        | Code::BlockNotFound => StatusCode::NOT_FOUND,
+        | Code::BlockNotFound
+        | Code::PolicyNotFound
+        | Code::DryRunNotFound
+        | Code::JudgementNotFound => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Code::AccountRegionChanged
@@ -92,7 +95,15 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::AlreadyBlocked
         | Code::NotBlocked
         | Code::PreviewChanged
-        | Code::QuotaExceeded => StatusCode::CONFLICT,
+        | Code::QuotaExceeded
+        | Code::PolicyChanged
+        | Code::PolicySettled
+        | Code::PolicyNotTested
+        | Code::PolicyNotActive
+        | Code::DryRunOpen
+        | Code::DryRunOutdated
+        | Code::PolicyCutsTooMuch => StatusCode::CONFLICT,
+        Code::PolicyInvalid => StatusCode::UNPROCESSABLE_ENTITY,
         Code::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Code::SnsMessageMalformed => StatusCode::BAD_REQUEST,
@@ -110,6 +121,7 @@ pub struct Problem {
     code: Code,
     detail: String,
     field: Option<String>,
+    diagnostics: Vec<DiagnosticView>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -120,6 +132,7 @@ impl Problem {
             code,
             detail: detail.into(),
             field: None,
+            diagnostics: Vec::new(),
             headers: Vec::new(),
         }
     }
@@ -164,6 +177,7 @@ impl Problem {
                     detail: detail.clone(),
                 })
                 .collect(),
+            diagnostics: self.diagnostics.clone(),
             detail,
         }
     }
@@ -200,6 +214,7 @@ impl From<AppError> for Problem {
             code: error.code(),
             detail: sentence(error.detail()),
             field: error.blamed_field().map(str::to_owned),
+            diagnostics: error.found().iter().cloned().map(Into::into).collect(),
             headers: Vec::new(),
         }
     }
@@ -252,6 +267,10 @@ pub(super) struct ProblemDocument {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     errors: Vec<FieldProblem>,
+    /// What is wrong with a policy text, in its order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    diagnostics: Vec<DiagnosticView>,
 }
 
 /// One part of a request and what is wrong with it.
@@ -262,6 +281,33 @@ pub(super) struct FieldProblem {
     field: String,
     /// What is wrong with it.
     detail: String,
+}
+
+/// One thing that is wrong with a policy text, or hardly meant.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Diagnostic)]
+pub(super) struct DiagnosticView {
+    /// The line, from 1.
+    #[schema(minimum = 1)]
+    line: usize,
+    /// The character in the line, from 1.
+    #[schema(minimum = 1)]
+    column: usize,
+    /// What is wrong.
+    message: String,
+    /// What may help.
+    help: Option<String>,
+}
+
+impl From<Finding> for DiagnosticView {
+    fn from(finding: Finding) -> Self {
+        Self {
+            line: finding.line,
+            column: finding.column,
+            message: finding.message,
+            help: finding.help,
+        }
+    }
 }
 
 fn code_schema() -> utoipa::openapi::schema::Object {

@@ -141,6 +141,26 @@ problems! {
     BlockConflict = [AlreadyBlocked, PreviewChanged];
     /// There is no block to take back.
     UnblockConflict = [NotBlocked];
+    /// The policy named does not exist.
+    PolicyMissing = [PolicyNotFound];
+    /// The policy or its dry run does not exist.
+    DryRunMissing = [PolicyNotFound, DryRunNotFound];
+    /// The connection does not exist, or was not judged yet.
+    JudgementMissing = [ConnectionNotFound, JudgementNotFound];
+    /// The text does not compile.
+    PolicyWrong = [PolicyInvalid];
+    /// The policy is no candidate any more, or not what the caller believes.
+    PolicyChangeConflict = [PolicyChanged, PolicySettled];
+    /// The policy is no candidate any more.
+    PolicyStepConflict = [PolicySettled];
+    /// The policy is no candidate any more, or a dry run of it is not over.
+    DryRunConflict = [PolicySettled, DryRunOpen];
+    /// The policy may not be put in force, or not without a word.
+    ActivationConflict = [
+        PolicyChanged, PolicySettled, PolicyNotTested, DryRunOutdated, PolicyCutsTooMuch, PreviewChanged
+    ];
+    /// The policy does not decide.
+    DeactivationConflict = [PolicyNotActive];
     /// Another consumer has the slug.
     ConsumerConflict = [ConsumerExists];
     /// The consumer is not as the caller believes, or cannot become what is asked for.

@@ -68,6 +68,12 @@ codes! {
     DenialNotFound = "denial_not_found", "The denial does not exist";
     /// No such block.
     BlockNotFound = "block_not_found", "The block does not exist";
+    /// No such policy.
+    PolicyNotFound = "policy_not_found", "The policy does not exist";
+    /// No such dry run.
+    DryRunNotFound = "dry_run_not_found", "The dry run does not exist";
+    /// Neither gates nor policies were asked about it yet.
+    JudgementNotFound = "judgement_not_found", "The connection was not judged yet";
     /// The path exists, the method does not.
     MethodNotAllowed = "method_not_allowed", "The method is not allowed here";
     /// The client took too long to send its request.
@@ -166,6 +172,22 @@ codes! {
     PreviewChanged = "preview_changed", "What would be done has changed";
     /// It would be one too many.
     QuotaExceeded = "quota_exceeded", "The quota is exceeded";
+    /// It does not parse, or says what the schema does not know.
+    PolicyInvalid = "policy_invalid", "The policy does not compile";
+    /// Somebody else changed it first.
+    PolicyChanged = "policy_changed", "The policy was changed by somebody else";
+    /// What decides, decided, or was given up stays as it is.
+    PolicySettled = "policy_settled", "The policy cannot be changed any more";
+    /// Its cases or its dry run are missing.
+    PolicyNotTested = "policy_not_tested", "The policy is not tested";
+    /// It does not decide.
+    PolicyNotActive = "policy_not_active", "The policy is not active";
+    /// One at a time.
+    DryRunOpen = "dry_run_open", "A dry run of the policy is not over yet";
+    /// It is too old, or other policies decide beside it now.
+    DryRunOutdated = "dry_run_outdated", "The dry run does not say what would happen now";
+    /// More live connections would lose access than may without a word.
+    PolicyCutsTooMuch = "policy_cuts_too_much", "The policy would cut off too many live connections";
     /// The body is larger than we read.
     PayloadTooLarge = "payload_too_large", "The request body is too large";
     /// The body is not declared as JSON.

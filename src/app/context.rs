@@ -7,6 +7,7 @@ use chrono::Duration;
 use tokio::sync::watch;
 
 use super::AppError;
+use super::policy_settings::ActivationRules;
 use super::policy_shelf::PolicyShelf;
 use crate::domain::clock::Clock;
 use crate::domain::review_rules::ReviewDefaults;
@@ -54,6 +55,8 @@ pub struct AppContext {
     pub reviews: ReviewDefaults,
     /// Policy sets that were compiled.
     pub shelf: PolicyShelf,
+    /// What guards the activation of policies.
+    pub policies: ActivationRules,
 }
 
 impl AppContext {
@@ -88,6 +91,14 @@ impl AppContext {
         self.nudge.wake();
         Ok(())
     }
+}
+
+/// Computes where nobody else has to wait for it.
+pub(super) async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, AppError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|e| AppError::internal(format!("a computation was cut off: {e}")))
 }
 
 impl fmt::Debug for AppContext {

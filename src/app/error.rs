@@ -11,12 +11,26 @@ use super::code::Code;
 /// What lies behind an [`AppError`]; for the log, never for the caller.
 pub type Cause = Box<dyn Error + Send + Sync>;
 
+/// One thing that is wrong with a policy text. Line and column count from 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The line.
+    pub line: usize,
+    /// The character in the line.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+    /// What may help.
+    pub help: Option<String>,
+}
+
 /// A refusal: a code to match on, a public sentence, the field to blame and the cause.
 #[derive(Debug)]
 pub struct AppError {
     code: Code,
     detail: String,
     field: Option<String>,
+    findings: Vec<Finding>,
     source: Option<Cause>,
 }
 
@@ -27,6 +41,7 @@ impl AppError {
             code,
             detail: detail.into(),
             field: None,
+            findings: Vec::new(),
             source: None,
         }
     }
@@ -35,6 +50,13 @@ impl AppError {
     #[must_use]
     pub fn field(mut self, field: impl Into<String>) -> Self {
         self.field = Some(field.into());
+        self
+    }
+
+    /// Says what is wrong with a policy text, and where.
+    #[must_use]
+    pub fn findings(mut self, findings: Vec<Finding>) -> Self {
+        self.findings = findings;
         self
     }
 
@@ -73,6 +95,11 @@ impl AppError {
     /// The part of the request to blame, if there is one.
     pub fn blamed_field(&self) -> Option<&str> {
         self.field.as_deref()
+    }
+
+    /// What is wrong with a policy text, if that is why.
+    pub fn found(&self) -> &[Finding] {
+        &self.findings
     }
 }
 

@@ -73,6 +73,20 @@ impl LivePages {
         }
     }
 
+    /// The same, after a place.
+    pub fn after(scope: Option<EndpointServiceId>, place: Option<LiveCursor>) -> Self {
+        Self {
+            scope,
+            after: place,
+            ..Self::default()
+        }
+    }
+
+    /// The place behind the last page.
+    pub fn place(&self) -> Option<&LiveCursor> {
+        self.after.as_ref()
+    }
+
     /// The next page; empty at the end.
     pub async fn next(
         &mut self,

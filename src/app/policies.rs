@@ -4,6 +4,36 @@ use crate::domain::decision::{
     Facts, MatchedPolicy, Policies, PolicyEffect, PolicyFailure, PolicyVerdict,
 };
 
+pub use policy::{Answer, Effect, Explained, MAX_BYTES, PolicySet, SCHEMA, TEMPLATES, Template};
+
+use super::error::Finding;
+use super::policy_shelf::Set;
+
+/// Compiles a text, or says what is wrong with it. Takes up to a fifth of a second.
+pub fn compile(text: &str) -> Result<Set, Vec<Finding>> {
+    Set::compile(text).map_err(findings)
+}
+
+/// What compiles in a set and yet is hardly meant.
+pub fn warnings(set: &Set) -> Vec<Finding> {
+    findings(set.warnings().to_vec())
+}
+
+/// The SHA-256 of a text: its version.
+pub fn digest(text: &str) -> String {
+    policy::digest(text)
+}
+
+fn findings(diagnostics: Vec<policy::Diagnostic>) -> Vec<Finding> {
+    let finding = |diagnostic: policy::Diagnostic| Finding {
+        line: diagnostic.place.line,
+        column: diagnostic.place.column,
+        message: diagnostic.message,
+        help: diagnostic.help,
+    };
+    diagnostics.into_iter().map(finding).collect()
+}
+
 /// Compiled policy sets that decide together: a `forbid` of any of them wins, and a failure of any keeps all from accepting.
 ///
 /// With no set at all, nobody wrote a policy yet, and everything that passes the gates is held.

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::context::off_thread;
 use super::{AppContext, AppError};
 use crate::domain::ids::EndpointServiceId;
 use crate::store::{PgConnection, policies};
 
 /// A compiled set.
-pub type Set = policy::PolicySet;
+pub type Set = super::policies::PolicySet;
 
 /// The most sets that are kept. Only active ones decide, so more than these are left over from changes.
 const MOST: usize = 256;
@@ -26,13 +27,11 @@ impl PolicyShelf {
         }
         let text = text.to_owned();
         // A thousand policies take a tenth of a second.
-        let compiled = tokio::task::spawn_blocking(move || Set::compile(&text)).await;
-        let set = compiled
-            .map_err(|e| AppError::internal(format!("compiling a policy set was cut off: {e}")))?
-            .map_err(|wrong| {
-                let first = wrong.first().map(ToString::to_string).unwrap_or_default();
-                AppError::internal(format!("an active policy set does not compile: {first}"))
-            })?;
+        let compiled = off_thread(move || Set::compile(&text)).await?;
+        let set = compiled.map_err(|wrong| {
+            let first = wrong.first().map(ToString::to_string).unwrap_or_default();
+            AppError::internal(format!("an active policy set does not compile: {first}"))
+        })?;
         let set = Arc::new(set);
         let mut kept = self.kept();
         if kept.len() >= MOST {

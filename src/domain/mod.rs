@@ -33,6 +33,7 @@ pub mod notice;
 pub mod observe;
 pub mod outcome;
 pub mod policy;
+pub mod policy_dry_run;
 pub mod principal;
 pub mod private_dns;
 pub mod quota;

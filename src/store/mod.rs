@@ -1,7 +1,8 @@
 //! All SQL. Functions take `&mut PgConnection`, so that the caller decides where a transaction begins and ends.
 //!
 //! Naming: the noun comes from the module (`connections::by_id`). Locks are taken in this order: AccountRegion (lease), accounts,
-//! consumers ([`parties`]), endpoint service, blocks, connections by (service, endpoint), drifts, denials. SQL's own `now()` is used for leases only, where the replicas' clocks must not matter;
+//! consumers ([`parties`]), endpoint service, blocks, connections by (service, endpoint), drifts, denials. Whoever changes what policies are in force takes ([`policy_steps::lock_force`]) before the policy and its dry
+//! runs, and none of the others. SQL's own `now()` is used for leases only, where the replicas' clocks must not matter;
 //! everything else gets its time as a parameter. Nothing here calls AWS, and no transaction may be open while somebody does.
 
 pub mod account_regions;
@@ -20,6 +21,7 @@ pub mod denials;
 pub mod doctor;
 pub mod drain_progress;
 pub mod drifts;
+pub mod dry_runs;
 pub mod endpoint_services;
 pub mod error;
 pub mod facts;

@@ -18,6 +18,7 @@ pub mod call;
 pub mod census;
 mod converge_service;
 mod delete_service;
+pub mod dry_runs;
 pub mod error;
 mod examine;
 pub mod expire;

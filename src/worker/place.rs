@@ -14,6 +14,7 @@ use super::metrics::WorkerMetrics;
 use super::public_dns::PublicDns;
 use super::settings::delta;
 use super::term::LeaseTerm;
+use crate::app::policy_settings::ActivationRules;
 use crate::app::policy_shelf::PolicyShelf;
 use crate::app::{AppContext, Nudge};
 use crate::domain::account_region::Lease;
@@ -41,6 +42,8 @@ pub struct Shared {
     pub reviews: ReviewDefaults,
     /// Policy sets that were compiled.
     pub shelf: PolicyShelf,
+    /// What guards the activation of policies.
+    pub policies: ActivationRules,
 }
 
 impl Shared {
@@ -53,6 +56,7 @@ impl Shared {
             patience: delta(self.settings.patience),
             reviews: self.reviews,
             shelf: self.shelf.clone(),
+            policies: self.policies,
         }
     }
 }

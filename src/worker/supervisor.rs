@@ -21,7 +21,7 @@ use super::identity::Verdict;
 use super::metered::{Meter, Metered};
 use super::metered_messaging::MeteredMessaging;
 use super::term::LeaseTerm;
-use super::{PassError, Place, Shared, blocks, identity, judge, loops, runner, stalls};
+use super::{PassError, Place, Shared, blocks, dry_runs, identity, judge, loops, runner, stalls};
 use crate::domain::account_region::Lease;
 use crate::domain::backoff;
 use crate::domain::batch_size::BatchSize;
@@ -129,6 +129,10 @@ impl Worker {
             let (shared, stop) = (self.shared.clone(), stop.clone());
             tokio::spawn(async move { judge::run_wakes(&shared, &stop).await })
         };
+        let trying = {
+            let (shared, stop) = (self.shared.clone(), stop.clone());
+            tokio::spawn(async move { dry_runs::run(&shared, &stop).await })
+        };
         let mut house_kept_at: Option<DateTime<Utc>> = None;
         let mut counted_at: Option<Instant> = None;
         loop {
@@ -156,6 +160,9 @@ impl Worker {
         }
         if let Err(error) = waking.await {
             tracing::error!(error = %runner::chain(&error), "the loop that wakes the judging has died");
+        }
+        if let Err(error) = trying.await {
+            tracing::error!(error = %runner::chain(&error), "the loop that tries policies has died");
         }
         self.shut_down().await;
     }

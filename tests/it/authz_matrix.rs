@@ -98,6 +98,22 @@ const LOWEST: &[(&str, Who)] = &[
     ("renew_connection", Who::Approver),
     ("schedule_revocation", Who::Approver),
     ("cancel_revocation", Who::Approver),
+    ("list_policies", Who::Viewer),
+    ("create_policy", Who::Admin),
+    ("read_policy", Who::Viewer),
+    ("change_policy", Who::Admin),
+    ("validate_policy_text", Who::Viewer),
+    ("validate_policy", Who::Admin),
+    ("test_policy", Who::Admin),
+    ("start_dry_run", Who::Admin),
+    ("read_dry_run", Who::Viewer),
+    ("activate_policy", Who::Admin),
+    ("deactivate_policy", Who::Admin),
+    ("discard_policy", Who::Admin),
+    ("list_policy_templates", Who::Viewer),
+    ("read_policy_schema", Who::Viewer),
+    ("explain_connection", Who::Viewer),
+    ("list_judgements", Who::Viewer),
 ];
 
 struct Operation {
@@ -134,7 +150,8 @@ async fn every_operation_is_open_to_whom_it_should_be_and_to_nobody_else(pool: P
             .unwrap_or_else(|| panic!("{name} ({method} {path}) is new: say who may do it"));
         let path = path
             .replace("{id}", "nothing")
-            .replace("{account_id}", "nothing");
+            .replace("{account_id}", "nothing")
+            .replace("{dry_run_id}", "nothing");
         for who in Who::ALL {
             let request = app.request(who, method.clone(), &path).json(&json!({}));
             let answer = send(request).await;
@@ -153,7 +170,7 @@ async fn every_operation_is_open_to_whom_it_should_be_and_to_nobody_else(pool: P
     let written = app
         .count(
             "SELECT (SELECT count(*) FROM account_regions) + (SELECT count(*) FROM endpoint_services)
-                  + (SELECT count(*) FROM consumers) + (SELECT count(*) FROM denials) + (SELECT count(*) FROM blocks) + (SELECT count(*) FROM decisions) + (SELECT count(*) FROM audit_entries)",
+                  + (SELECT count(*) FROM consumers) + (SELECT count(*) FROM denials) + (SELECT count(*) FROM blocks) + (SELECT count(*) FROM policies) + (SELECT count(*) FROM decisions) + (SELECT count(*) FROM audit_entries)",
         )
         .await;
     assert_eq!(written, 0, "none of these requests was a good one");

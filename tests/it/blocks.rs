@@ -60,6 +60,7 @@ impl TestApp {
             patience: chrono::TimeDelta::minutes(5),
             reviews: self.shared.reviews,
             shelf: self.shared.shelf.clone(),
+            policies: self.shared.policies,
         }
     }
 }

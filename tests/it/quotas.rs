@@ -45,6 +45,7 @@ impl TestApp {
             patience: TimeDelta::minutes(5),
             reviews: self.shared.reviews,
             shelf: self.shared.shelf.clone(),
+            policies: self.shared.policies,
         }
     }
 }

@@ -81,8 +81,8 @@ fn derived_id(own: &str) -> String {
     format!("policy-{}", &digest(own)[..12])
 }
 
-/// SHA-256 in hexadecimal.
-pub(crate) fn digest(text: &str) -> String {
+/// The SHA-256 of a text in hexadecimal: what a set of it answers as its version.
+pub fn digest(text: &str) -> String {
     let bytes = Sha256::digest(text.as_bytes());
     let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     digits.concat()

@@ -23,6 +23,7 @@ mod verdict;
 mod vocabulary;
 mod words;
 
+pub use annotations::digest;
 pub use compile::PolicySet;
 pub use diagnostic::{Diagnostic, Place};
 pub use explain::{Answer, Explained};

@@ -15,7 +15,12 @@ pub mod decisions;
 pub mod denials;
 pub mod doctor;
 pub mod drifts;
+pub mod dry_runs;
+pub mod explanations;
 pub mod imports;
+pub mod policies;
+pub mod policy_steps;
+pub mod policy_views;
 mod private_dns_view;
 pub mod quotas;
 pub mod replicas;
@@ -114,7 +119,23 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(block_verbs::block_consumer)
         .service(block_verbs::unblock_consumer)
         .service(block_verbs::block_service)
-        .service(block_verbs::unblock_service);
+        .service(block_verbs::unblock_service)
+        .service(policies::list_policies)
+        .service(policies::create_policy)
+        .service(policy_steps::validate_policy_text)
+        .service(policies::read_policy)
+        .service(policies::change_policy)
+        .service(policy_steps::validate_policy)
+        .service(policy_steps::test_policy)
+        .service(dry_runs::start_dry_run)
+        .service(dry_runs::read_dry_run)
+        .service(policy_steps::activate_policy)
+        .service(policy_steps::deactivate_policy)
+        .service(policy_steps::discard_policy)
+        .service(policies::list_policy_templates)
+        .service(policies::read_policy_schema)
+        .service(explanations::explain_connection)
+        .service(explanations::list_judgements);
 }
 
 /// The caller as the audit trail knows it, with the request's id.

@@ -2,6 +2,8 @@
 //!
 //! One case after the other: memory does not grow with their number, and the caller may stop in between.
 
+use serde::{Deserialize, Serialize};
+
 use super::facts::Facts;
 use super::policies::Policies;
 use super::reason::Reason;
@@ -39,7 +41,7 @@ text_enum!(
 );
 
 /// An example of a change.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sample {
     /// The case's id.
     pub id: String,
@@ -54,7 +56,7 @@ pub struct Sample {
 }
 
 /// What a candidate would change.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DryRun {
     /// Cases that were judged.
     pub judged: u64,

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use portcullis::api::auth::{DevelopmentIssuer, Verifier};
 use portcullis::api::{self, ApiState, Edge, NotReady, Readiness};
+use portcullis::app::policy_settings::PolicySettings;
 use portcullis::app::policy_shelf::PolicyShelf;
 use portcullis::app::review_settings::ReviewSettings;
 use portcullis::app::{AppContext, Nudge};
@@ -98,6 +99,7 @@ impl TestApp {
             }),
             reviews: ReviewSettings::default().defaults(),
             shelf: PolicyShelf::default(),
+            policies: PolicySettings::default().rules(),
         };
         let worker = Worker::new(shared.clone(), Arc::new(sim.clone()));
         let hook = setup.hook.unwrap_or_else(|| Arc::new(sns::deaf_hook()));
@@ -336,6 +338,7 @@ fn serve(shared: &Shared, issuer: &DevelopmentIssuer, hook: Arc<Hook>) -> String
         patience: TimeDelta::from_std(shared.settings.patience).unwrap(),
         reviews: shared.reviews,
         shelf: shared.shelf.clone(),
+        policies: shared.policies,
     };
     let edge = Edge::new(
         Verifier::new([issuer.trusted_key()]),

@@ -1,8 +1,8 @@
 //! What the tests share: the running product ([`app`]), requests and answers ([`http`]), the story's beginnings ([`scene`]), organisations
 //! ([`consumers`]), requests that queue up before a row ([`queueing`]), what is done behind the product's back ([`drifts`]), how a service ends
 //! ([`ending`]), an AWS
-//! that can be halted in the middle of a call ([`halting`]), somebody who signs as SNS does ([`sns`]), and what people and
-//! time do around a review ([`reviews`]).
+//! that can be halted in the middle of a call ([`halting`]), somebody who signs as SNS does ([`sns`]), what people and
+//! time do around a review ([`reviews`]), and policies as people bring them into force ([`policies`]).
 
 pub(crate) mod app;
 pub(crate) mod consumers;
@@ -11,6 +11,7 @@ pub(crate) mod ending;
 pub(crate) mod halting;
 pub(crate) mod hints;
 pub(crate) mod http;
+pub(crate) mod policies;
 pub(crate) mod queueing;
 pub(crate) mod reviews;
 pub(crate) mod scene;

@@ -1,0 +1,218 @@
+//! Puts policies in force and takes them out. What is put in force was tried before, as it will decide, and cuts off no more than was said.
+
+use serde_json::json;
+
+use super::candidate::Candidate;
+use super::code::Code;
+use super::context::off_thread;
+use super::decide_connection::LONGEST_REASON;
+use super::write_policy::{again, candidate, missing, refuse_other_version};
+use super::{AppContext, AppError, test_policy, text};
+use crate::domain::actor::Actor;
+use crate::domain::consumer::Said;
+use crate::domain::ids::PolicyId;
+use crate::domain::judgement::Wake;
+use crate::domain::policy::{Others, Policy, PolicyState};
+use crate::domain::policy_dry_run::PolicyDryRun;
+use crate::store::audit::{self, Entry, Subject};
+use crate::store::{PgConnection, dry_runs, judge_wakes, policies, policy_steps};
+
+/// Puts a tested policy in force, in the place of the one of its scope that is.
+///
+/// `confirmed` is the number of live connections that the caller knows would lose access.
+#[tracing::instrument(skip_all, fields(policy.id = %id))]
+pub async fn activate(
+    ctx: &AppContext,
+    actor: &Actor,
+    id: PolicyId,
+    version: i64,
+    confirmed: Option<u64>,
+    reason: &str,
+) -> Result<Policy, AppError> {
+    let reason = text::checked("reason", reason, LONGEST_REASON)?;
+    let mut tx = ctx.begin().await?;
+    // First, so that what is in force beside it stays so until the commit.
+    policy_steps::lock_force(&mut tx).await?;
+    let policy = candidate(&mut tx, id).await?;
+    refuse_other_version(&policy, version)?;
+    let run = dry_runs::newest_done(&mut tx, id).await?;
+    let run = refuse_untested(&policy, run)?;
+    let loaded = Candidate::load(&mut tx, ctx, &policy).await?;
+    refuse_outdated(ctx, &run, &loaded.others)?;
+    refuse_cutting(ctx, &run, confirmed)?;
+    refuse_failing(&policy, loaded).await?;
+
+    let said = Said {
+        at: ctx.clock.now(),
+        by: actor.name.clone(),
+        reason,
+    };
+    let old = policies::locked_active_of(&mut tx, policy.service).await?;
+    if let Some(old) = &old {
+        end(&mut tx, actor, old, &said, Some(id)).await?;
+    }
+    policy_steps::record_activated(&mut tx, id, &said).await?;
+    let entry = Entry {
+        at: said.at,
+        actor,
+        action: "policy.activate",
+        subject: Subject::Policy(id),
+        before: Some(json!({ "state": policy.state })),
+        after: Some(json!({
+            "state": PolicyState::Active, "service_id": policy.service, "digest": policy.digest, "dry_run_id": run.id,
+            "losing_access": run.tally.run.losing_access, "confirmed": confirmed, "supersedes": old.map(|old| old.id),
+        })),
+        reason: Some(&said.reason),
+        decision: None,
+    };
+    audit::record(&mut tx, entry).await?;
+    wake(&mut tx, &policy, &said).await?;
+    let after = again(&mut tx, id).await?;
+    ctx.commit(tx).await?;
+    Ok(after)
+}
+
+/// Takes the active policy of a scope out of force; nothing takes its place.
+#[tracing::instrument(skip_all, fields(policy.id = %id))]
+pub async fn deactivate(
+    ctx: &AppContext,
+    actor: &Actor,
+    id: PolicyId,
+    reason: &str,
+) -> Result<Policy, AppError> {
+    let reason = text::checked("reason", reason, LONGEST_REASON)?;
+    let mut tx = ctx.begin().await?;
+    policy_steps::lock_force(&mut tx).await?;
+    let policy = policies::locked(&mut tx, id)
+        .await?
+        .ok_or_else(|| missing(id))?;
+    if policy.state != PolicyState::Active {
+        let detail = format!("it is {}", policy.state);
+        return Err(AppError::new(Code::PolicyNotActive, detail));
+    }
+    let said = Said {
+        at: ctx.clock.now(),
+        by: actor.name.clone(),
+        reason,
+    };
+    end(&mut tx, actor, &policy, &said, None).await?;
+    wake(&mut tx, &policy, &said).await?;
+    let after = again(&mut tx, id).await?;
+    ctx.commit(tx).await?;
+    Ok(after)
+}
+
+/// Ends an active policy, with its audit entry.
+async fn end(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    old: &Policy,
+    said: &Said,
+    successor: Option<PolicyId>,
+) -> Result<(), AppError> {
+    let state = PolicyState::Superseded;
+    policy_steps::record_ended(conn, old.id, state, said, successor).await?;
+    let entry = Entry {
+        at: said.at,
+        actor,
+        action: if successor.is_some() {
+            "policy.supersede"
+        } else {
+            "policy.deactivate"
+        },
+        subject: Subject::Policy(old.id),
+        before: Some(json!({ "state": old.state })),
+        after: Some(json!({ "state": state, "superseded_by": successor })),
+        reason: Some(&said.reason),
+        decision: None,
+    };
+    Ok(audit::record(conn, entry).await?)
+}
+
+/// Has what the policy concerns judged again.
+async fn wake(conn: &mut PgConnection, policy: &Policy, said: &Said) -> Result<(), AppError> {
+    let wake = policy.service.map_or(Wake::All, Wake::Service);
+    Ok(judge_wakes::wake(conn, &wake, said.at).await?)
+}
+
+fn refuse_untested(policy: &Policy, run: Option<PolicyDryRun>) -> Result<PolicyDryRun, AppError> {
+    let run = run.filter(|run| run.digest == policy.digest);
+    match run {
+        Some(run) if policy.state == PolicyState::Tested => Ok(run),
+        run => {
+            let detail = match (run, policy.passed_at) {
+                (None, None) => {
+                    "its cases have to come out as expected, and a dry run of this text has to be done"
+                }
+                (None, Some(_)) => "a dry run of this text has to be done",
+                (Some(_), _) => "its cases have to come out as expected",
+            };
+            Err(AppError::new(Code::PolicyNotTested, detail))
+        }
+    }
+}
+
+fn refuse_outdated(ctx: &AppContext, run: &PolicyDryRun, others: &Others) -> Result<(), AppError> {
+    let refuse = |detail: String| Err(AppError::new(Code::DryRunOutdated, detail));
+    if run.others.as_ref() != Some(others) {
+        return refuse(
+            "other policies decide beside it than in its dry run; run it again".to_owned(),
+        );
+    }
+    let most = ctx.policies.dry_run_max_age;
+    let ended = run.finished_at.unwrap_or(run.requested.at);
+    if ctx.clock.now() - ended > most {
+        let hours = most.num_hours();
+        return refuse(format!(
+            "its dry run ended at {}, more than {hours} hours ago; run it again",
+            ended.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+        ));
+    }
+    Ok(())
+}
+
+fn refuse_cutting(
+    ctx: &AppContext,
+    run: &PolicyDryRun,
+    confirmed: Option<u64>,
+) -> Result<(), AppError> {
+    let counted = &run.tally.run;
+    let figures = format!(
+        "{} of {} live connections would lose access",
+        counted.losing_access, counted.live
+    );
+    match confirmed {
+        Some(confirmed) if confirmed == counted.losing_access => Ok(()),
+        Some(confirmed) => {
+            let detail = format!(
+                "{figures}, not {confirmed}; look at the dry run {} again",
+                run.id
+            );
+            Err(AppError::new(Code::PreviewChanged, detail).field("confirm_losing_access"))
+        }
+        None if counted.cuts_more_than(ctx.policies.max_cut_percent) => {
+            let detail = format!(
+                "{figures}, more than {} %; send confirm_losing_access: {} if that is meant",
+                ctx.policies.max_cut_percent, counted.losing_access
+            );
+            Err(AppError::new(Code::PolicyCutsTooMuch, detail).field("confirm_losing_access"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The cases once more: what is in force beside the policy may have changed since.
+async fn refuse_failing(policy: &Policy, loaded: Candidate) -> Result<(), AppError> {
+    let cases = test_policy::checked(policy, policy.cases.clone())?;
+    let results = off_thread(move || test_policy::run(&loaded, cases)).await?;
+    match results.iter().find(|result| !result.passed()) {
+        None => Ok(()),
+        Some(failed) => {
+            let detail = format!(
+                "the case {:?} comes out as {} now, not as {}",
+                failed.case.name, failed.decision.outcome, failed.case.expect
+            );
+            Err(AppError::new(Code::PolicyNotTested, detail))
+        }
+    }
+}

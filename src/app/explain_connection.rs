@@ -1,0 +1,144 @@
+//! Why a connection was judged as it was: its last judgement, made again from its record, and what each policy says.
+
+use super::code::Code;
+use super::context::off_thread;
+use super::policies::{self, Explained, PolicySets};
+use super::policy_shelf::Set;
+use super::read::Listed;
+use super::{AppContext, AppError};
+use crate::domain::decision::{Decision, Facts, replay};
+use crate::domain::ids::{ConnectionId, JudgementId, PolicyId};
+use crate::domain::judgement::Judgement;
+use crate::store::{PgConnection, connections, judgements, policies as store};
+
+/// A judgement made again from its record.
+#[derive(Debug)]
+pub enum Replayed {
+    /// With the facts and the texts of then, this comes out.
+    Decided(Decision),
+    /// It cannot be made again, and why.
+    Impossible(String),
+}
+
+/// What the policies of one text say.
+#[derive(Debug)]
+pub struct ExplainedSet {
+    /// The policy that has the text.
+    pub policy: PolicyId,
+    /// The text's SHA-256.
+    pub version: String,
+    /// Each of its policies: those that apply first, then those that come nearest.
+    pub policies: Vec<Explained>,
+}
+
+/// Why a connection was judged as it was.
+#[derive(Debug)]
+pub struct Explanation {
+    /// The last judgement.
+    pub judgement: Judgement,
+    /// What comes out now.
+    pub replayed: Replayed,
+    /// What the policies say that were asked; none where a gate decided before them.
+    pub sets: Vec<ExplainedSet>,
+}
+
+impl Explanation {
+    /// Whether the same comes out as then.
+    pub fn is_same(&self) -> bool {
+        matches!(&self.replayed, Replayed::Decided(now) if *now == self.judgement.decision)
+    }
+}
+
+/// Explains the last judgement of a connection.
+pub async fn explain(ctx: &AppContext, id: ConnectionId) -> Result<Explanation, AppError> {
+    let (judgement, texts) = {
+        let conn: &mut PgConnection = &mut *ctx.acquire().await?;
+        refuse_missing(conn, id).await?;
+        let judgement = judgements::latest(conn, id).await?;
+        let unjudged = || {
+            let detail = format!("neither gates nor policies were asked about {id} yet");
+            AppError::new(Code::JudgementNotFound, detail)
+        };
+        let judgement = judgement.ok_or_else(unjudged)?;
+        let texts = store::by_digest(conn, &judgement.decision.policy_versions).await?;
+        (judgement, texts)
+    };
+    // In the order in which they were asked.
+    let mut sets: Vec<(PolicyId, Set)> = Vec::new();
+    for version in &judgement.decision.policy_versions {
+        let Some(text) = texts.iter().find(|text| text.digest == *version) else {
+            let why = format!("there is no text of the version {version}");
+            return Ok(impossible(judgement, why));
+        };
+        let (policy, text) = (text.id, text.text.clone());
+        let Ok(set) = off_thread(move || policies::compile(&text)).await? else {
+            let why = format!("the text of the version {version} does not compile any more");
+            return Ok(impossible(judgement, why));
+        };
+        sets.push((policy, set));
+    }
+    let facts = match Facts::from_json(&judgement.facts) {
+        Ok(facts) => facts,
+        Err(why) => return Ok(impossible(judgement, why.to_string())),
+    };
+    off_thread(move || explained(judgement, &sets, &facts)).await?
+}
+
+fn impossible(judgement: Judgement, why: String) -> Explanation {
+    Explanation {
+        judgement,
+        replayed: Replayed::Impossible(why),
+        sets: Vec::new(),
+    }
+}
+
+fn explained(
+    judgement: Judgement,
+    sets: &[(PolicyId, Set)],
+    facts: &Facts,
+) -> Result<Explanation, AppError> {
+    let asked: Vec<&Set> = sets.iter().map(|(_, set)| set).collect();
+    let replayed = match replay(&judgement.facts, &PolicySets(&asked)) {
+        Ok(decision) => Replayed::Decided(decision),
+        Err(why) => Replayed::Impossible(why.to_string()),
+    };
+    let mut all = Vec::with_capacity(sets.len());
+    for (policy, set) in sets {
+        let policies =
+            policies::explain(set, facts).map_err(|failure| AppError::internal(failure.message))?;
+        all.push(ExplainedSet {
+            policy: *policy,
+            version: set.version().to_owned(),
+            policies,
+        });
+    }
+    Ok(Explanation {
+        judgement,
+        replayed,
+        sets: all,
+    })
+}
+
+/// What gates and policies said of a connection, newest first.
+pub async fn judgements(
+    ctx: &AppContext,
+    id: ConnectionId,
+    before: Option<JudgementId>,
+    limit: i64,
+) -> Result<Listed<Judgement, JudgementId>, AppError> {
+    let conn: &mut PgConnection = &mut *ctx.acquire().await?;
+    refuse_missing(conn, id).await?;
+    let rows = judgements::page(conn, id, before, limit + 1).await?;
+    Ok(Listed::cut(rows, limit, |row| row.id))
+}
+
+async fn refuse_missing(conn: &mut PgConnection, id: ConnectionId) -> Result<(), AppError> {
+    let found = connections::by_id(conn, id).await?;
+    let missing = || {
+        AppError::new(
+            Code::ConnectionNotFound,
+            format!("there is no connection {id}"),
+        )
+    };
+    found.map(|_| ()).ok_or_else(missing)
+}
