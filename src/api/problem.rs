@@ -46,7 +46,10 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::BlockNotFound
         | Code::PolicyNotFound
         | Code::DryRunNotFound
-        | Code::JudgementNotFound => StatusCode::NOT_FOUND,
+        | Code::JudgementNotFound
+        | Code::AccessRequestNotFound
+        | Code::AccessRemovalNotFound
+        | Code::PrincipalNotFound => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Code::AccountRegionChanged
@@ -95,6 +98,11 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::AlreadyBlocked
         | Code::NotBlocked
         | Code::PreviewChanged
+        | Code::AccessRequestExists
+        | Code::AccessRequestAnswered
+        | Code::AccessRequestNotApproved
+        | Code::AccessEnding
+        | Code::AccessRemovalOver
         | Code::QuotaExceeded
         | Code::PolicyChanged
         | Code::PolicySettled

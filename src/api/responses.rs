@@ -63,7 +63,7 @@ problems! {
     /// The connection is in no state to be accepted, or may not be.
     AcceptConflict = [
         ConnectionAlreadyDecided, ConnectionClosed, ConnectionStateUnknown, ServiceDraining, ServiceDeleting, ServiceEnded,
-        AccountDenied, QuotaExceeded, ApprovalBySamePerson
+        AccountDenied, QuotaExceeded, ApprovalBySamePerson, AccessEnding
     ];
     /// The connection is in no state to be rejected.
     DecisionConflict = [ConnectionAlreadyDecided, ConnectionClosed, ConnectionStateUnknown, ServiceEnded];
@@ -109,7 +109,7 @@ problems! {
     DriftConflict = [
         DriftSettled, DriftNotAdoptable, DriftNotRevertible, DriftBlocked, ConnectionNotStalled, ServiceExists,
         ServiceDraining, ServiceDeleting, ServiceEnded, AccountDenied, QuotaExceeded,
-        ApprovalsRequired
+        ApprovalsRequired, AccessEnding
     ];
     /// The endpoint service cannot be drained or deleted, or not so.
     DrainConflict = [
@@ -167,6 +167,35 @@ problems! {
     ConsumerChangeConflict = [ConsumerChanged, ConsumerExists, ConsumerHasAccounts];
     /// The account belongs to somebody, or the consumer takes none.
     AccountConflict = [AccountTaken, ConsumerClosed];
+    /// The access request named does not exist.
+    AccessRequestMissing = [AccessRequestNotFound];
+    /// The access request does not exist, or the consumer that it names.
+    AccessApprovalMissing = [AccessRequestNotFound, ConsumerNotFound];
+    /// It is asked for already, or cannot be given.
+    AccessRequestConflict = [
+        AccessRequestExists, AccountTaken, ConsumerClosed, ServiceDraining, ServiceDeleting, ServiceEnded
+    ];
+    /// Somebody answered already, or access may not be given.
+    AccessApprovalConflict = [
+        AccessRequestAnswered, AccountDenied, ServiceDraining, ServiceDeleting, ServiceEnded, AccountTaken, ConsumerClosed,
+        ApprovalBySamePerson
+    ];
+    /// Somebody answered already.
+    AccessAnswerConflict = [AccessRequestAnswered];
+    /// The removal of access named does not exist.
+    AccessRemovalMissing = [AccessRemovalNotFound];
+    /// What is to be taken away does not exist.
+    AccessRemovalCauseMissing = [
+        ServiceNotFound, PrincipalNotFound, ConsumerNotFound, ConsumerAccountNotFound, AccessRequestNotFound
+    ];
+    /// There is nothing that could be taken away now.
+    AccessPreviewConflict = [AccessRequestNotApproved, ServiceDraining, ServiceDeleting, ServiceEnded];
+    /// It cannot be taken away now, or what would be done is not what was shown.
+    AccessRemovalConflict = [
+        PreviewChanged, AccessRequestNotApproved, ConsumerDenied, ServiceDraining, ServiceDeleting, ServiceEnded
+    ];
+    /// Its grace is over, or the account belongs to somebody else by now.
+    AccessRemovalCancelConflict = [AccessRemovalOver, AccountTaken, ConsumerClosed];
 }
 
 fn describe(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {

@@ -9,11 +9,9 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::admission::Gate;
-use super::change_service::differences;
+use super::change_principals;
 use super::decide_connection::{self, Outcome};
 use super::decision_words::Why;
-use super::principals::has_everybody;
-use super::settle_service_drift::settle_by_change;
 use super::{AppContext, AppError};
 use crate::domain::actor::{Actor, ActorKind};
 use crate::domain::block::{Block, BlockState, account_of, cut};
@@ -132,7 +130,8 @@ async fn take_principals(
     let was_open = before.open_to_everybody;
     block_work::note_taken(&mut tx, id, service, &out, was_open, at).await?;
     let reason = format!("blocked as {id}: {}", block.said.reason);
-    if !change(&mut tx, ctx, &block, &before, stay, false, &reason).await? {
+    let who = actor(&block);
+    if !change_principals::record(&mut tx, &who, &before, stay, false, &reason, at).await? {
         return Ok(Progress::Rest);
     }
     ctx.commit(tx).await?;
@@ -176,53 +175,20 @@ async fn restore_principals(
     }
     block_work::close(&mut tx, &back, at).await?;
     if principals != before.allowed_principals {
-        let lifted = block.lifted.as_ref().map(|lifted| lifted.reason.as_str());
-        let reason = format!("{id} was lifted: {}", lifted.unwrap_or_default());
-        if !change(&mut tx, ctx, &block, &before, principals, opens, &reason).await? {
+        let mut who = actor(&block);
+        let mut reason = format!("{id} was lifted");
+        if let Some(lifted) = &block.lifted {
+            who.name.clone_from(&lifted.by);
+            who.request_id = None;
+            reason = format!("{reason}: {}", lifted.reason);
+        }
+        let conn = &mut tx;
+        if !change_principals::record(conn, &who, &before, principals, opens, &reason, at).await? {
             return Ok(Progress::Rest);
         }
     }
     ctx.commit(tx).await?;
     Ok(Progress::More)
-}
-
-/// Records other principals of a service, as a change by a person does. `opens` is whether somebody confirmed that everybody may connect unasked. Answers
-/// false where the service cannot be changed.
-async fn change(
-    conn: &mut PgConnection,
-    ctx: &AppContext,
-    block: &Block,
-    before: &RegisteredService,
-    principals: Vec<String>,
-    opens: bool,
-    reason: &str,
-) -> Result<bool, AppError> {
-    let (at, mut actor) = (ctx.clock.now(), actor(block));
-    if let Some(lifted) = &block.lifted {
-        actor.name.clone_from(&lifted.by);
-        actor.request_id = None;
-    }
-    let mut after = before.clone();
-    after.allowed_principals = principals;
-    after.open_to_everybody =
-        opens && !after.acceptance_required && has_everybody(&after.allowed_principals);
-    if !service_changes::record_desired(conn, &after, at).await? {
-        return Ok(false);
-    }
-    settle_by_change(conn, &actor, &after, reason, at).await?;
-    let (old, new) = differences(before, &after);
-    let entry = Entry {
-        at,
-        actor: &actor,
-        action: "endpoint_service.change",
-        subject: Subject::EndpointService(before.id),
-        before: Some(old),
-        after: Some(new),
-        reason: Some(reason),
-        decision: None,
-    };
-    audit::record(conn, entry).await?;
-    Ok(true)
 }
 
 /// Cuts the next connections off by ordinary decisions; when there are none, the block stands.

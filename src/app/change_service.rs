@@ -17,6 +17,7 @@ use crate::domain::actor::Actor;
 use crate::domain::endpoint_service::{Origin, RegisteredService, WantedName};
 use crate::domain::ids::EndpointServiceId;
 use crate::domain::judgement::Wake;
+use crate::store::access_reach::{self, Without};
 use crate::store::audit::{self, Entry, Subject};
 use crate::store::judge_wakes;
 use crate::store::{endpoint_services, service_changes};
@@ -77,6 +78,16 @@ pub struct ServiceChange {
     pub confirm_payer_irreversible: bool,
 }
 
+/// A service that was changed.
+#[derive(Debug, Clone)]
+pub struct Changed {
+    /// The service.
+    pub service: RegisteredService,
+    /// Where the change names principals: how many live connections are of accounts that none of them lets in. They keep their access;
+    /// [`super::end_access`] takes it away too.
+    pub without_principal: Option<i64>,
+}
+
 /// Records the change with its audit entry and makes it due. A change that changes nothing makes AWS agree again with what is desired.
 #[tracing::instrument(skip_all, fields(service.id = %id))]
 pub async fn change_service(
@@ -84,7 +95,8 @@ pub async fn change_service(
     actor: &Actor,
     id: EndpointServiceId,
     change: ServiceChange,
-) -> Result<RegisteredService, AppError> {
+) -> Result<Changed, AppError> {
+    let names_principals = change.allowed_principals.is_some();
     let reason = change
         .reason
         .as_deref()
@@ -128,8 +140,22 @@ pub async fn change_service(
     let after = endpoint_services::by_id(&mut tx, id)
         .await?
         .ok_or_else(missing)?;
+    let without_principal = if names_principals {
+        let without = Without {
+            services: &[id],
+            account: None,
+            gone: &[],
+        };
+        let counts = access_reach::counts(&mut tx, without).await?;
+        Some(counts.iter().map(|row| row.losing).sum())
+    } else {
+        None
+    };
     ctx.commit(tx).await?;
-    Ok(after)
+    Ok(Changed {
+        service: after,
+        without_principal,
+    })
 }
 
 /// The service as it shall be, every member checked.

@@ -74,6 +74,12 @@ codes! {
     DryRunNotFound = "dry_run_not_found", "The dry run does not exist";
     /// Neither gates nor policies were asked about it yet.
     JudgementNotFound = "judgement_not_found", "The connection was not judged yet";
+    /// No such access request.
+    AccessRequestNotFound = "access_request_not_found", "The access request does not exist";
+    /// No such removal of access.
+    AccessRemovalNotFound = "access_removal_not_found", "The removal of access does not exist";
+    /// The service does not ask for the principal.
+    PrincipalNotFound = "principal_not_found", "The endpoint service does not name the principal";
     /// The path exists, the method does not.
     MethodNotAllowed = "method_not_allowed", "The method is not allowed here";
     /// The client took too long to send its request.
@@ -170,6 +176,16 @@ codes! {
     NotBlocked = "not_blocked", "It is not blocked";
     /// What the caller was shown is not what would happen any more.
     PreviewChanged = "preview_changed", "What would be done has changed";
+    /// The account waits for an answer about the same service.
+    AccessRequestExists = "access_request_exists", "The access request was made already";
+    /// Somebody else answered first, or its time is over.
+    AccessRequestAnswered = "access_request_answered", "The access request is answered already";
+    /// There is no access that could be taken away.
+    AccessRequestNotApproved = "access_request_not_approved", "The access request gives no access";
+    /// The access of the account to the service is being taken away.
+    AccessEnding = "access_ending", "The access is being taken away";
+    /// Its grace is over, or it was taken back already.
+    AccessRemovalOver = "access_removal_over", "The removal of access cannot be taken back any more";
     /// It would be one too many.
     QuotaExceeded = "quota_exceeded", "The quota is exceeded";
     /// It does not parse, or says what the schema does not know.

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::change_consumer::missing;
 use super::code::Code;
-use super::{AppContext, AppError, text};
+use super::{AppContext, AppError, PgConnection, text};
 use crate::domain::actor::Actor;
 use crate::domain::consumer::{ConsumerAccount, ConsumerState, KnownBy, Proof, Said};
 use crate::domain::ids::{ConsumerAccountId, ConsumerId};
@@ -102,7 +102,7 @@ pub async fn add_account(
     Ok(row)
 }
 
-/// Closes the membership of an account. Its connections stay as they are.
+/// Closes the membership of an account. Its connections stay as they are; [`super::end_access`] takes them away too.
 #[tracing::instrument(skip_all, fields(consumer.id = %id, %account))]
 pub async fn remove_account(
     ctx: &AppContext,
@@ -115,30 +115,53 @@ pub async fn remove_account(
     let mut tx = ctx.begin().await?;
     parties::lock_account(&mut tx, account).await?;
     consumers::lock(&mut tx, id).await?;
-    consumers::by_id(&mut tx, id)
+    let row = close(&mut tx, ctx, actor, id, account, reason).await?;
+    ctx.commit(tx).await?;
+    Ok(row)
+}
+
+/// Refuses an account that is not one of this consumer's. Both are held by the caller, or it is for looking only.
+pub(super) async fn membership(
+    conn: &mut PgConnection,
+    id: ConsumerId,
+    account: &AccountId,
+) -> Result<ConsumerAccount, AppError> {
+    consumers::by_id(conn, id)
         .await?
         .ok_or_else(|| missing(id))?;
+    let standing = consumer_accounts::of_account(conn, account).await?;
+    standing
+        .filter(|standing| standing.consumer == id)
+        .ok_or_else(|| {
+            let detail = format!("account {account} does not belong to this consumer");
+            AppError::new(Code::ConsumerAccountNotFound, detail)
+        })
+}
+
+/// Closes a membership in the caller's transaction, which holds the account and its consumer.
+pub(super) async fn close(
+    conn: &mut PgConnection,
+    ctx: &AppContext,
+    actor: &Actor,
+    id: ConsumerId,
+    account: &AccountId,
+    reason: String,
+) -> Result<ConsumerAccount, AppError> {
     let at = ctx.clock.now();
-    if let Some(denial) = denials::standing_of_consumer(&mut tx, id, at).await? {
+    let mut row = membership(conn, id, account).await?;
+    if let Some(denial) = denials::standing_of_consumer(conn, id, at).await? {
         let detail = format!(
             "the consumer is denied as {}, and an account that leaves it would not be; lift that first",
             denial.id
         );
         return Err(AppError::new(Code::ConsumerDenied, detail));
     }
-    let mut row = consumer_accounts::of_account(&mut tx, account)
-        .await?
-        .filter(|standing| standing.consumer == id)
-        .ok_or_else(|| {
-            let detail = format!("account {account} does not belong to this consumer");
-            AppError::new(Code::ConsumerAccountNotFound, detail)
-        })?;
     let removed = Said {
         at,
         by: actor.name.clone(),
         reason,
     };
-    if !consumer_accounts::close(&mut tx, row.id, &removed).await? {
+    if !consumer_accounts::close(conn, row.id, &removed).await? {
         return Err(AppError::internal(
             "the membership changed under its own lock",
         ));
@@ -155,9 +178,8 @@ pub async fn remove_account(
         reason: Some(&removed.reason),
         decision: None,
     };
-    audit::record(&mut tx, entry).await?;
-    judge_wakes::wake(&mut tx, &Wake::Account(account.clone()), removed.at).await?;
-    ctx.commit(tx).await?;
+    audit::record(conn, entry).await?;
+    judge_wakes::wake(conn, &Wake::Account(account.clone()), removed.at).await?;
     row.removed = Some(removed);
     Ok(row)
 }

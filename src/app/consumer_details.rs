@@ -47,18 +47,23 @@ pub(super) fn contacts(given: Vec<Contact>) -> Result<Vec<Contact>, AppError> {
         let detail = format!("give at most {MOST_CONTACTS} contacts, not {}", given.len());
         return Err(AppError::new(Code::InvalidRequest, detail).field("contacts"));
     }
-    let checked = given.into_iter().enumerate().map(|(index, contact)| {
-        let field = |member: &str| format!("contacts[{index}].{member}");
-        let email = contact.email.trim();
-        if !is_email(email) {
-            let detail = "an e-mail address has one @ with something on each side";
-            return Err(AppError::new(Code::InvalidRequest, detail).field(field("email")));
-        }
-        Ok(Contact {
-            name: text::checked_line(&field("name"), &contact.name, LONGEST_NAME)?,
-            email: email.to_owned(),
-            role: text::checked_line(&field("role"), &contact.role, 64)?,
-        })
-    });
-    checked.collect()
+    let checked = given.into_iter().enumerate();
+    checked
+        .map(|(index, one)| contact(&format!("contacts[{index}]"), &one))
+        .collect()
+}
+
+/// Somebody to talk to; `at` is where it stands in what the caller sent.
+pub(super) fn contact(at: &str, given: &Contact) -> Result<Contact, AppError> {
+    let field = |member: &str| format!("{at}.{member}");
+    let email = given.email.trim();
+    if !is_email(email) {
+        let detail = "an e-mail address has one @ with something on each side";
+        return Err(AppError::new(Code::InvalidRequest, detail).field(field("email")));
+    }
+    Ok(Contact {
+        name: text::checked_line(&field("name"), &given.name, LONGEST_NAME)?,
+        email: email.to_owned(),
+        role: text::checked_line(&field("role"), &given.role, 64)?,
+    })
 }

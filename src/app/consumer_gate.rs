@@ -1,4 +1,4 @@
-//! Whether a connection may be accepted: the deny list and the quotas.
+//! Whether a connection may be accepted: the deny list, access that is being taken away, and the quotas.
 //!
 //! Every way to accept goes through [`admit`], because [`super::decide_connection::record`] writes no accept without it. What it is asked with, an
 //! [`Asking`], can only be had by taking the locks that keep the answer true until the decision is committed.
@@ -13,10 +13,10 @@ use super::AppError;
 use super::code::Code;
 use crate::domain::connection::Connection;
 use crate::domain::denial::{Denial, Denied};
-use crate::domain::ids::ConnectionId;
+use crate::domain::ids::{ConnectionId, ConsumerId, EndpointServiceId};
 use crate::store::parties::{self, Party};
 use crate::store::quotas::{self, Counted};
-use crate::store::{PgConnection, connections, denials};
+use crate::store::{PgConnection, access_work, connections, consumers, denials};
 
 /// Leave to ask whether a connection may be accepted: whom it belongs to, locked.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ pub(super) struct Admission {
     pub(super) over_quota: Option<Value>,
 }
 
-/// Refuses to accept a connection that is denied, or that is one too many and not meant to be.
+/// Refuses to accept a connection that is denied, whose access is being taken away, or that is one too many and not meant to be.
 pub(super) async fn admit(
     conn: &mut PgConnection,
     asking: &Asking,
@@ -83,6 +83,7 @@ pub(super) async fn admit(
         return Err(AppError::internal("another account was locked"));
     }
     refuse_denied(conn, party, connection, at).await?;
+    refuse_ending(conn, connection).await?;
     let (service, id) = (connection.service_id, connection.id);
     let Counted {
         limits,
@@ -126,22 +127,50 @@ async fn refuse_denied(
     connection: &Connection,
     at: DateTime<Utc>,
 ) -> Result<(), AppError> {
-    let (account, service) = (&connection.owner, connection.service_id);
     let consumer = party.consumer().map(|consumer| consumer.id);
+    refuse_denied_on(conn, &connection.owner, consumer, connection.service_id, at).await
+}
+
+/// Refuses an account, with the consumer that it belongs to or is about to, that is denied on a service. The caller holds both, and the service.
+pub(super) async fn refuse_denied_on(
+    conn: &mut PgConnection,
+    account: &AccountId,
+    consumer: Option<ConsumerId>,
+    service: EndpointServiceId,
+    at: DateTime<Utc>,
+) -> Result<(), AppError> {
     let all = denials::concerning(conn, account, consumer, service).await?;
     let standing = |denial: &&Denial| denial.denies(account, consumer, service, at);
-    match all.iter().find(standing) {
-        Some(denial) => Err(denied(party, denial)),
+    let Some(denial) = all.iter().find(standing) else {
+        return Ok(());
+    };
+    let whom = match &denial.subject {
+        Denied::Account(account) => format!("account {account} is denied"),
+        Denied::Consumer(id) => {
+            let found = consumers::by_id(conn, *id).await?;
+            let name = found.map(|consumer| consumer.name).unwrap_or_default();
+            format!("consumer {name} ({id}) is denied")
+        }
+        Denied::Everybody => "everybody is denied".to_owned(),
+    };
+    Err(denied(&whom, denial))
+}
+
+/// Refuses an account whose access to the service is being taken away.
+async fn refuse_ending(conn: &mut PgConnection, connection: &Connection) -> Result<(), AppError> {
+    let (account, service) = (&connection.owner, connection.service_id);
+    match access_work::keeping_out(conn, account, service).await? {
         None => Ok(()),
+        Some(removal) => {
+            let detail = format!(
+                "the access of account {account} to this service is being taken away as {removal}"
+            );
+            Err(AppError::new(Code::AccessEnding, detail))
+        }
     }
 }
 
-fn denied(party: &Party, denial: &Denial) -> AppError {
-    let whom = match &denial.subject {
-        Denied::Account(account) => format!("account {account} is denied"),
-        Denied::Consumer(_) => format!("{} is denied", named(party)),
-        Denied::Everybody => "everybody is denied".to_owned(),
-    };
+fn denied(whom: &str, denial: &Denial) -> AppError {
     let place = match denial.service {
         Some(_) => "on this service",
         None => "everywhere",

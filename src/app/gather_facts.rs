@@ -21,7 +21,9 @@ use crate::domain::ids::{ConnectionId, ConsumerId, EndpointServiceId};
 use crate::domain::quota::{Limits, QuotaFigure, Used};
 use crate::domain::review::ReviewState;
 use crate::store::facts::{self, LiveCursor, Membership, Subject};
-use crate::store::{PgConnection, denials, endpoint_services, quotas, review_rules};
+use crate::store::{
+    PgConnection, access_requests, denials, endpoint_services, quotas, review_rules,
+};
 
 /// Whose use is counted together.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -46,13 +48,18 @@ pub struct Gathered {
         HashMap<EndpointServiceId, Limits>,
     ),
     uses: HashMap<Who, Uses>,
+    approved: HashSet<(AccountId, EndpointServiceId)>,
 }
 
 /// Gathers what is known of these connections. One that does not exist is left out.
-pub async fn gather(conn: &mut PgConnection, ids: &[ConnectionId]) -> Result<Gathered, AppError> {
+pub async fn gather(
+    conn: &mut PgConnection,
+    ids: &[ConnectionId],
+    at: DateTime<Utc>,
+) -> Result<Gathered, AppError> {
     let mut gathered = Gathered::default();
     let subjects = facts::subjects(conn, ids).await?;
-    gathered.fill(conn, subjects).await?;
+    gathered.fill(conn, subjects, at).await?;
     Ok(gathered)
 }
 
@@ -100,7 +107,7 @@ impl LivePages {
         };
         self.after = Some((last.owner.clone(), last.service, last.endpoint.clone()));
         let order: Vec<ConnectionId> = subjects.iter().map(|subject| subject.id).collect();
-        self.known.fill(conn, subjects).await?;
+        self.known.fill(conn, subjects, at).await?;
         let known = &self.known;
         Ok(order
             .into_iter()
@@ -115,6 +122,7 @@ impl Gathered {
         &mut self,
         conn: &mut PgConnection,
         subjects: Vec<Subject>,
+        at: DateTime<Utc>,
     ) -> Result<(), AppError> {
         let accounts: BTreeSet<AccountId> = subjects.iter().map(|s| s.owner.clone()).collect();
         let accounts: Vec<String> = accounts.iter().map(ToString::to_string).collect();
@@ -141,6 +149,12 @@ impl Gathered {
         let consumers: Vec<ConsumerId> = distinct(self.members.values().map(|m| m.consumer));
         self.denials = denials::concerning_many(conn, &accounts, &consumers, &services).await?;
         self.limits = quotas::limits_of_many(conn, &consumers, &services).await?;
+        let asked: HashSet<(AccountId, EndpointServiceId)> = subjects
+            .iter()
+            .map(|s| (s.owner.clone(), s.service))
+            .collect();
+        let asked: Vec<_> = asked.into_iter().collect();
+        self.approved = access_requests::approved(conn, &asked, at).await?;
         self.count(conn, &subjects).await?;
         self.subjects = subjects.into_iter().map(|s| (s.id, s)).collect();
         Ok(())
@@ -287,7 +301,9 @@ impl Gathered {
                 on_service: narrow(used.endpoints_on_service),
                 regions: u32::try_from(used.regions.len()).unwrap_or(u32::MAX),
             },
-            approved: false,
+            approved: self
+                .approved
+                .contains(&(subject.owner.clone(), subject.service)),
             listing: None,
             plan: None,
             agreement: None,

@@ -47,7 +47,7 @@ pub async fn judge(
     let askings = consumer_gate::lock_many(conn, ids, false).await?;
     let gates = Gate::of_many(conn, ids).await?;
     connections::lock_many(conn, ids).await?;
-    let known = gather(conn, ids).await?;
+    let known = gather(conn, ids, at).await?;
     let bench = Bench {
         desks: reviews::of_many(conn, ids).await?,
         latest: judgements::latest_of_many(conn, ids).await?,

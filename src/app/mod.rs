@@ -3,16 +3,21 @@
 //! A use case reads, asks the domain, writes guarded, records the audit line and makes the sync due, all in one transaction; then it
 //! wakes this process's worker. A lost wake-up costs a second, not correctness.
 
+pub mod access_plan;
 pub mod activate_policy;
 mod admission;
+pub mod answer_access;
 pub mod approve;
+pub mod ask_access;
 pub mod block;
 pub mod block_step;
 pub mod bulk_decide;
 pub mod cancel_drain;
+pub mod cancel_removal;
 mod candidate;
 pub mod change_account_region;
 pub mod change_consumer;
+mod change_principals;
 pub mod change_review_rules;
 pub mod change_service;
 pub mod claim_review;
@@ -29,6 +34,8 @@ pub mod desk;
 pub mod diagnose;
 pub mod drain_service;
 pub mod dry_run_policy;
+pub mod end_access;
+pub mod end_access_step;
 pub mod error;
 pub mod explain_connection;
 mod from_store;
@@ -42,6 +49,7 @@ pub mod policy_settings;
 pub mod policy_shelf;
 mod principals;
 pub mod read;
+pub mod read_access;
 pub mod read_consumers;
 pub mod read_policies;
 pub mod receive_hint;
@@ -64,6 +72,7 @@ mod settle_service_drift;
 pub mod stall_care;
 pub mod test_policy;
 mod text;
+mod undo_removal;
 pub mod validate_policy;
 pub mod write_policy;
 

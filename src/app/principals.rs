@@ -28,6 +28,12 @@ pub(super) fn normalised_principals(given: &[String]) -> Result<Vec<String>, App
     Ok(all)
 }
 
+/// Brings one to that form; `field` is where the caller gave it.
+pub(super) fn normalised(field: &str, given: &str) -> Result<String, AppError> {
+    principal::normalise(given)
+        .map_err(|refusal| AppError::new(Code::InvalidRequest, refusal.to_string()).field(field))
+}
+
 /// Whether everybody with an AWS account is among them.
 pub(super) fn has_everybody(principals: &[String]) -> bool {
     principals.iter().any(|principal| principal == EVERYBODY)

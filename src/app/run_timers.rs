@@ -10,6 +10,7 @@ use super::admission::Gate;
 use super::decide_connection::{Leave, decide_locked};
 use super::decision_words::Why;
 use super::desk::{self, Note, UnderReview};
+use super::undo_removal::undo_taken_back;
 use super::{AppContext, AppError};
 use crate::domain::actor::{Actor, ActorKind};
 use crate::domain::approval::ApprovalEnd;
@@ -31,7 +32,10 @@ pub async fn run_timers(
     if gate.has_ended() {
         return Ok(Vec::new());
     }
-    let before = desk::locked(conn, ctx, id, at).await?;
+    let mut before = desk::locked(conn, ctx, id, at).await?;
+    if undo_taken_back(conn, &before, at).await? {
+        before = desk::read(conn, ctx, id, at).await?;
+    }
     let due = steps(&facts(&before), at);
     for step in &due {
         take(conn, ctx, gate, &before, *step, at).await?;

@@ -173,6 +173,20 @@ id!(
 );
 
 id!(
+    /// Access that somebody asked for before there was an endpoint.
+    AccessRequestId,
+    "acq_",
+    "an access request id"
+);
+
+id!(
+    /// Access that is taken away.
+    AccessRemovalId,
+    "arm_",
+    "an access removal id"
+);
+
+id!(
     /// An answer of gates and policies about a connection.
     JudgementId,
     "jdg_",

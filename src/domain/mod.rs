@@ -2,6 +2,8 @@
 //!
 //! Nothing here is async, does I/O or knows HTTP. `sqlx` appears only as the derive on ids.
 
+pub mod access_removal;
+pub mod access_request;
 pub mod account_region;
 pub mod actor;
 pub mod approval;

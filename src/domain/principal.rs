@@ -1,6 +1,9 @@
 //! Allowed principals: what AWS takes, normalised before the call, and refused with the reason where AWS would refuse or do harm.
 
-use privatelink::AccountId;
+use privatelink::{AccountId, Region};
+
+use super::block::account_of;
+use super::service_plan::EVERYBODY;
 
 /// Why a principal is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +54,39 @@ pub fn normalise(given: &str) -> Result<String, InvalidPrincipal> {
     }
 }
 
+/// The principal that lets a whole account in, in the partition of the Region that the service lives in: no account reaches across partitions.
+pub fn root_of(account: &AccountId, region: &Region) -> String {
+    let region = region.as_str();
+    let partition = match region.split('-').next().unwrap_or_default() {
+        "cn" => "aws-cn",
+        "eusc" => "aws-eusc",
+        _ if region.starts_with("us-gov-") => "aws-us-gov",
+        _ if region.starts_with("us-iso-") => "aws-iso",
+        _ if region.starts_with("us-isob-") => "aws-iso-b",
+        _ if region.starts_with("eu-isoe-") => "aws-iso-e",
+        _ if region.starts_with("us-isof-") => "aws-iso-f",
+        _ => "aws",
+    };
+    format!("arn:{partition}:iam::{account}:root")
+}
+
+/// Which of these principals lets an account in, and by which: the whole account before one of its roles or users, and those before everybody.
+pub fn admitting<'a>(principals: &'a [String], account: &AccountId) -> Option<&'a str> {
+    let rank = |principal: &&str| match account_of(principal) {
+        Some(_) if principal.ends_with(":root") => 0,
+        Some(_) => 1,
+        None => 2,
+    };
+    principals
+        .iter()
+        .map(String::as_str)
+        .filter(|principal| match account_of(principal) {
+            Some(owner) => owner == account.as_str(),
+            None => *principal == EVERYBODY,
+        })
+        .min_by_key(rank)
+}
+
 /// A principal as AWS shows it, in the form that [`normalise`] gives: a bare account becomes its root, everything else stays.
 pub fn canonical(shown: &str) -> String {
     if shown.parse::<AccountId>().is_ok() {
@@ -87,6 +123,42 @@ mod tests {
         );
         for shown in ["*", "arn:aws:iam::123456789012:role/a/path", "else"] {
             assert_eq!(canonical(shown), shown);
+        }
+    }
+
+    #[test]
+    fn a_root_is_in_the_partition_of_its_region() {
+        let account: AccountId = "123456789012".parse().unwrap();
+        for (region, partition) in [
+            ("eu-west-1", "aws"),
+            ("us-east-1", "aws"),
+            ("cn-north-1", "aws-cn"),
+            ("us-gov-west-1", "aws-us-gov"),
+            ("us-iso-east-1", "aws-iso"),
+            ("us-isob-east-1", "aws-iso-b"),
+        ] {
+            let root = root_of(&account, &region.parse().unwrap());
+            assert_eq!(root, format!("arn:{partition}:iam::123456789012:root"));
+            assert_eq!(normalise(&root).as_deref(), Ok(root.as_str()));
+        }
+    }
+
+    #[test]
+    fn an_account_comes_in_by_the_principal_that_says_most() {
+        let account: AccountId = "123456789012".parse().unwrap();
+        let list = |all: &[&str]| all.iter().map(|p| (*p).to_owned()).collect::<Vec<_>>();
+        let role = "arn:aws:iam::123456789012:role/edge";
+        let root = "arn:aws:iam::123456789012:root";
+        let other = "arn:aws:iam::999999999999:root";
+        for (principals, by) in [
+            (vec!["*", role, root, other], Some(root)),
+            (vec!["*", role], Some(role)),
+            (vec![other, "*"], Some("*")),
+            (vec![other], None),
+            (vec![], None),
+        ] {
+            let principals = list(&principals);
+            assert_eq!(admitting(&principals, &account), by, "{principals:?}");
         }
     }
 

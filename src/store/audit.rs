@@ -7,8 +7,8 @@ use uuid::Uuid;
 use super::{PgConnection, StoreError};
 use crate::domain::actor::Actor;
 use crate::domain::ids::{
-    AccountRegionId, BlockId, ConnectionId, ConsumerId, DecisionId, DenialId, EndpointServiceId,
-    PolicyId, uuid_at,
+    AccessRemovalId, AccessRequestId, AccountRegionId, BlockId, ConnectionId, ConsumerId,
+    DecisionId, DenialId, EndpointServiceId, PolicyId, uuid_at,
 };
 
 /// What an audit entry is about.
@@ -28,6 +28,10 @@ pub enum Subject {
     Block(BlockId),
     /// A policy.
     Policy(PolicyId),
+    /// Access that was asked for.
+    AccessRequest(AccessRequestId),
+    /// Access that is taken away.
+    AccessRemoval(AccessRemovalId),
 }
 
 impl Subject {
@@ -40,6 +44,8 @@ impl Subject {
             Self::Denial(id) => ("denial", id.uuid()),
             Self::Block(id) => ("block", id.uuid()),
             Self::Policy(id) => ("policy", id.uuid()),
+            Self::AccessRequest(id) => ("access_request", id.uuid()),
+            Self::AccessRemoval(id) => ("access_removal", id.uuid()),
         }
     }
 }

@@ -105,6 +105,17 @@ pub async fn close(
     Ok(done.rows_affected() == 1)
 }
 
+/// One membership by id.
+pub async fn by_id(
+    conn: &mut PgConnection,
+    id: ConsumerAccountId,
+) -> Result<Option<ConsumerAccount>, StoreError> {
+    let row = account_rows!(r#"WHERE id = $1"#, id as _,)
+        .fetch_optional(conn)
+        .await?;
+    row.map(ConsumerAccount::try_from).transpose()
+}
+
 /// To whom an account belongs now.
 pub async fn of_account(
     conn: &mut PgConnection,

@@ -295,6 +295,18 @@ pub async fn by_id(
     row.map(RegisteredService::try_from).transpose()
 }
 
+/// Those of these that there are, by id.
+pub async fn by_ids(
+    conn: &mut PgConnection,
+    ids: &[EndpointServiceId],
+) -> Result<Vec<RegisteredService>, StoreError> {
+    let ids: Vec<uuid::Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    let rows = service_rows!(r#"WHERE s.id = ANY($1) ORDER BY s.id"#, &ids,)
+        .fetch_all(conn)
+        .await?;
+    rows.into_iter().map(RegisteredService::try_from).collect()
+}
+
 /// Which services to list. Absent filters let everything through.
 #[derive(Debug, Default)]
 pub struct Filter<'a> {

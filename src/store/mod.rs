@@ -1,10 +1,15 @@
 //! All SQL. Functions take `&mut PgConnection`, so that the caller decides where a transaction begins and ends.
 //!
 //! Naming: the noun comes from the module (`connections::by_id`). Locks are taken in this order: AccountRegion (lease), accounts,
-//! consumers ([`parties`]), endpoint service, blocks, connections by (service, endpoint), drifts, denials. Whoever changes what policies are in force takes ([`policy_steps::lock_force`]) before the policy and its dry
+//! consumers ([`parties`]), endpoint service, blocks, access requests and removals, connections by (service, endpoint), drifts, denials. Whoever changes what policies are in force takes ([`policy_steps::lock_force`]) before the policy and its dry
 //! runs, and none of the others. SQL's own `now()` is used for leases only, where the replicas' clocks must not matter;
 //! everything else gets its time as a parameter. Nothing here calls AWS, and no transaction may be open while somebody does.
 
+pub mod access_reach;
+pub mod access_removals;
+pub mod access_request_parts;
+pub mod access_requests;
+pub mod access_work;
 pub mod account_regions;
 pub mod approvals;
 pub mod audit;

@@ -112,13 +112,12 @@ async fn take_all(
         if too_soon || (step.widens() && !narrow) {
             continue;
         }
-        let refused = match settling(seen, step) {
-            Some(message) => Some((REGION_SETTLING.to_owned(), message, false)),
-            None => {
-                // Each call may have waited for a token: what is desired by now is what counts.
-                unchanged(place, service).await?;
-                take(place, id, step).await?
-            }
+        let refused = if let Some(message) = settling(seen, step) {
+            Some((REGION_SETTLING.to_owned(), message, false))
+        } else {
+            // Each call may have waited for a token: what is desired by now is what counts.
+            unchanged(place, service).await?;
+            take(place, id, step).await?
         };
         match refused {
             None => {

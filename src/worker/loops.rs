@@ -8,8 +8,26 @@ use privatelink::messaging::LONGEST_POLL;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Place, census, expire, hint_follow, hint_queue, hint_setup, inventory, judge};
+use super::{
+    Place, Shared, access, blocks, census, dry_runs, expire, hint_follow, hint_queue, hint_setup,
+    inventory, judge,
+};
 use super::{observe, runner, sync_connections, sync_services};
+
+/// Starts the loops that belong to no AccountRegion: one of each in a process, and several replicas may run them at once.
+pub(super) fn everywhere(shared: &Shared, stop: &CancellationToken) -> JoinSet<()> {
+    let mut all = JoinSet::new();
+    let with = || (shared.clone(), stop.clone());
+    let (shared, stop) = with();
+    all.spawn(async move { blocks::run(&shared, &stop).await });
+    let (shared, stop) = with();
+    all.spawn(async move { judge::run_wakes(&shared, &stop).await });
+    let (shared, stop) = with();
+    all.spawn(async move { dry_runs::run(&shared, &stop).await });
+    let (shared, stop) = with();
+    all.spawn(async move { access::run(&shared, &stop).await });
+    all
+}
 
 /// Runs the loops. One that ends without having been told to takes the others down with it: the next lease pass starts all anew.
 pub(super) async fn work(place: &Arc<Place>, token: &CancellationToken) {

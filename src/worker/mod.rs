@@ -8,10 +8,11 @@
 //! decisions and reads back, [`sync_services`] creates, reads and checks services; [`hint_setup`] has AWS tell of connections by itself,
 //! [`hint_queue`] stores what it tells, and [`hint_follow`] looks where that points; [`inventory`] lists all services, [`expire`] turns time into review changes, [`census`]
 //! counts. [`blocks`] carries blocks
-//! out, once in each process. Each loop is a public `run_pass`, so that tests step it
+//! out, and [`access`] the end of access, once in each process. Each loop is a public `run_pass`, so that tests step it
 //! and never sleep.
 
 pub mod absent;
+pub mod access;
 pub mod blocks;
 pub mod budget;
 pub mod call;

@@ -21,7 +21,7 @@ use super::identity::Verdict;
 use super::metered::{Meter, Metered};
 use super::metered_messaging::MeteredMessaging;
 use super::term::LeaseTerm;
-use super::{PassError, Place, Shared, blocks, dry_runs, identity, judge, loops, runner, stalls};
+use super::{PassError, Place, Shared, identity, loops, runner, stalls};
 use crate::domain::account_region::Lease;
 use crate::domain::backoff;
 use crate::domain::batch_size::BatchSize;
@@ -121,18 +121,7 @@ impl Worker {
     /// Works until told to stop; then ends the loops and gives the leases back.
     pub async fn run(&self, stop: CancellationToken) {
         tracing::info!(replica = %self.holder.simple(), "working");
-        let blocking = {
-            let (shared, stop) = (self.shared.clone(), stop.clone());
-            tokio::spawn(async move { blocks::run(&shared, &stop).await })
-        };
-        let waking = {
-            let (shared, stop) = (self.shared.clone(), stop.clone());
-            tokio::spawn(async move { judge::run_wakes(&shared, &stop).await })
-        };
-        let trying = {
-            let (shared, stop) = (self.shared.clone(), stop.clone());
-            tokio::spawn(async move { dry_runs::run(&shared, &stop).await })
-        };
+        let mut everywhere = loops::everywhere(&self.shared, &stop);
         let mut house_kept_at: Option<DateTime<Utc>> = None;
         let mut counted_at: Option<Instant> = None;
         loop {
@@ -155,14 +144,10 @@ impl Worker {
                 () = tokio::time::sleep(self.shared.settings.lease_interval) => {}
             }
         }
-        if let Err(error) = blocking.await {
-            tracing::error!(error = %runner::chain(&error), "the loop that carries blocks out has died");
-        }
-        if let Err(error) = waking.await {
-            tracing::error!(error = %runner::chain(&error), "the loop that wakes the judging has died");
-        }
-        if let Err(error) = trying.await {
-            tracing::error!(error = %runner::chain(&error), "the loop that tries policies has died");
+        while let Some(ended) = everywhere.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(error = %runner::chain(&error), "a loop of no AccountRegion has died");
+            }
         }
         self.shut_down().await;
     }

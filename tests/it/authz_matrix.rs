@@ -82,6 +82,17 @@ const LOWEST: &[(&str, Who)] = &[
     ("unblock_consumer", Who::Admin),
     ("block_service", Who::Admin),
     ("unblock_service", Who::Admin),
+    ("list_access_requests", Who::Viewer),
+    ("ask_access", Who::Approver),
+    ("read_access_request", Who::Viewer),
+    ("approve_access_request", Who::Approver),
+    ("reject_access_request", Who::Approver),
+    ("withdraw_access_request", Who::Approver),
+    ("list_access_removals", Who::Viewer),
+    ("preview_access_removal", Who::Viewer),
+    ("end_access", Who::Admin),
+    ("read_access_removal", Who::Viewer),
+    ("cancel_access_removal", Who::Admin),
     ("list_reviews", Who::Viewer),
     ("summarise_reviews", Who::Viewer),
     ("claim_review", Who::Approver),
@@ -170,7 +181,7 @@ async fn every_operation_is_open_to_whom_it_should_be_and_to_nobody_else(pool: P
     let written = app
         .count(
             "SELECT (SELECT count(*) FROM account_regions) + (SELECT count(*) FROM endpoint_services)
-                  + (SELECT count(*) FROM consumers) + (SELECT count(*) FROM denials) + (SELECT count(*) FROM blocks) + (SELECT count(*) FROM policies) + (SELECT count(*) FROM decisions) + (SELECT count(*) FROM audit_entries)",
+                  + (SELECT count(*) FROM consumers) + (SELECT count(*) FROM denials) + (SELECT count(*) FROM blocks) + (SELECT count(*) FROM policies) + (SELECT count(*) FROM access_requests) + (SELECT count(*) FROM access_removals) + (SELECT count(*) FROM decisions) + (SELECT count(*) FROM audit_entries)",
         )
         .await;
     assert_eq!(written, 0, "none of these requests was a good one");

@@ -8,6 +8,8 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod access_removals;
+mod access_requests;
 mod approvals;
 mod authz_matrix;
 mod blocks;

@@ -70,7 +70,25 @@ async fn words_that_the_code_does_not_know_are_refused_by_the_tables(pool: PgPoo
     app.deny(&serde_json::json!({ "account_id": "444455556666" }))
         .await;
     app.block("accounts/444455556666").await;
+    let asked = app.ask(&[&service], &json!({})).await;
+    app.give(&asked).await;
+    let cause = json!({ "kind": "access_request", "access_request_id": asked });
+    app.end_access(&cause, 60).await;
     for sql in [
+        "UPDATE access_requests SET state = 'maybe'",
+        "UPDATE access_requests SET state = 'pending'",
+        "UPDATE access_requests SET ended_at = NULL",
+        "UPDATE access_requests SET decided_by = NULL",
+        "UPDATE access_requests SET account_id = '1'",
+        "UPDATE access_request_services SET state = 'perhaps'",
+        "UPDATE access_request_services SET state = 'standing', principal = NULL, version = NULL, added = false",
+        "UPDATE access_removals SET state = 'halfway'",
+        "UPDATE access_removals SET state = 'done'",
+        "UPDATE access_removals SET cause = 'principal'",
+        "UPDATE access_removals SET account_id = NULL",
+        "UPDATE access_removals SET cancelled_at = now()",
+        "INSERT INTO access_removal_connections SELECT r.id, c.id, now(), 'lost', NULL, NULL, NULL FROM access_removals r, connections c",
+        "INSERT INTO access_removal_connections SELECT r.id, c.id, now(), 'scheduled', now(), NULL, NULL FROM access_removals r, connections c",
         "UPDATE blocks SET state = 'over'",
         "UPDATE blocks SET state = 'restoring'",
         "UPDATE blocks SET subject = 'service'",

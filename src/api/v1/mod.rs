@@ -1,5 +1,9 @@
 //! The REST API, version 1: one file for each noun, with its handlers and what they show.
 
+pub mod access_removal_views;
+pub mod access_removals;
+pub mod access_request_verbs;
+pub mod access_requests;
 pub mod access_times;
 pub mod account_region_changes;
 pub mod account_regions;
@@ -40,6 +44,14 @@ use crate::domain::actor::Actor;
 
 /// Registers every operation.
 pub fn configure(cfg: &mut ServiceConfig) {
+    services(cfg);
+    connections(cfg);
+    parties(cfg);
+    rules(cfg);
+}
+
+/// Accounts and Regions, and the services in them.
+fn services(cfg: &mut ServiceConfig) {
     cfg.service(account_regions::list_account_regions)
         .service(account_regions::register_account_region)
         .service(account_regions::read_account_region)
@@ -58,7 +70,15 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(service_end::delete_service)
         .service(service_end::cancel_service_drain)
         .service(service_end::release_service)
-        .service(connections::list_connections)
+        .service(doctor::examine_service)
+        .service(doctor::check_service)
+        .service(stalls::list_stalls)
+        .service(imports::import_services);
+}
+
+/// Connections and what people do about them.
+fn connections(cfg: &mut ServiceConfig) {
+    cfg.service(connections::list_connections)
         .service(connections::read_connection)
         .service(decisions::accept_connection)
         .service(decisions::reject_connection)
@@ -76,24 +96,24 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(reviews::unhold_review)
         .service(comments::add_comment)
         .service(comments::list_comments)
-        .service(review_rules::read_review_rules)
-        .service(review_rules::change_review_rules)
         .service(connections::retry_connection_sync)
-        .service(doctor::examine_service)
-        .service(doctor::check_service)
         .service(doctor::examine_connection)
         .service(stalls::claim_connection_stall)
         .service(stalls::release_connection_stall)
         .service(stalls::give_up_connection)
-        .service(stalls::list_stalls)
         .service(drifts::list_drifts)
         .service(drifts::adopt_drifts)
         .service(drifts::read_drift)
         .service(drifts::adopt_drift)
         .service(drifts::revert_drift)
         .service(drifts::ignore_drift)
-        .service(imports::import_services)
-        .service(consumers::list_consumers)
+        .service(explanations::explain_connection)
+        .service(explanations::list_judgements);
+}
+
+/// Who connects, who may not, and who asks to.
+fn parties(cfg: &mut ServiceConfig) {
+    cfg.service(consumers::list_consumers)
         .service(consumers::register_consumer)
         .service(consumers::read_consumer)
         .service(consumers::change_consumer)
@@ -120,6 +140,23 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(block_verbs::unblock_consumer)
         .service(block_verbs::block_service)
         .service(block_verbs::unblock_service)
+        .service(access_requests::list_access_requests)
+        .service(access_requests::ask_access)
+        .service(access_requests::read_access_request)
+        .service(access_request_verbs::approve_access_request)
+        .service(access_request_verbs::reject_access_request)
+        .service(access_request_verbs::withdraw_access_request)
+        .service(access_removals::list_access_removals)
+        .service(access_removals::preview_access_removal)
+        .service(access_removals::end_access)
+        .service(access_removals::read_access_removal)
+        .service(access_removals::cancel_access_removal);
+}
+
+/// What decides.
+fn rules(cfg: &mut ServiceConfig) {
+    cfg.service(review_rules::read_review_rules)
+        .service(review_rules::change_review_rules)
         .service(policies::list_policies)
         .service(policies::create_policy)
         .service(policy_steps::validate_policy_text)
@@ -133,9 +170,7 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(policy_steps::deactivate_policy)
         .service(policy_steps::discard_policy)
         .service(policies::list_policy_templates)
-        .service(policies::read_policy_schema)
-        .service(explanations::explain_connection)
-        .service(explanations::list_judgements);
+        .service(policies::read_policy_schema);
 }
 
 /// The caller as the audit trail knows it, with the request's id.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use actix_web::web::{Data, Json};
 use actix_web::{patch, post};
 use privatelink::LoadBalancerArn;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use super::actor;
@@ -88,6 +88,17 @@ fn load_balancers(arns: Option<Vec<String>>) -> Result<Option<Vec<LoadBalancerAr
     arns.map(parsed).transpose()
 }
 
+/// A service that was changed.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ChangedServiceView {
+    /// The service.
+    #[serde(flatten)]
+    service: ServiceView,
+    /// How many live connections are of accounts that none of the principals lets in: they keep their access, because AWS asks for a principal only when an endpoint
+    /// is made. To take it away too, begin an access removal instead. Null where the change does not name principals.
+    connections_without_principal: Option<i64>,
+}
+
 /// Changes a service
 ///
 /// Records what is desired; the worker brings AWS in step and reads it back, and then `applied_version` is `version`. With `version` alone,
@@ -97,7 +108,7 @@ fn load_balancers(arns: Option<Vec<String>>) -> Result<Option<Vec<LoadBalancerAr
     params(("id" = EndpointServiceId, Path, description = "The service.")),
     request_body = ServiceChangeBody,
     responses(
-        (status = 200, description = "Recorded.", body = ServiceView),
+        (status = 200, description = "Recorded.", body = ChangedServiceView),
         AuthProblems, BodyProblems, ServiceMissing, ServiceChangeConflict
     )
 )]
@@ -107,7 +118,7 @@ pub(super) async fn change_service(
     ApiPath(id): ApiPath<EndpointServiceId>,
     ApiJson(body): ApiJson<ServiceChangeBody>,
     ctx: Data<AppContext>,
-) -> Result<Json<ServiceView>, Problem> {
+) -> Result<Json<ChangedServiceView>, Problem> {
     let change = ServiceChange {
         version: body.version,
         name: body.name,
@@ -126,7 +137,10 @@ pub(super) async fn change_service(
         confirm_payer_irreversible: body.confirm_payer_irreversible,
     };
     let changed = app::change_service(&ctx, &actor(caller.subject), id, change).await?;
-    Ok(Json(changed.into()))
+    Ok(Json(ChangedServiceView {
+        service: changed.service.into(),
+        connections_without_principal: changed.without_principal,
+    }))
 }
 
 /// Has AWS read the load balancers' zones again

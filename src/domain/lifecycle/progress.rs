@@ -40,6 +40,12 @@ text_enum!(
         ServiceDraining = "service_draining",
         /// The drain was taken back.
         ServiceDrainCancelled = "service_drain_cancelled",
+        /// Access ends at a time.
+        AccessEnding = "access_ending",
+        /// Access has ended.
+        AccessEnded = "access_ended",
+        /// Access does not end after all.
+        AccessEndingCancelled = "access_ending_cancelled",
     }
 );
 

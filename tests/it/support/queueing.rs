@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::{Postgres, Transaction};
 
-use super::TestApp;
+use super::{Service, TestApp};
 
 impl TestApp {
     /// Holds an account against everybody who decides about it.
@@ -30,6 +30,18 @@ impl TestApp {
         let id: portcullis::domain::ids::ConsumerId = id.parse().unwrap();
         let mut tx = self.db().begin().await.unwrap();
         sqlx::query("SELECT FROM consumers WHERE id = $1 FOR UPDATE")
+            .bind(id.uuid())
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        tx
+    }
+
+    /// Holds a service against everybody who changes it or decides about its connections.
+    pub(crate) async fn hold_service(&self, service: &Service) -> Transaction<'static, Postgres> {
+        let id: portcullis::domain::ids::EndpointServiceId = service.id.parse().unwrap();
+        let mut tx = self.db().begin().await.unwrap();
+        sqlx::query("SELECT FROM endpoint_services WHERE id = $1 FOR UPDATE")
             .bind(id.uuid())
             .execute(&mut *tx)
             .await

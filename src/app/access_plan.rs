@@ -1,0 +1,277 @@
+//! What taking access away would do: which principals go and which stay, whose connections lose access and whose keep it, and by what.
+
+use privatelink::AccountId;
+
+use super::admission::may_change;
+use super::code::Code;
+use super::{AppError, PgConnection, answer_access, ask_access, consumer_accounts, drain_service};
+use crate::domain::access_removal::Cause;
+use crate::domain::access_request::AccessVerb;
+use crate::domain::block::{Extent, account_of};
+use crate::domain::ids::{AccessRequestId, EndpointServiceId};
+use crate::domain::lifecycle::LifecycleState;
+use crate::store::access_reach::{self, Counts, Door, Standing, Touched, Without};
+use crate::store::access_request_parts::Stood;
+use crate::store::access_requests;
+
+/// How many connections are shown one by one.
+const SHOWN: i64 = 20;
+
+/// A principal of the account that stays, because an access request stands on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The principal.
+    pub principal: String,
+    /// The request.
+    pub request: AccessRequestId,
+}
+
+/// A service that is concerned.
+#[derive(Debug, Clone)]
+pub struct DoorPlan {
+    /// The service.
+    pub door: Door,
+    /// Principals that go.
+    pub goes: Vec<String>,
+    /// Principals that go if the service's drain is taken back: while it is drained, nobody comes in and what is desired of it cannot be changed.
+    pub later: Vec<String>,
+    /// Principals that stay.
+    pub kept: Vec<Kept>,
+}
+
+impl DoorPlan {
+    /// Principals that AWS keeps all the same, because it had them before anybody asked for them here.
+    pub fn left_in_aws(&self) -> Vec<String> {
+        let unknown = self.door.unknown.iter();
+        let left = unknown.filter(|p| self.goes.contains(p) || !self.door.principals.contains(p));
+        left.cloned().collect()
+    }
+}
+
+/// What goes.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Who loses access; `None` where the principal is everybody.
+    pub account: Option<AccountId>,
+    /// The services, in the order of their ids.
+    pub doors: Vec<DoorPlan>,
+    /// Access requests that do not stand any more, each with its service.
+    pub requests: Vec<Stood>,
+}
+
+impl Plan {
+    /// The services alone.
+    pub(super) fn services(&self) -> Vec<EndpointServiceId> {
+        self.doors.iter().map(|plan| plan.door.service).collect()
+    }
+
+    /// Principals that go now, each with its service.
+    fn gone(&self) -> Vec<(EndpointServiceId, String)> {
+        let of = |plan: &DoorPlan| {
+            let service = plan.door.service;
+            let goes = plan.goes.iter().cloned();
+            goes.map(|principal| (service, principal))
+                .collect::<Vec<_>>()
+        };
+        self.doors.iter().flat_map(of).collect()
+    }
+}
+
+/// What would happen, with the connections.
+#[derive(Debug, Clone)]
+pub struct Preview {
+    /// What goes.
+    pub plan: Plan,
+    /// How many connections lose access and keep it, by service; services without any are missing.
+    pub counts: Vec<Counts>,
+    /// The first connections that lose access.
+    pub losing: Vec<Touched>,
+    /// The first that keep it, and by what.
+    pub keeping: Vec<Touched>,
+}
+
+impl Preview {
+    /// The same in two numbers.
+    pub fn extent(&self) -> Extent {
+        extent(&self.plan, &self.counts)
+    }
+}
+
+fn extent(plan: &Plan, counts: &[Counts]) -> Extent {
+    let goes: usize = plan.doors.iter().map(|plan| plan.goes.len()).sum();
+    Extent {
+        connections: counts.iter().map(|row| row.losing).sum(),
+        principals: i64::try_from(goes).unwrap_or(i64::MAX),
+    }
+}
+
+/// Finds what goes, as things are. It stays true for as long as the caller holds the account and the services.
+pub(super) async fn plan(conn: &mut PgConnection, cause: &Cause) -> Result<Plan, AppError> {
+    match cause {
+        Cause::Principal { service, principal } => of_principal(conn, *service, principal).await,
+        Cause::Account { consumer, account } => {
+            consumer_accounts::membership(conn, *consumer, account).await?;
+            let standing = access_reach::standing(conn, account).await?;
+            let (ends, others): (Vec<_>, Vec<_>) = standing
+                .into_iter()
+                .partition(|row| row.consumer == Some(*consumer));
+            let doors = access_reach::doors(conn, Some(account), &[]).await?;
+            let own = |door: &Door| {
+                let own = door
+                    .named()
+                    .filter(|p| account_of(p) == Some(account.as_str()));
+                own.cloned().collect()
+            };
+            Ok(planned(account.clone(), doors, &ends, &others, own))
+        }
+        Cause::AccessRequest(id) => {
+            let request = access_requests::by_id(conn, *id).await?;
+            let request = request.ok_or_else(|| ask_access::missing(*id))?;
+            let revoked = request.state.after(AccessVerb::Revoke);
+            revoked.map_err(answer_access::refused)?;
+            let standing = access_reach::standing(conn, &request.account).await?;
+            let (ends, others): (Vec<_>, Vec<_>) =
+                standing.into_iter().partition(|row| row.request == *id);
+            let services: Vec<EndpointServiceId> = ends.iter().map(|row| row.service).collect();
+            let doors = access_reach::doors(conn, None, &services).await?;
+            // What was there before anybody asked for access is somebody else's word.
+            let own = |door: &Door| {
+                let given = ends
+                    .iter()
+                    .filter(|row| row.service == door.service && row.added);
+                let there = given.filter(|row| door.named().any(|p| *p == row.principal));
+                there.map(|row| row.principal.clone()).collect()
+            };
+            Ok(planned(request.account, doors, &ends, &others, own))
+        }
+    }
+}
+
+async fn of_principal(
+    conn: &mut PgConnection,
+    service: EndpointServiceId,
+    principal: &str,
+) -> Result<Plan, AppError> {
+    may_change(&drain_service::read(conn, service).await?)?;
+    let account = account_of(principal).map(str::parse::<AccountId>);
+    let account = account.transpose().map_err(AppError::internal)?;
+    let mut doors = access_reach::doors(conn, None, &[service]).await?;
+    let door = doors
+        .pop()
+        .filter(|door| door.named().any(|p| p == principal));
+    let door = door.ok_or_else(|| {
+        let detail = format!("{service} does not name {principal}");
+        AppError::new(Code::PrincipalNotFound, detail)
+    })?;
+    let requests = match &account {
+        Some(account) => access_reach::standing(conn, account).await?,
+        None => Vec::new(),
+    };
+    let requests = requests
+        .into_iter()
+        .filter(|row| row.service == service && row.principal == principal);
+    let plan = DoorPlan {
+        door: about(door, account.as_ref()),
+        goes: vec![principal.to_owned()],
+        later: Vec::new(),
+        kept: Vec::new(),
+    };
+    Ok(Plan {
+        account,
+        doors: vec![plan],
+        requests: requests.map(|row| stood(&row)).collect(),
+    })
+}
+
+/// Leaves only what is the account's own, or everybody's, of what AWS has on its own account.
+fn about(mut door: Door, account: Option<&AccountId>) -> Door {
+    if let Some(account) = account {
+        door.unknown
+            .retain(|p| account_of(p).is_none_or(|owner| owner == account.as_str()));
+    }
+    door
+}
+
+/// Plans each door: what is the account's own goes, except for what another request stands on.
+fn planned(
+    account: AccountId,
+    doors: Vec<Door>,
+    ends: &[Standing],
+    others: &[Standing],
+    own: impl Fn(&Door) -> Vec<String>,
+) -> Plan {
+    let each = |door: Door| {
+        let (mut goes, mut kept) = (Vec::new(), Vec::new());
+        for principal in own(&door) {
+            let stands =
+                |row: &&Standing| row.service == door.service && row.principal == principal;
+            match others.iter().find(stands) {
+                Some(row) => kept.push(Kept {
+                    principal,
+                    request: row.request,
+                }),
+                None => goes.push(principal),
+            }
+        }
+        let (goes, later) = if door.lifecycle == LifecycleState::Active {
+            (goes, Vec::new())
+        } else {
+            (Vec::new(), goes)
+        };
+        DoorPlan {
+            door: about(door, Some(&account)),
+            goes,
+            later,
+            kept,
+        }
+    };
+    let doors = doors.into_iter().map(each).collect();
+    Plan {
+        account: Some(account),
+        doors,
+        requests: ends.iter().map(stood).collect(),
+    }
+}
+
+fn stood(row: &Standing) -> Stood {
+    Stood {
+        request: row.request,
+        service: row.service,
+    }
+}
+
+/// Counts whom a plan concerns.
+pub(super) async fn count(
+    conn: &mut PgConnection,
+    plan: &Plan,
+) -> Result<(Vec<Counts>, Extent), AppError> {
+    let (services, gone) = (plan.services(), plan.gone());
+    let without = Without {
+        services: &services,
+        account: plan.account.as_ref(),
+        gone: &gone,
+    };
+    let counts = access_reach::counts(conn, without).await?;
+    let extent = extent(plan, &counts);
+    Ok((counts, extent))
+}
+
+/// Finds what goes, and shows the first connections of those that lose access and those that keep it.
+pub(super) async fn look(conn: &mut PgConnection, cause: &Cause) -> Result<Preview, AppError> {
+    let plan = plan(conn, cause).await?;
+    let (counts, _) = count(conn, &plan).await?;
+    let (services, gone) = (plan.services(), plan.gone());
+    let without = Without {
+        services: &services,
+        account: plan.account.as_ref(),
+        gone: &gone,
+    };
+    let losing = access_reach::first(conn, without, true, SHOWN).await?;
+    let keeping = access_reach::first(conn, without, false, SHOWN).await?;
+    Ok(Preview {
+        plan,
+        counts,
+        losing,
+        keeping,
+    })
+}

@@ -1,0 +1,279 @@
+//! What is left to do for a removal of access, and what it did.
+
+use chrono::{DateTime, Utc};
+use privatelink::AccountId;
+use serde_json::Value;
+
+use super::{PgConnection, StoreError};
+use crate::domain::access_removal::Became;
+use crate::domain::ids::{AccessRemovalId, ConnectionId, EndpointServiceId, uuid_at};
+use crate::domain::lifecycle::Notice;
+use crate::domain::review_desk::ScheduledRevocation;
+
+/// The next live connections that a removal takes access from and that it has not come to yet, by service and endpoint. Of what is asked for now: where
+/// somebody let the account in again, it stays.
+pub async fn next(
+    conn: &mut PgConnection,
+    id: AccessRemovalId,
+    account: Option<&AccountId>,
+    limit: i64,
+) -> Result<Vec<(EndpointServiceId, ConnectionId)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT s.id AS "service: EndpointServiceId", c.id AS "connection: ConnectionId"
+             FROM access_removal_services rs
+             JOIN endpoint_services s ON s.id = rs.endpoint_service_id
+             JOIN connections c ON c.endpoint_service_id = s.id
+            WHERE rs.access_removal_id = $1 AND ($2::text IS NULL OR c.owner_account = $2)
+              AND s.lifecycle NOT IN ('deleted', 'released') AND c.review_state IN ('undecided', 'accepted')
+              AND c.observed_state IN ('pendingAcceptance', 'pending', 'available', 'partial')
+              AND NOT EXISTS (SELECT FROM unnest(s.allowed_principals) AS p
+                               WHERE p = '*' OR split_part(p, ':', 5) = c.owner_account)
+              AND NOT EXISTS (SELECT FROM access_removal_connections done
+                               WHERE done.access_removal_id = $1 AND done.connection_id = c.id)
+            ORDER BY c.endpoint_service_id, c.endpoint_id
+            LIMIT $3"#,
+        id as _,
+        account.map(AccountId::as_str),
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.service, row.connection))
+        .collect())
+}
+
+/// Notes what became of a connection, with the plan that was there before.
+pub async fn note(
+    conn: &mut PgConnection,
+    id: AccessRemovalId,
+    connection: ConnectionId,
+    became: Became,
+    earlier: Option<&ScheduledRevocation>,
+    at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "INSERT INTO access_removal_connections (access_removal_id, connection_id, at, became, earlier_at, earlier_reason, earlier_by)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        id as _,
+        connection as _,
+        at,
+        became.as_str(),
+        earlier.map(|plan| plan.at),
+        earlier.map(|plan| plan.reason.as_str()),
+        earlier.map(|plan| plan.by.as_str()),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A connection whose revocation a removal planned, with the plan that was there before.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The earlier plan.
+    pub earlier: Option<ScheduledRevocation>,
+}
+
+struct PlannedRow {
+    connection: ConnectionId,
+    earlier_at: Option<DateTime<Utc>>,
+    earlier_reason: Option<String>,
+    earlier_by: Option<String>,
+}
+
+impl From<PlannedRow> for Planned {
+    fn from(row: PlannedRow) -> Self {
+        let earlier = match (row.earlier_at, row.earlier_reason, row.earlier_by) {
+            (Some(at), Some(reason), Some(by)) => Some(ScheduledRevocation { at, reason, by }),
+            _ => None,
+        };
+        Self {
+            connection: row.connection,
+            earlier,
+        }
+    }
+}
+
+/// The next connections whose plan is to be undone, in the order of all.
+pub async fn planned(
+    conn: &mut PgConnection,
+    id: AccessRemovalId,
+    limit: i64,
+) -> Result<Vec<Planned>, StoreError> {
+    let rows = sqlx::query_as!(
+        PlannedRow,
+        r#"SELECT d.connection_id AS "connection: ConnectionId", d.earlier_at, d.earlier_reason, d.earlier_by
+             FROM access_removal_connections d JOIN connections c ON c.id = d.connection_id
+            WHERE d.access_removal_id = $1 AND d.became = 'scheduled'
+            ORDER BY c.endpoint_service_id, c.endpoint_id
+            LIMIT $2"#,
+        id as _,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(Planned::from).collect())
+}
+
+/// Plans about a connection of removals that were taken back, which the worker has not undone yet. The caller shares the service, so that
+/// nobody takes one back meanwhile.
+pub async fn taken_back(
+    conn: &mut PgConnection,
+    connection: ConnectionId,
+) -> Result<Vec<(AccessRemovalId, Planned)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT d.access_removal_id AS "id: AccessRemovalId", d.earlier_at, d.earlier_reason, d.earlier_by
+             FROM access_removal_connections d JOIN access_removals r ON r.id = d.access_removal_id
+            WHERE d.connection_id = $1 AND d.became = 'scheduled' AND r.state = 'cancelling'
+            ORDER BY d.access_removal_id"#,
+        connection as _,
+    )
+    .fetch_all(conn)
+    .await?;
+    let with_id = |id, row: PlannedRow| (id, Planned::from(row));
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let planned = PlannedRow {
+                connection,
+                earlier_at: row.earlier_at,
+                earlier_reason: row.earlier_reason,
+                earlier_by: row.earlier_by,
+            };
+            with_id(row.id, planned)
+        })
+        .collect())
+}
+
+/// Notes that a plan was undone.
+pub async fn note_restored(
+    conn: &mut PgConnection,
+    id: AccessRemovalId,
+    connection: ConnectionId,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE access_removal_connections SET became = 'restored' WHERE access_removal_id = $1 AND connection_id = $2 AND became = 'scheduled'",
+        id as _,
+        connection as _,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// How many connections became what.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Rejected at once.
+    pub rejected: i64,
+    /// Planned to be revoked, or revoked by that plan.
+    pub scheduled: i64,
+    /// Revoked by the removal itself.
+    pub revoked: i64,
+    /// Planned, and taken back.
+    pub restored: i64,
+}
+
+/// What a removal did so far.
+pub async fn progress(conn: &mut PgConnection, id: AccessRemovalId) -> Result<Tally, StoreError> {
+    let row = sqlx::query_as!(
+        Tally,
+        r#"SELECT count(*) FILTER (WHERE became = 'rejected') AS "rejected!", count(*) FILTER (WHERE became = 'scheduled') AS "scheduled!",
+                  count(*) FILTER (WHERE became = 'revoked') AS "revoked!", count(*) FILTER (WHERE became = 'restored') AS "restored!"
+             FROM access_removal_connections WHERE access_removal_id = $1"#,
+        id as _,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(row)
+}
+
+/// Whether nothing of a removal is left: no plan of it is open, and AWS was seen without the principals.
+pub async fn is_over(conn: &mut PgConnection, id: AccessRemovalId) -> Result<bool, StoreError> {
+    let over = sqlx::query_scalar!(
+        r#"SELECT NOT EXISTS (
+                  SELECT FROM access_removal_connections d
+                    JOIN access_removals r ON r.id = d.access_removal_id
+                    JOIN connections c ON c.id = d.connection_id
+                    JOIN reviews v ON v.connection_id = c.id
+                   WHERE d.access_removal_id = $1 AND d.became = 'scheduled' AND c.review_state = 'accepted' AND v.revoke_at <= r.ends_at
+                     AND c.observed_state IN ('pendingAcceptance', 'pending', 'available', 'partial'))
+              AND NOT EXISTS (
+                  SELECT FROM access_removal_services rs JOIN endpoint_services s ON s.id = rs.endpoint_service_id
+                   WHERE rs.access_removal_id = $1 AND rs.principals <> '{}' AND s.lifecycle NOT IN ('deleted', 'released')
+                     AND (rs.version IS NULL OR (s.lifecycle = 'active' AND s.applied_version < rs.version))) AS "over!""#,
+        id as _,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(over)
+}
+
+/// The removal that takes access to a service from an account and that keeps it from being accepted; `None` also where somebody let it in
+/// again. Stays true for as long as the caller shares the service and holds the account.
+pub async fn keeping_out(
+    conn: &mut PgConnection,
+    account: &AccountId,
+    service: EndpointServiceId,
+) -> Result<Option<AccessRemovalId>, StoreError> {
+    let id = sqlx::query_scalar!(
+        r#"SELECT r.id AS "id: AccessRemovalId"
+             FROM access_removal_services rs
+             JOIN access_removals r ON r.id = rs.access_removal_id
+             JOIN endpoint_services s ON s.id = rs.endpoint_service_id
+            WHERE rs.endpoint_service_id = $2 AND r.state IN ('grace', 'ending') AND (r.account_id IS NULL OR r.account_id = $1)
+              AND NOT EXISTS (SELECT FROM unnest(s.allowed_principals) AS p WHERE p = '*' OR split_part(p, ':', 5) = $1)
+            ORDER BY r.id
+            LIMIT 1"#,
+        account.as_str(),
+        service as _,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(id)
+}
+
+/// Has principals that blocks took away not come back with them: they are taken away for good.
+pub async fn forget_in_blocks(
+    conn: &mut PgConnection,
+    service: EndpointServiceId,
+    principals: &[String],
+    at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE block_principals SET restored_at = $3 WHERE endpoint_service_id = $1 AND principal = ANY($2) AND restored_at IS NULL",
+        service as _,
+        principals,
+        at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Notes what the consumer of a connection is to be told, once for each occasion. Answers whether that is news.
+pub async fn notify(
+    conn: &mut PgConnection,
+    connection: ConnectionId,
+    notice: &Notice,
+    at: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let content: &Value = &notice.content;
+    let done = sqlx::query!(
+        "INSERT INTO connection_notices (id, connection_id, kind, since, at, content) VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT ON CONSTRAINT connection_notices_once DO NOTHING",
+        uuid_at(at),
+        connection as _,
+        notice.kind.as_str(),
+        notice.since,
+        at,
+        content,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
