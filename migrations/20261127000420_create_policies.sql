@@ -79,4 +79,5 @@ CREATE TRIGGER policies_no_truncate BEFORE TRUNCATE ON policies FOR EACH STATEME
 ALTER TABLE audit_entries
     DROP CONSTRAINT audit_entries_subject_kind_known,
     ADD CONSTRAINT audit_entries_subject_kind_known
-        CHECK (subject_kind IN ('account_region', 'endpoint_service', 'connection', 'consumer', 'denial', 'block', 'policy'));
+        CHECK (subject_kind IN ('account_region', 'endpoint_service', 'connection', 'consumer', 'denial', 'block', 'policy',
+                                'access_request', 'access_removal', 'rejudgement'));

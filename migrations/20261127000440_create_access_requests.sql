@@ -94,4 +94,4 @@ ALTER TABLE audit_entries
     DROP CONSTRAINT audit_entries_subject_kind_known,
     ADD CONSTRAINT audit_entries_subject_kind_known
         CHECK (subject_kind IN ('account_region', 'endpoint_service', 'connection', 'consumer', 'denial', 'block', 'policy',
-                                'access_request', 'access_removal'));
+                                'access_request', 'access_removal', 'rejudgement'));

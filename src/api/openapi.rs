@@ -36,6 +36,7 @@ pub const BEARER: &str = "bearer";
         (name = "denials", description = "The deny list: who is not accepted, whoever decides."),
         (name = "blocks", description = "The kill switch: everything of an account, a consumer or a service cut off."),
         (name = "access", description = "Access that is asked for before there is an endpoint, and access that is taken away."),
+        (name = "rejudgements", description = "What is live, judged again by the policies in force: preview, grace and apply."),
         (name = "reviews", description = "What waits for somebody to decide: who works on it, what holds it, and how a service wants it done."),
         (name = "policies", description = "What is asked about a connection that no gate stops: texts, their life, and what they would change."),
         (name = "hooks", description = "What others post; each proves itself by a signature of its own."),

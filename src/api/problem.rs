@@ -49,7 +49,8 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::JudgementNotFound
         | Code::AccessRequestNotFound
         | Code::AccessRemovalNotFound
-        | Code::PrincipalNotFound => StatusCode::NOT_FOUND,
+        | Code::PrincipalNotFound
+        | Code::RejudgementNotFound => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Code::AccountRegionChanged
@@ -97,6 +98,8 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::DenialOfBlock
         | Code::AlreadyBlocked
         | Code::NotBlocked
+        | Code::RejudgementNotPreviewed
+        | Code::RejudgementCancelled
         | Code::PreviewChanged
         | Code::AccessRequestExists
         | Code::AccessRequestAnswered

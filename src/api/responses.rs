@@ -161,6 +161,14 @@ problems! {
     ];
     /// The policy does not decide.
     DeactivationConflict = [PolicyNotActive];
+    /// The re-judgement named does not exist.
+    RejudgementMissing = [RejudgementNotFound];
+    /// What is to be judged again does not exist.
+    RejudgementScopeMissing = [ServiceNotFound, ConsumerNotFound];
+    /// There is no preview to apply, or what would be done is not what was shown.
+    ApplyConflict = [RejudgementNotPreviewed, PreviewChanged];
+    /// Somebody else cancelled it first.
+    RejudgementCancelConflict = [RejudgementCancelled];
     /// Another consumer has the slug.
     ConsumerConflict = [ConsumerExists];
     /// The consumer is not as the caller believes, or cannot become what is asked for.

@@ -80,6 +80,8 @@ codes! {
     AccessRemovalNotFound = "access_removal_not_found", "The removal of access does not exist";
     /// The service does not ask for the principal.
     PrincipalNotFound = "principal_not_found", "The endpoint service does not name the principal";
+    /// No such re-judgement.
+    RejudgementNotFound = "rejudgement_not_found", "The re-judgement does not exist";
     /// The path exists, the method does not.
     MethodNotAllowed = "method_not_allowed", "The method is not allowed here";
     /// The client took too long to send its request.
@@ -186,6 +188,10 @@ codes! {
     AccessEnding = "access_ending", "The access is being taken away";
     /// Its grace is over, or it was taken back already.
     AccessRemovalOver = "access_removal_over", "The removal of access cannot be taken back any more";
+    /// There is no preview that could be applied.
+    RejudgementNotPreviewed = "rejudgement_not_previewed", "The re-judgement cannot be applied";
+    /// Somebody else cancelled it first.
+    RejudgementCancelled = "rejudgement_cancelled", "The re-judgement is cancelled already";
     /// It would be one too many.
     QuotaExceeded = "quota_exceeded", "The quota is exceeded";
     /// It does not parse, or says what the schema does not know.

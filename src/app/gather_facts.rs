@@ -51,6 +51,26 @@ pub struct Gathered {
     approved: HashSet<(AccountId, EndpointServiceId)>,
 }
 
+/// Gathers what is known of the next live connections after a place, of a service or of all and of some accounts or of all. Answers their ids in order, and
+/// the place behind them.
+pub async fn gather_live(
+    conn: &mut PgConnection,
+    service: Option<EndpointServiceId>,
+    accounts: Option<&[String]>,
+    after: Option<&LiveCursor>,
+    limit: i64,
+    at: DateTime<Utc>,
+) -> Result<(Gathered, Vec<ConnectionId>, Option<LiveCursor>), AppError> {
+    let mut gathered = Gathered::default();
+    let subjects = facts::live_after(conn, service, accounts, after, limit).await?;
+    let ids = subjects.iter().map(|subject| subject.id).collect();
+    let last = subjects
+        .last()
+        .map(|last| (last.owner.clone(), last.service, last.endpoint.clone()));
+    gathered.fill(conn, subjects, at).await?;
+    Ok((gathered, ids, last))
+}
+
 /// Gathers what is known of these connections. One that does not exist is left out.
 pub async fn gather(
     conn: &mut PgConnection,
@@ -101,7 +121,8 @@ impl LivePages {
         limit: i64,
         at: DateTime<Utc>,
     ) -> Result<Vec<(ConnectionId, Facts)>, AppError> {
-        let subjects = facts::live_after(conn, self.scope, self.after.as_ref(), limit).await?;
+        let subjects =
+            facts::live_after(conn, self.scope, None, self.after.as_ref(), limit).await?;
         let Some(last) = subjects.last() else {
             return Ok(Vec::new());
         };
@@ -213,6 +234,13 @@ impl Gathered {
         self.subjects
             .get(&id)
             .is_some_and(|subject| subject.waiting)
+    }
+
+    /// Whether it was accepted and lives in AWS.
+    pub fn is_live(&self, id: ConnectionId) -> bool {
+        self.subjects
+            .get(&id)
+            .is_some_and(|subject| subject.review == ReviewState::Accepted && subject.counted)
     }
 
     /// The service of a connection.

@@ -136,6 +136,6 @@ fn refuse_unless_given(before: &UnderReview) -> Result<(), AppError> {
     could_be.map(|_| ()).map_err(|refusal| refused(&refusal))
 }
 
-fn shown(planned: &ScheduledRevocation) -> Value {
+pub(super) fn shown(planned: &ScheduledRevocation) -> Value {
     json!({ "at": planned.at, "reason": planned.reason, "scheduled_by": planned.by })
 }

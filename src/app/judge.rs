@@ -243,7 +243,7 @@ fn actor_of(decision: &Decision) -> Actor {
     Actor::policy(name.unwrap_or_else(|| format!("gate:{}", decision.gate)))
 }
 
-fn sentences(decision: &Decision) -> String {
+pub(super) fn sentences(decision: &Decision) -> String {
     let all: Vec<&str> = decision
         .reasons
         .iter()

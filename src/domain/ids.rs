@@ -204,6 +204,12 @@ id!(
     "dry_",
     "a dry run id"
 );
+id!(
+    /// What is live, judged again.
+    RejudgementId,
+    "rjd_",
+    "a re-judgement id"
+);
 
 /// A UUIDv7 for a row that needs no type of its own.
 ///

@@ -39,6 +39,7 @@ pub mod policy_dry_run;
 pub mod principal;
 pub mod private_dns;
 pub mod quota;
+pub mod rejudgement;
 pub mod review;
 pub mod review_desk;
 pub mod review_rules;

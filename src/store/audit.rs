@@ -8,7 +8,7 @@ use super::{PgConnection, StoreError};
 use crate::domain::actor::Actor;
 use crate::domain::ids::{
     AccessRemovalId, AccessRequestId, AccountRegionId, BlockId, ConnectionId, ConsumerId,
-    DecisionId, DenialId, EndpointServiceId, PolicyId, uuid_at,
+    DecisionId, DenialId, EndpointServiceId, PolicyId, RejudgementId, uuid_at,
 };
 
 /// What an audit entry is about.
@@ -32,6 +32,8 @@ pub enum Subject {
     AccessRequest(AccessRequestId),
     /// Access that is taken away.
     AccessRemoval(AccessRemovalId),
+    /// A re-judgement.
+    Rejudgement(RejudgementId),
 }
 
 impl Subject {
@@ -46,6 +48,7 @@ impl Subject {
             Self::Policy(id) => ("policy", id.uuid()),
             Self::AccessRequest(id) => ("access_request", id.uuid()),
             Self::AccessRemoval(id) => ("access_removal", id.uuid()),
+            Self::Rejudgement(id) => ("rejudgement", id.uuid()),
         }
     }
 }

@@ -102,10 +102,12 @@ pub async fn subjects(
     rows.into_iter().map(Subject::try_from).collect()
 }
 
-/// Accepted connections that live in AWS, of one service or of all, in the order of account, service and endpoint, after a place.
+/// Accepted connections that live in AWS, of one service or of all and of some accounts or of all, in the order of account, service and endpoint,
+/// after a place.
 pub async fn live_after(
     conn: &mut PgConnection,
     service: Option<EndpointServiceId>,
+    accounts: Option<&[String]>,
     after: Option<&LiveCursor>,
     limit: i64,
 ) -> Result<Vec<Subject>, StoreError> {
@@ -119,6 +121,7 @@ pub async fn live_after(
               AND c.observed_state IN ('pendingAcceptance', 'pending', 'available', 'partial')
               AND ($1::uuid IS NULL OR c.endpoint_service_id = $1)
               AND ($2::text IS NULL OR (c.owner_account, c.endpoint_service_id, c.endpoint_id) > ($2, $3, $4))
+              AND ($6::text[] IS NULL OR c.owner_account = ANY($6))
             ORDER BY c.owner_account, c.endpoint_service_id, c.endpoint_id
             LIMIT $5"#,
         service.map(EndpointServiceId::uuid),
@@ -126,6 +129,7 @@ pub async fn live_after(
         after.map(|(_, service, _)| service.uuid()),
         after.map(|(_, _, endpoint)| endpoint.as_str()),
         limit,
+        accounts,
     )
     .fetch_all(conn)
     .await?;

@@ -1,7 +1,7 @@
 //! All SQL. Functions take `&mut PgConnection`, so that the caller decides where a transaction begins and ends.
 //!
 //! Naming: the noun comes from the module (`connections::by_id`). Locks are taken in this order: AccountRegion (lease), accounts,
-//! consumers ([`parties`]), endpoint service, blocks, access requests and removals, connections by (service, endpoint), drifts, denials. Whoever changes what policies are in force takes ([`policy_steps::lock_force`]) before the policy and its dry
+//! consumers ([`parties`]), endpoint service, then a block, an access request or removal, or a re-judgement (nobody locks a block and a re-judgement), connections by (service, endpoint), drifts, denials. Whoever changes what policies are in force takes ([`policy_steps::lock_force`]) before the policy and its dry
 //! runs, and none of the others. SQL's own `now()` is used for leases only, where the replicas' clocks must not matter;
 //! everything else gets its time as a parameter. Nothing here calls AWS, and no transaction may be open while somebody does.
 
@@ -45,6 +45,9 @@ pub mod partitions;
 pub mod policies;
 pub mod policy_steps;
 pub mod quotas;
+pub mod rejudged;
+pub mod rejudgement_steps;
+pub mod rejudgements;
 pub mod replicas;
 pub mod review_queue;
 pub mod review_rules;

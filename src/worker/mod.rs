@@ -8,7 +8,7 @@
 //! decisions and reads back, [`sync_services`] creates, reads and checks services; [`hint_setup`] has AWS tell of connections by itself,
 //! [`hint_queue`] stores what it tells, and [`hint_follow`] looks where that points; [`inventory`] lists all services, [`expire`] turns time into review changes, [`census`]
 //! counts. [`blocks`] carries blocks
-//! out, and [`access`] the end of access, once in each process. Each loop is a public `run_pass`, so that tests step it
+//! out, [`access`] the end of access, and [`rejudgements`] re-judgements, once in each process. Each loop is a public `run_pass`, so that tests step it
 //! and never sleep.
 
 pub mod absent;
@@ -40,6 +40,7 @@ pub mod pages;
 pub mod place;
 pub mod probe;
 pub mod public_dns;
+pub mod rejudgements;
 mod retire_service;
 pub mod review_metrics;
 pub mod runner;

@@ -93,6 +93,12 @@ const LOWEST: &[(&str, Who)] = &[
     ("end_access", Who::Admin),
     ("read_access_removal", Who::Viewer),
     ("cancel_access_removal", Who::Admin),
+    ("list_rejudgements", Who::Viewer),
+    ("read_rejudgement", Who::Viewer),
+    ("list_rejudged_connections", Who::Viewer),
+    ("ask_for_rejudgement", Who::Admin),
+    ("apply_rejudgement", Who::Admin),
+    ("cancel_rejudgement", Who::Admin),
     ("list_reviews", Who::Viewer),
     ("summarise_reviews", Who::Viewer),
     ("claim_review", Who::Approver),
@@ -181,7 +187,7 @@ async fn every_operation_is_open_to_whom_it_should_be_and_to_nobody_else(pool: P
     let written = app
         .count(
             "SELECT (SELECT count(*) FROM account_regions) + (SELECT count(*) FROM endpoint_services)
-                  + (SELECT count(*) FROM consumers) + (SELECT count(*) FROM denials) + (SELECT count(*) FROM blocks) + (SELECT count(*) FROM policies) + (SELECT count(*) FROM access_requests) + (SELECT count(*) FROM access_removals) + (SELECT count(*) FROM decisions) + (SELECT count(*) FROM audit_entries)",
+                  + (SELECT count(*) FROM consumers) + (SELECT count(*) FROM denials) + (SELECT count(*) FROM blocks) + (SELECT count(*) FROM policies) + (SELECT count(*) FROM rejudgements) + (SELECT count(*) FROM access_requests) + (SELECT count(*) FROM access_removals) + (SELECT count(*) FROM decisions) + (SELECT count(*) FROM audit_entries)",
         )
         .await;
     assert_eq!(written, 0, "none of these requests was a good one");

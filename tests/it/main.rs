@@ -41,6 +41,7 @@ mod policies;
 mod quotas;
 mod refusals;
 mod refusals_of_decisions;
+mod rejudgements;
 mod restored;
 mod reviews;
 mod schema;

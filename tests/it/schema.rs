@@ -74,6 +74,15 @@ async fn words_that_the_code_does_not_know_are_refused_by_the_tables(pool: PgPoo
     app.give(&asked).await;
     let cause = json!({ "kind": "access_request", "access_request_id": asked });
     app.end_access(&cause, 60).await;
+    let body = json!({ "reason": "to see" });
+    app.post(Who::Admin, "/v1/rejudgements", &body).await.good();
+    sqlx::query(
+        "INSERT INTO rejudgement_connections (rejudgement_id, connection_id, code, sentence, state)
+         SELECT r.id, c.id, 'x', 'x', 'found' FROM rejudgements r, connections c",
+    )
+    .execute(app.db())
+    .await
+    .unwrap();
     for sql in [
         "UPDATE access_requests SET state = 'maybe'",
         "UPDATE access_requests SET state = 'pending'",
@@ -93,6 +102,18 @@ async fn words_that_the_code_does_not_know_are_refused_by_the_tables(pool: PgPoo
         "UPDATE blocks SET state = 'restoring'",
         "UPDATE blocks SET subject = 'service'",
         "UPDATE blocks SET lifted_at = now()",
+        "UPDATE rejudgements SET state = 'over'",
+        "UPDATE rejudgements SET state = 'previewed'",
+        "UPDATE rejudgements SET losing = 1",
+        "UPDATE rejudgements SET account_id = '1'",
+        "UPDATE rejudgements SET applied_at = now()",
+        "UPDATE rejudgements SET after_account = '444455556666'",
+        "UPDATE rejudgements SET state = 'cancelled', ended_at = now()",
+        "UPDATE rejudgements SET account_id = '444455556666', endpoint_service_id = (SELECT id FROM endpoint_services LIMIT 1)",
+        "UPDATE rejudgement_connections SET state = 'lost'",
+        "UPDATE rejudgement_connections SET state = 'kept'",
+        "UPDATE rejudgement_connections SET state = 'kept', kept_as = 'mercy'",
+        "UPDATE rejudgement_connections SET state = 'planned', replaced_by = 'x'",
         "UPDATE denials SET subject = 'somebody'",
         "UPDATE denials SET subject = 'consumer'",
         "UPDATE denials SET account_id = NULL, subject = 'everybody'",

@@ -27,6 +27,8 @@ pub mod policy_steps;
 pub mod policy_views;
 mod private_dns_view;
 pub mod quotas;
+pub mod rejudgement_verbs;
+pub mod rejudgements;
 pub mod replicas;
 pub mod review_rules;
 mod review_views;
@@ -170,7 +172,13 @@ fn rules(cfg: &mut ServiceConfig) {
         .service(policy_steps::deactivate_policy)
         .service(policy_steps::discard_policy)
         .service(policies::list_policy_templates)
-        .service(policies::read_policy_schema);
+        .service(policies::read_policy_schema)
+        .service(rejudgements::list_rejudgements)
+        .service(rejudgements::read_rejudgement)
+        .service(rejudgements::list_rejudged_connections)
+        .service(rejudgement_verbs::ask_for_rejudgement)
+        .service(rejudgement_verbs::apply_rejudgement)
+        .service(rejudgement_verbs::cancel_rejudgement);
 }
 
 /// The caller as the audit trail knows it, with the request's id.

@@ -1,0 +1,342 @@
+//! Carries a re-judgement out, one part at a time: each part is a transaction that holds the row, does the part and notes how far it came. So a crash after
+//! any line loses nothing, and the next step, by whomever, goes on.
+//!
+//! A preview reads and counts. Applying judges every connection again, under the locks of a decision, and plans the revocation that the timers carry out.
+//! Cancelling takes back what is still as it was planned.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+
+use super::admission::Gate;
+use super::context::off_thread;
+use super::desk::{self, Note};
+use super::gather_facts::{Gathered, gather, gather_live};
+use super::give_access_for::shown;
+use super::judge::sentences;
+use super::policies::PolicySets;
+use super::policy_shelf::{self, Set};
+use super::rejudge::changed;
+use super::{AppContext, AppError, consumer_gate};
+use crate::domain::actor::{Actor, ActorKind};
+use crate::domain::consumer::Said;
+use crate::domain::decision::{Decision, Facts, Outcome, decide};
+use crate::domain::ids::{ConnectionId, RejudgementId};
+use crate::domain::rejudgement::{Found, KeptAs, Rejudgement, RejudgementState, Scope};
+use crate::domain::review_desk::{Desk, ReviewStep, ScheduledRevocation};
+use crate::store::rejudged::{self, Planned, Rejected};
+use crate::store::{PgConnection, connections, rejudgement_steps, rejudgements, reviews};
+
+/// The most connections that one step of a preview judges.
+pub const PAGE: i64 = 500;
+/// The most connections that one step plans a revocation for, or takes one back of.
+pub const PART: i64 = 50;
+
+/// What a step did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// A part is done and there may be more.
+    More,
+    /// There is nothing left to do, or somebody else is at it.
+    Rest,
+}
+
+/// Does the next part of a re-judgement.
+#[tracing::instrument(skip_all, fields(rejudgement.id = %id))]
+pub async fn step(ctx: &AppContext, id: RejudgementId) -> Result<Progress, AppError> {
+    let seen = {
+        let conn: &mut PgConnection = &mut *ctx.acquire().await?;
+        rejudgements::by_id(conn, id).await?
+    };
+    match seen.map(|seen| seen.state) {
+        Some(RejudgementState::Previewing) => preview(ctx, id).await,
+        Some(RejudgementState::Applying) => plan(ctx, id).await,
+        Some(RejudgementState::Cancelling) => take_back(ctx, id).await,
+        Some(
+            RejudgementState::Previewed | RejudgementState::Applied | RejudgementState::Cancelled,
+        )
+        | None => Ok(Progress::Rest),
+    }
+}
+
+/// Judges the next page. Nothing but the re-judgement is locked: what is told is what was true while it was read.
+async fn preview(ctx: &AppContext, id: RejudgementId) -> Result<Progress, AppError> {
+    let mut tx = ctx.begin().await?;
+    let Some(row) = rejudgements::free(&mut tx, id).await? else {
+        return Ok(Progress::Rest);
+    };
+    if row.state != RejudgementState::Previewing {
+        return Ok(Progress::More);
+    }
+    let at = ctx.clock.now();
+    let service = match row.scope {
+        Scope::Service(service) => Some(service),
+        Scope::Everything | Scope::Consumer(_) | Scope::Account(_) => None,
+    };
+    let accounts = rejudgements::accounts(&mut tx, &row.scope).await?;
+    let (known, ids, last) = gather_live(
+        &mut tx,
+        service,
+        accounts.as_deref(),
+        row.place.as_ref(),
+        PAGE,
+        at,
+    )
+    .await?;
+    let Some(last) = last else {
+        if !rejudgement_steps::record_previewed(&mut tx, id, at).await? {
+            return Err(changed());
+        }
+        ctx.commit(tx).await?;
+        return Ok(Progress::Rest);
+    };
+    let decisions = judge(&mut tx, ctx, &known, &ids, at).await?;
+    let mut counted = Found::default();
+    let mut rejected = Vec::new();
+    for (connection, decision) in &decisions {
+        counted.judged += 1;
+        match decision.outcome {
+            Outcome::Reject => {
+                counted.losing += 1;
+                rejected.push(why(*connection, decision));
+            }
+            Outcome::Hold => counted.held += 1,
+            Outcome::Accept => {}
+        }
+    }
+    rejudged::insert(&mut tx, id, &rejected).await?;
+    if !rejudgement_steps::record_judged(&mut tx, id, counted, &last).await? {
+        return Err(changed());
+    }
+    ctx.commit(tx).await?;
+    Ok(Progress::More)
+}
+
+/// Has gates and policies decide about connections whose facts are known, where nobody else has to wait for it.
+async fn judge(
+    conn: &mut PgConnection,
+    ctx: &AppContext,
+    known: &Gathered,
+    ids: &[ConnectionId],
+    at: DateTime<Utc>,
+) -> Result<Vec<(ConnectionId, Decision)>, AppError> {
+    let sets = policy_shelf::of_services(conn, ctx, &known.services()).await?;
+    let cases: Vec<_> = ids
+        .iter()
+        .filter_map(|id| Some((*id, known.facts(*id, at)?)))
+        .collect();
+    off_thread(move || {
+        let one = |(id, facts): (ConnectionId, Facts)| {
+            let of_service = sets.get(&facts.service.id);
+            let sets: Vec<&Set> = of_service
+                .into_iter()
+                .flatten()
+                .map(AsRef::as_ref)
+                .collect();
+            (id, decide(&facts, &PolicySets(&sets)))
+        };
+        cases.into_iter().map(one).collect()
+    })
+    .await
+}
+
+fn why(connection: ConnectionId, decision: &Decision) -> Rejected {
+    let first = decision.reasons.first();
+    Rejected {
+        connection,
+        code: first.map_or_else(String::new, |reason| reason.code.clone()),
+        sentence: sentences(decision),
+    }
+}
+
+/// Plans the next revocations; when there are none, it is applied.
+async fn plan(ctx: &AppContext, id: RejudgementId) -> Result<Progress, AppError> {
+    let mut tx = ctx.begin().await?;
+    let mut ids = rejudged::found(&mut tx, id, PART).await?;
+    // Accounts and consumers, services, the re-judgement, connections: in the order of all. Nobody is let in, so the leave to ask is not used.
+    consumer_gate::lock_many(&mut tx, &ids, false).await?;
+    let gates = Gate::of_many(&mut tx, &ids).await?;
+    let Some(row) = rejudgements::free(&mut tx, id).await? else {
+        return Ok(Progress::Rest);
+    };
+    if row.state != RejudgementState::Applying {
+        return Ok(Progress::More);
+    }
+    let at = ctx.clock.now();
+    // Somebody else may have done the part before the row was ours.
+    let left = rejudged::found(&mut tx, id, PART).await?;
+    if left.is_empty() {
+        if !rejudgement_steps::record_carried_out(&mut tx, id, at).await? {
+            return Err(changed());
+        }
+        ctx.commit(tx).await?;
+        return Ok(Progress::Rest);
+    }
+    ids.retain(|one| left.contains(one));
+    connections::lock_many(&mut tx, &ids).await?;
+    let known = gather(&mut tx, &ids, at).await?;
+    let decisions = judge(&mut tx, ctx, &known, &ids, at).await?;
+    let desks = reviews::of_many(&mut tx, &ids).await?;
+    let part = Part {
+        row: &row,
+        gates,
+        known,
+        decisions: decisions.into_iter().collect(),
+        desks,
+        at,
+    };
+    let (mut planned, mut kept) = (0, 0);
+    for connection in ids {
+        match part.stays(connection) {
+            Ok(why) => {
+                part.plan(&mut tx, &why).await?;
+                planned += 1;
+            }
+            Err(kept_as) => {
+                if !rejudged::record_kept(&mut tx, id, connection, kept_as).await? {
+                    return Err(changed());
+                }
+                kept += 1;
+            }
+        }
+    }
+    if !rejudgement_steps::record_planned(&mut tx, id, planned, kept).await? {
+        return Err(changed());
+    }
+    ctx.commit(tx).await?;
+    Ok(Progress::More)
+}
+
+/// What is known of the connections of one part, all of them locked.
+struct Part<'a> {
+    row: &'a Rejudgement,
+    gates: HashMap<ConnectionId, Gate>,
+    known: Gathered,
+    decisions: HashMap<ConnectionId, Decision>,
+    desks: HashMap<ConnectionId, Desk>,
+    at: DateTime<Utc>,
+}
+
+impl Part<'_> {
+    fn planned_before(&self, id: ConnectionId) -> Option<&ScheduledRevocation> {
+        self.desks.get(&id)?.revocation.as_ref()
+    }
+
+    /// Why it loses its access, or why it does not.
+    fn stays(&self, id: ConnectionId) -> Result<Rejected, KeptAs> {
+        let ended = self.gates.get(&id).is_none_or(|gate| gate.has_ended());
+        let Some(decision) = self.decisions.get(&id) else {
+            return Err(KeptAs::NotLive);
+        };
+        if ended || !self.known.is_live(id) {
+            return Err(KeptAs::NotLive);
+        }
+        if decision.outcome != Outcome::Reject {
+            return Err(KeptAs::NotRejected);
+        }
+        let revoke_at = self.row.applied.as_ref().map(|applied| applied.revoke_at);
+        let before = self.planned_before(id).map(|planned| planned.at);
+        match (before, revoke_at) {
+            (Some(before), Some(revoke_at)) if before <= revoke_at => Err(KeptAs::PlannedBefore),
+            _ => Ok(why(id, decision)),
+        }
+    }
+
+    /// Plans a revocation as the one who applied would.
+    async fn plan(&self, conn: &mut PgConnection, why: &Rejected) -> Result<(), AppError> {
+        let id = why.connection;
+        let Some(applied) = &self.row.applied else {
+            return Err(AppError::internal("nobody has applied it"));
+        };
+        let planned = self.row.revocation(applied, &why.sentence);
+        let replaced = self.planned_before(id);
+        if !reviews::set_revocation(conn, id, Some(&planned)).await?
+            || !rejudged::record_planned(conn, self.row.id, why, replaced).await?
+        {
+            return Err(changed());
+        }
+        let note = Note {
+            actor: &person(&applied.said, applied.request_id.as_ref()),
+            id,
+            step: ReviewStep::RevocationScheduled,
+            reason: Some(&planned.reason),
+            before: replaced.map(shown),
+            details: Some(shown(&planned)),
+            at: self.at,
+        };
+        desk::note(conn, note).await
+    }
+}
+
+/// Whoever gave the word, as the audit trail names them.
+fn person(said: &Said, request: Option<&String>) -> Actor {
+    Actor {
+        kind: ActorKind::Person,
+        name: said.by.clone(),
+        request_id: request.cloned(),
+    }
+}
+
+/// Takes the next planned revocations back; when there are none, it is over.
+async fn take_back(ctx: &AppContext, id: RejudgementId) -> Result<Progress, AppError> {
+    let mut tx = ctx.begin().await?;
+    let Some(row) = rejudgements::free(&mut tx, id).await? else {
+        return Ok(Progress::Rest);
+    };
+    let Some(cancelled) = row
+        .cancelled
+        .as_ref()
+        .filter(|_| row.state == RejudgementState::Cancelling)
+    else {
+        return Ok(Progress::More);
+    };
+    let at = ctx.clock.now();
+    let next = rejudged::planned(&mut tx, id, cancelled.after, PART).await?;
+    let ids: Vec<ConnectionId> = next.iter().map(|planned| planned.connection).collect();
+    let Some(last) = ids.last() else {
+        if !rejudgement_steps::record_ended(&mut tx, id, at).await? {
+            return Err(changed());
+        }
+        ctx.commit(tx).await?;
+        return Ok(Progress::Rest);
+    };
+    connections::lock_many(&mut tx, &ids).await?;
+    let desks = reviews::of_many(&mut tx, &ids).await?;
+    let actor = person(&cancelled.said, cancelled.request_id.as_ref());
+    let mut taken_back = 0;
+    for Planned {
+        connection,
+        replaced,
+    } in &next
+    {
+        // What was carried out is not there any more, and what somebody put in its place is theirs.
+        let desk = desks.get(connection);
+        let Some(planned) = desk
+            .and_then(|desk| desk.revocation.as_ref())
+            .filter(|planned| row.has_planned(planned))
+        else {
+            continue;
+        };
+        if !reviews::set_revocation(&mut tx, *connection, replaced.as_ref()).await?
+            || !rejudged::record_taken_back(&mut tx, id, *connection).await?
+        {
+            return Err(changed());
+        }
+        let note = Note {
+            actor: &actor,
+            id: *connection,
+            step: ReviewStep::RevocationCancelled,
+            reason: Some(&cancelled.said.reason),
+            before: Some(shown(planned)),
+            details: replaced.as_ref().map(shown),
+            at,
+        };
+        desk::note(&mut tx, note).await?;
+        taken_back += 1;
+    }
+    if !rejudgement_steps::record_taken_back(&mut tx, id, taken_back, *last).await? {
+        return Err(changed());
+    }
+    ctx.commit(tx).await?;
+    Ok(Progress::More)
+}
