@@ -2,7 +2,7 @@
 //!
 //! Here only the word is given: in one transaction the principals are taken out of what is desired, the membership is closed, and requests do not stand any
 //! more. [`super::end_access_step`] then plans the end of each connection, part by part. From the commit on nothing of it is accepted
-//! ([`super::consumer_gate`]), so nothing slips in between.
+//! (`consumer_gate`), so nothing slips in between.
 
 use std::collections::BTreeSet;
 

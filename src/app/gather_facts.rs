@@ -383,20 +383,28 @@ fn region_of(subject: &Subject) -> &Region {
     subject.region.as_ref().unwrap_or(&subject.home)
 }
 
-/// Other Regions that the service lets consumers connect from: as desired; as AWS was last seen to have them where nothing is desired. Before AWS
-/// was read, nothing is known against the Region that AWS let the endpoint be made in.
+/// Other Regions that the service lets consumers connect from: as desired. Where nothing is desired AWS alone says, and it let the endpoint be made: what was
+/// read of the service may be older than that, so the endpoint's own Region is among them.
 fn open_regions(service: &RegisteredService, subject: &Subject) -> BTreeSet<Region> {
-    let observed = service
-        .observed
-        .as_ref()
-        .map(|seen| &seen.service.supported_regions);
-    match service.supported_regions.as_ref().or(observed) {
-        Some(regions) => regions
-            .iter()
-            .filter_map(|region| region.parse().ok())
-            .collect(),
-        None => subject.region.iter().cloned().collect(),
+    let parsed = |regions: &[String]| -> BTreeSet<Region> {
+        let regions = regions.iter();
+        regions.filter_map(|region| region.parse().ok()).collect()
+    };
+    if let Some(desired) = &service.supported_regions {
+        return parsed(desired);
     }
+    let seen = service.observed.as_ref();
+    let mut open = seen.map_or_else(BTreeSet::new, |seen| {
+        parsed(&seen.service.supported_regions)
+    });
+    open.extend(
+        subject
+            .region
+            .iter()
+            .filter(|own| **own != service.region)
+            .cloned(),
+    );
+    open
 }
 
 fn narrow(count: i64) -> u32 {

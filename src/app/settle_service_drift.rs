@@ -9,9 +9,11 @@ use super::settle_drift::{Remedy, inapplicable};
 use crate::domain::drift::DriftKind;
 use crate::domain::drift_inbox::{Drift, DriftState, DriftVerb, Inapplicable};
 use crate::domain::endpoint_service::RegisteredService;
+use crate::domain::judgement::Wake;
 use crate::domain::principal::normalise;
 use crate::domain::service_drift::{adopted, of_service, revertible};
 use crate::store::audit::{self, Entry, Subject};
+use crate::store::judge_wakes;
 use crate::store::{PgConnection, drifts, endpoint_services, service_changes};
 
 /// The service of a drift, locked.
@@ -170,6 +172,8 @@ async fn audit_change(
         decision: None,
     };
     audit::record(conn, entry).await?;
+    // Regions and tags are facts that requests are judged by.
+    judge_wakes::wake(conn, &Wake::Service(before.id), remedy.at).await?;
     Ok(())
 }
 

@@ -13,6 +13,9 @@ use super::ids::{
 use super::review::{ReviewState, Verb};
 use super::text::text_enum;
 
+/// How the reason of a planned revocation begins.
+const MARK: &str = "access ended as ";
+
 text_enum!(
     /// What kind of thing is taken away.
     RemovalKind {
@@ -115,7 +118,12 @@ pub struct AccessRemoval {
 impl AccessRemoval {
     /// Why each connection loses access, in words.
     pub fn words(&self) -> String {
-        format!("access ended as {}: {}", self.id, self.reason)
+        format!("{MARK}{}: {}", self.id, self.reason)
+    }
+
+    /// The removal that a planned revocation says it is of.
+    pub fn of_plan(reason: &str) -> Option<AccessRemovalId> {
+        reason.strip_prefix(MARK)?.split(':').next()?.parse().ok()
     }
 }
 

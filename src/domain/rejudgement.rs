@@ -12,6 +12,9 @@ use super::text::text_enum;
 /// The longest time between applying and the end of access.
 pub const LONGEST_GRACE: TimeDelta = TimeDelta::days(90);
 
+/// How the reason of a planned revocation begins.
+const MARK: &str = "re-judged as ";
+
 text_enum!(
     /// Where a re-judgement stands.
     RejudgementState {
@@ -170,7 +173,12 @@ impl Rejudgement {
     }
 
     fn mark(&self) -> String {
-        format!("re-judged as {}: ", self.id)
+        format!("{MARK}{}: ", self.id)
+    }
+
+    /// The re-judgement that a planned revocation says it is of.
+    pub fn of_plan(reason: &str) -> Option<RejudgementId> {
+        reason.strip_prefix(MARK)?.split(':').next()?.parse().ok()
     }
 }
 

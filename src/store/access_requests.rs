@@ -291,7 +291,8 @@ pub async fn expired(
     Ok(ids)
 }
 
-/// For which of these accounts and services access is given: an approved request of the account, or of the consumer that it belongs to, stands.
+/// For which of these accounts and services access is given: an approved request of the account itself stands. What was approved for one account of a
+/// consumer says nothing of the others.
 pub async fn approved(
     conn: &mut PgConnection,
     asked: &[(AccountId, EndpointServiceId)],
@@ -306,9 +307,7 @@ pub async fn approved(
                   SELECT FROM access_request_services s JOIN access_requests r ON r.id = s.access_request_id
                    WHERE s.endpoint_service_id = asked.service AND s.state = 'standing' AND r.state = 'approved'
                      AND (r.expires_at IS NULL OR r.expires_at > $3)
-                     AND (s.account_id = asked.account
-                          OR r.consumer_id = (SELECT m.consumer_id FROM consumer_accounts m
-                                               WHERE m.account_id = asked.account AND m.removed_at IS NULL)))"#,
+                     AND s.account_id = asked.account)"#,
         &accounts as _,
         &services,
         now,

@@ -42,6 +42,7 @@ pub mod lifecycles;
 pub mod observed;
 pub mod parties;
 pub mod partitions;
+pub mod plan_owners;
 pub mod policies;
 pub mod policy_steps;
 pub mod quotas;

@@ -102,6 +102,28 @@ pub async fn planned(
         .collect()
 }
 
+/// The plan that a planned revocation of a connection took the place of.
+pub async fn replaced(
+    conn: &mut PgConnection,
+    id: RejudgementId,
+    connection: ConnectionId,
+) -> Result<Option<ScheduledRevocation>, StoreError> {
+    let row = sqlx::query!(
+        "SELECT replaced_at, replaced_reason, replaced_by FROM rejudgement_connections
+          WHERE rejudgement_id = $1 AND connection_id = $2 AND state = 'planned'",
+        id as _,
+        connection as _,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.and_then(|row| {
+        let (at, (reason, by)) = row
+            .replaced_at
+            .zip(row.replaced_reason.zip(row.replaced_by))?;
+        Some(ScheduledRevocation { at, reason, by })
+    }))
+}
+
 /// Notes that a revocation was planned, why, and what it took the place of.
 pub async fn record_planned(
     conn: &mut PgConnection,

@@ -33,7 +33,7 @@ def check():
 
         first, _ = request_connection(rest, sim, CONSUMER, service)
         path = f"/v1/connections/{first['id']}/judgements"
-        judged, _ = wait_for("the request being judged", lambda: rest.get(path)["items"], 10)
+        judged, _ = wait_for("the request being judged", lambda: rest.get(path)["items"] or None, 10)
         expect("without a policy it waits for a person", judged[0]["reasons"][0]["code"], "no_policy")
 
         wrong = rest.post("/v1/policies/validate", {"text": "permit (principal, action, resource)\nwhen { principal.knwon };"})
@@ -62,7 +62,7 @@ def check():
         expect("the decision can be made again", told["replay"]["same"], True)
 
         second, _ = request_connection(rest, sim, STRANGER, service)
-        held = lambda: [row for row in rest.get("/v1/reviews")["items"] if row["connection_id"] == second["id"] and row["hold"]]  # noqa: E731
+        held = lambda: [row for row in rest.get("/v1/reviews")["items"] if row["connection_id"] == second["id"] and row["hold"]] or None  # noqa: E731
         rows, _ = wait_for("the stranger being held", held, 10)
         expect("the queue says why", rows[0]["hold"]["code"], "no_policy_applies")
         expect("the stranger waits", sim.endpoint_state(STRANGER, second["endpoint_id"]), "pendingAcceptance")

@@ -142,8 +142,8 @@ async fn what_is_approved_lets_the_account_in(pool: PgPool) {
     app.try_to_attach(&acme, CONSUMER).await.good();
     assert_eq!(
         app.approved(CONSUMER, &[&edge]).await,
-        [true],
-        "the consumer was approved"
+        [false],
+        "another account of the consumer was not approved"
     );
     assert_eq!(
         app.actions_about("access_request").await,

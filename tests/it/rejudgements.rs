@@ -502,6 +502,38 @@ async fn giving_up_takes_back_what_it_planned_and_nothing_else(pool: PgPool) {
     );
 }
 
+/// A word that was taken back revokes nothing: neither when another plan gives the place back, nor when the timer comes before the loop.
+#[sqlx::test(migrations = "./migrations")]
+async fn what_was_taken_back_revokes_nothing(pool: PgPool) {
+    let app = TestApp::start(pool);
+    app.add_account_region().await;
+    let edge = app.service_for("edge", &[OTHER]).await;
+    let live = app.live(OTHER, &edge).await;
+    app.in_force(None, &closed_to(OTHER)).await;
+    let later = app.previewed(&json!({})).await;
+    app.try_to_apply(&later, 20 * HOUR, 1).await.good();
+    app.carry_on().await;
+    let sooner = app.previewed(&json!({})).await;
+    app.try_to_apply(&sooner, 10 * HOUR, 1).await.good();
+    app.carry_on().await;
+    for seen in [&later, &sooner] {
+        app.try_to_give_up(seen).await.good();
+        app.carry_on().await;
+    }
+    assert_eq!(app.pass_time(21 * HOUR).await, []);
+    assert_eq!(app.plan_of(&live).await, NOTHING);
+    assert_eq!(app.summary(&live).await, "available");
+
+    let third = app.previewed(&json!({})).await;
+    app.try_to_apply(&third, HOUR, 1).await.good();
+    app.carry_on().await;
+    app.try_to_give_up(&third).await.good();
+    assert_eq!(app.pass_time(2 * HOUR).await, []);
+    app.carry_on().await;
+    assert_eq!(app.rejudgement(&third).await["state"], "cancelled");
+    assert_eq!(app.summary(&live).await, "available");
+}
+
 /// Before anything was planned there is nothing to take back, and nothing is planned any more.
 #[sqlx::test(migrations = "./migrations")]
 async fn giving_up_early_is_the_end(pool: PgPool) {

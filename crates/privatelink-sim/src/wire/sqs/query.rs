@@ -289,9 +289,11 @@ mod tests {
 
     #[test]
     fn an_answer_is_written_with_the_older_names() {
+        // In the order of the alphabet, so that it is the same whether or not JSON objects keep theirs.
         let answer = json!({"Messages": [{
-            "MessageId": "m", "Attributes": {"SenderId": "s"},
+            "Attributes": {"SenderId": "s"},
             "MessageAttributes": {"n": {"DataType": "String", "StringValue": "v"}},
+            "MessageId": "m",
         }]});
         assert_eq!(
             write("ReceiveMessage", &answer),
