@@ -93,6 +93,7 @@ pub async fn unhold_review(
     Ok(after)
 }
 
-fn shown(hold: &Hold) -> Value {
+/// A hold as the audit trail keeps it.
+pub(super) fn shown(hold: &Hold) -> Value {
     json!({ "code": hold.code, "reason": hold.reason, "until": hold.until, "held_by": hold.by })
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::admission::Gate;
 use super::bulk_decide::is_fault;
@@ -14,6 +14,7 @@ use super::decide_connection::{Decided, Leave, decide_locked};
 use super::decision_words::Why;
 use super::desk::{self, Note};
 use super::gather_facts::{Gathered, gather};
+use super::hold_review::shown;
 use super::policies::PolicySets;
 use super::{AppContext, AppError, policy_shelf};
 use crate::domain::actor::{Actor, ActorKind};
@@ -274,8 +275,4 @@ fn why(judgement: JudgementId, decision: &Decision) -> Why {
     });
     why.evidence.insert("judgement".to_owned(), evidence);
     why
-}
-
-fn shown(hold: &Hold) -> Value {
-    json!({ "code": hold.code, "reason": hold.reason, "until": hold.until, "held_by": hold.by })
 }

@@ -77,6 +77,7 @@ pub mod test_policy;
 mod text;
 mod undo_removal;
 pub mod validate_policy;
+mod void_plan;
 pub mod write_policy;
 
 pub use context::{AppContext, Nudge};

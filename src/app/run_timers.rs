@@ -11,15 +11,14 @@ use super::decide_connection::{Leave, decide_locked};
 use super::decision_words::Why;
 use super::desk::{self, Note, UnderReview};
 use super::undo_removal::undo_taken_back;
+use super::void_plan::give_void_plan_up;
 use super::{AppContext, AppError};
-use crate::domain::access_removal::AccessRemoval;
 use crate::domain::actor::{Actor, ActorKind};
 use crate::domain::approval::ApprovalEnd;
 use crate::domain::ids::ConnectionId;
-use crate::domain::rejudgement::Rejudgement;
 use crate::domain::review_desk::ReviewStep;
 use crate::domain::review_timer::{Facts, TimerStep, steps};
-use crate::store::{PgConnection, approvals, plan_owners, rejudged, review_timers, reviews};
+use crate::store::{PgConnection, approvals, review_timers};
 
 /// Does all that is due for a connection, under its lock, and answers what that was. What is not due any more is left alone, so doing it
 /// twice, or by two, is the same as doing it once.
@@ -46,42 +45,6 @@ pub async fn run_timers(
         take(conn, ctx, gate, &before, *step, at).await?;
     }
     Ok(due)
-}
-
-/// Gives a planned revocation up whose removal or re-judgement was taken back: the loop that takes plans back has not come to it yet, or another plan was put
-/// in its place and has given the place back since. Nothing is revoked by a word that was taken back.
-async fn give_void_plan_up(
-    conn: &mut PgConnection,
-    before: &UnderReview,
-    at: DateTime<Utc>,
-) -> Result<bool, AppError> {
-    let Some(plan) = before.desk.revocation.as_ref().filter(|plan| plan.at <= at) else {
-        return Ok(false);
-    };
-    let id = before.connection.id;
-    let (void, replaced) = if let Some(removal) = AccessRemoval::of_plan(&plan.reason) {
-        let void = plan_owners::removal_is_cancelled(conn, removal).await?;
-        (void, None)
-    } else if let Some(rejudgement) = Rejudgement::of_plan(&plan.reason) {
-        let void = plan_owners::rejudgement_is_cancelled(conn, rejudgement).await?;
-        (void, rejudged::replaced(conn, rejudgement, id).await?)
-    } else {
-        (false, None)
-    };
-    if !void || !reviews::set_revocation(conn, id, replaced.as_ref()).await? {
-        return Ok(false);
-    }
-    let note = Note {
-        actor: &Actor::timer(),
-        id,
-        step: ReviewStep::RevocationCancelled,
-        reason: Some("what it was planned for was taken back"),
-        before: Some(json!({ "at": plan.at, "reason": plan.reason, "scheduled_by": plan.by })),
-        details: None,
-        at,
-    };
-    desk::note(conn, note).await?;
-    Ok(true)
 }
 
 /// What the timers of a connection look at.

@@ -117,6 +117,7 @@ pub async fn live_after(
                   c.owner_account, c.endpoint_region, a.region AS home, c.ip_address_type, c.first_seen_at, c.review_state,
                   false AS "waiting!", true AS "counted!"
              FROM connections c JOIN account_regions a ON a.id = c.account_region_id
+            -- The first condition is that of the index `connections_live_by_owner`, which the order is read from.
             WHERE c.review_state IN ('undecided', 'accepted') AND c.review_state = 'accepted'
               AND c.observed_state IN ('pendingAcceptance', 'pending', 'available', 'partial')
               AND ($1::uuid IS NULL OR c.endpoint_service_id = $1)

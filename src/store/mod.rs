@@ -42,7 +42,6 @@ pub mod lifecycles;
 pub mod observed;
 pub mod parties;
 pub mod partitions;
-pub mod plan_owners;
 pub mod policies;
 pub mod policy_steps;
 pub mod quotas;

@@ -1,67 +1,33 @@
 //! The decision with a real policy engine.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use policy::PolicySet;
 
 use super::{PolicySets, explain};
 use crate::domain::decision::{
-    AccountFacts, AgreementSource, AgreementState, ConnectionFacts, ConsumerFacts, Counts,
-    FACTS_VERSION, Facts, Gate, ListingState, Outcome, ServiceFacts, Standing, decide,
+    AgreementSource, AgreementState, Counts, Facts, Gate, ListingState, Outcome, decide, testing,
 };
-use crate::domain::ids::{ConsumerId, EndpointServiceId};
-use crate::domain::lifecycle::LifecycleState;
+use crate::domain::ids::ConsumerId;
 
 fn compiled(text: &str) -> PolicySet {
     PolicySet::compile(text).unwrap_or_else(|wrong| panic!("{text}\n{wrong:#?}"))
 }
 
+/// A request of a proven account from another Region; nothing is sold.
 fn facts() -> Facts {
-    Facts {
-        version: FACTS_VERSION,
-        at: chrono::DateTime::from_timestamp(1_800_016_200, 0).unwrap(),
-        connection: ConnectionFacts {
-            endpoint_id: "vpce-0123456789abcdef0".parse().unwrap(),
-            standing: Standing::Requested,
-            waited_seconds: 60,
-            region: Some("eu-west-1".parse().unwrap()),
-            zones: Some(BTreeSet::from(["euw1-az1".parse().unwrap()])),
-            ip_address_type: Some("ipv4".to_owned()),
-        },
-        account: AccountFacts {
-            id: "444455556666".parse().unwrap(),
-            proven: true,
-            consumer: Some(ConsumerFacts {
-                id: ConsumerId::from(uuid::Uuid::from_u128(2)),
-                name: "Example".to_owned(),
-                labels: BTreeMap::from([("tier".to_owned(), "gold".to_owned())]),
-            }),
-            denials: BTreeSet::new(),
-            registered: true,
-        },
-        service: ServiceFacts {
-            id: EndpointServiceId::from(uuid::Uuid::from_u128(1)),
-            name: "ledger".to_owned(),
-            account: "111122223333".parse().unwrap(),
-            region: "eu-central-1".parse().unwrap(),
-            other_regions: BTreeSet::from(["eu-west-1".parse().unwrap()]),
-            lifecycle: LifecycleState::Active,
-            blocked: false,
-            two_persons: false,
-            tags: BTreeMap::new(),
-        },
-        quotas: Vec::new(),
+    let mut facts = Facts {
         counts: Counts {
             connections: 2,
             on_service: 1,
             regions: 1,
         },
-        approved: false,
-        listing: None,
-        plan: None,
-        agreement: None,
-        licences: None,
-    }
+        account: testing::facts().account,
+        ..testing::bare()
+    };
+    facts.connection.region = Some("eu-west-1".parse().unwrap());
+    facts.connection.zones = Some(BTreeSet::from(["euw1-az1".parse().unwrap()]));
+    facts
 }
 
 #[test]

@@ -18,7 +18,7 @@ mod reason;
 #[cfg(test)]
 mod table;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
