@@ -8,6 +8,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod access_removal_races;
 mod access_removals;
 mod access_requests;
 mod approvals;
@@ -41,6 +42,7 @@ mod policies;
 mod quotas;
 mod refusals;
 mod refusals_of_decisions;
+mod rejudgement_ends;
 mod rejudgements;
 mod restored;
 mod reviews;

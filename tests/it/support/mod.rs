@@ -2,7 +2,8 @@
 //! ([`consumers`]), requests that queue up before a row ([`queueing`]), what is done behind the product's back ([`drifts`]), how a service ends
 //! ([`ending`]), an AWS
 //! that can be halted in the middle of a call ([`halting`]), somebody who signs as SNS does ([`sns`]), what people and
-//! time do around a review ([`reviews`]), and policies as people bring them into force ([`policies`]).
+//! time do around a review ([`reviews`]), policies as people bring them into force ([`policies`]), what is judged again ([`rejudgements`]), and access
+//! that is taken away ([`removals`]).
 
 pub(crate) mod app;
 pub(crate) mod consumers;
@@ -13,6 +14,8 @@ pub(crate) mod hints;
 pub(crate) mod http;
 pub(crate) mod policies;
 pub(crate) mod queueing;
+pub(crate) mod rejudgements;
+pub(crate) mod removals;
 pub(crate) mod reviews;
 pub(crate) mod scene;
 pub(crate) mod sns;
