@@ -191,9 +191,9 @@ impl Run {
                     let conn: &mut PgConnection = &mut *ctx.acquire().await?;
                     self.live.next(conn, PAGE, ctx.clock.now()).await?
                 };
-                if page.is_empty() {
+                let Some(page) = page else {
                     return Ok(None);
-                }
+                };
                 let case = |(id, facts): (ConnectionId, Facts)| Case {
                     id: id.to_string(),
                     facts,

@@ -51,26 +51,6 @@ pub struct Gathered {
     approved: HashSet<(AccountId, EndpointServiceId)>,
 }
 
-/// Gathers what is known of the next live connections after a place, of a service or of all and of some accounts or of all. Answers their ids in order, and
-/// the place behind them.
-pub async fn gather_live(
-    conn: &mut PgConnection,
-    service: Option<EndpointServiceId>,
-    accounts: Option<&[String]>,
-    after: Option<&LiveCursor>,
-    limit: i64,
-    at: DateTime<Utc>,
-) -> Result<(Gathered, Vec<ConnectionId>, Option<LiveCursor>), AppError> {
-    let mut gathered = Gathered::default();
-    let subjects = facts::live_after(conn, service, accounts, after, limit).await?;
-    let ids = subjects.iter().map(|subject| subject.id).collect();
-    let last = subjects
-        .last()
-        .map(|last| (last.owner.clone(), last.service, last.endpoint.clone()));
-    gathered.fill(conn, subjects, at).await?;
-    Ok((gathered, ids, last))
-}
-
 /// Gathers what is known of these connections. One that does not exist is left out.
 pub async fn gather(
     conn: &mut PgConnection,
@@ -87,6 +67,7 @@ pub async fn gather(
 #[derive(Debug, Default)]
 pub struct LivePages {
     scope: Option<EndpointServiceId>,
+    accounts: Option<Vec<String>>,
     after: Option<LiveCursor>,
     known: Gathered,
 }
@@ -109,31 +90,33 @@ impl LivePages {
         }
     }
 
+    /// The same, of these accounts alone where some are named.
+    #[must_use]
+    pub fn of_accounts(self, accounts: Option<Vec<String>>) -> Self {
+        Self { accounts, ..self }
+    }
+
     /// The place behind the last page.
     pub fn place(&self) -> Option<&LiveCursor> {
         self.after.as_ref()
     }
 
-    /// The next page; empty at the end.
+    /// The next page; `None` at the end.
     pub async fn next(
         &mut self,
         conn: &mut PgConnection,
         limit: i64,
         at: DateTime<Utc>,
-    ) -> Result<Vec<(ConnectionId, Facts)>, AppError> {
-        let subjects =
-            facts::live_after(conn, self.scope, None, self.after.as_ref(), limit).await?;
+    ) -> Result<Option<Vec<(ConnectionId, Facts)>>, AppError> {
+        let (accounts, after) = (self.accounts.as_deref(), self.after.as_ref());
+        let subjects = facts::live_after(conn, self.scope, accounts, after, limit).await?;
         let Some(last) = subjects.last() else {
-            return Ok(Vec::new());
+            return Ok(None);
         };
         self.after = Some((last.owner.clone(), last.service, last.endpoint.clone()));
         let order: Vec<ConnectionId> = subjects.iter().map(|subject| subject.id).collect();
         self.known.fill(conn, subjects, at).await?;
-        let known = &self.known;
-        Ok(order
-            .into_iter()
-            .filter_map(|id| Some((id, known.facts(id, at)?)))
-            .collect())
+        Ok(Some(self.known.cases(&order, at)))
     }
 }
 
@@ -267,6 +250,13 @@ impl Gathered {
             .or_default()
             .entry((service, region))
             .or_default() += 1;
+    }
+
+    /// The facts of several, in their order; what is not known is left out.
+    pub fn cases(&self, ids: &[ConnectionId], at: DateTime<Utc>) -> Vec<(ConnectionId, Facts)> {
+        let ids = ids.iter();
+        ids.filter_map(|id| Some((*id, self.facts(*id, at)?)))
+            .collect()
     }
 
     /// The facts of one; `None` when it or its service is not known.

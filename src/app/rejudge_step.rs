@@ -4,14 +4,14 @@
 //! A preview reads and counts. Applying judges every connection again, under the locks of a decision, and plans the revocation that the timers carry out.
 //! Cancelling takes back what is still as it was planned.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 
 use super::admission::Gate;
 use super::context::off_thread;
 use super::desk::{self, Note};
-use super::gather_facts::{Gathered, gather, gather_live};
+use super::gather_facts::{Gathered, LivePages, gather};
 use super::give_access_for::shown;
 use super::judge::sentences;
 use super::policies::PolicySets;
@@ -21,7 +21,7 @@ use super::{AppContext, AppError, consumer_gate};
 use crate::domain::actor::{Actor, ActorKind};
 use crate::domain::consumer::Said;
 use crate::domain::decision::{Decision, Facts, Outcome, decide};
-use crate::domain::ids::{ConnectionId, RejudgementId};
+use crate::domain::ids::{ConnectionId, EndpointServiceId, RejudgementId};
 use crate::domain::rejudgement::{Found, KeptAs, Rejudgement, RejudgementState, Scope};
 use crate::domain::review_desk::{Desk, ReviewStep, ScheduledRevocation};
 use crate::store::rejudged::{self, Planned, Rejected};
@@ -74,23 +74,16 @@ async fn preview(ctx: &AppContext, id: RejudgementId) -> Result<Progress, AppErr
         Scope::Everything | Scope::Consumer(_) | Scope::Account(_) => None,
     };
     let accounts = rejudgements::accounts(&mut tx, &row.scope).await?;
-    let (known, ids, last) = gather_live(
-        &mut tx,
-        service,
-        accounts.as_deref(),
-        row.place.as_ref(),
-        PAGE,
-        at,
-    )
-    .await?;
-    let Some(last) = last else {
+    let mut pages = LivePages::after(service, row.place.clone()).of_accounts(accounts);
+    let page = pages.next(&mut tx, PAGE, at).await?;
+    let Some((cases, last)) = page.zip(pages.place()) else {
         if !rejudgement_steps::record_previewed(&mut tx, id, at).await? {
             return Err(changed());
         }
         ctx.commit(tx).await?;
         return Ok(Progress::Rest);
     };
-    let decisions = judge(&mut tx, ctx, &known, &ids, at).await?;
+    let decisions = judge(&mut tx, ctx, cases).await?;
     let mut counted = Found::default();
     let mut rejected = Vec::new();
     for (connection, decision) in &decisions {
@@ -105,7 +98,7 @@ async fn preview(ctx: &AppContext, id: RejudgementId) -> Result<Progress, AppErr
         }
     }
     rejudged::insert(&mut tx, id, &rejected).await?;
-    if !rejudgement_steps::record_judged(&mut tx, id, counted, &last).await? {
+    if !rejudgement_steps::record_judged(&mut tx, id, counted, last).await? {
         return Err(changed());
     }
     ctx.commit(tx).await?;
@@ -116,15 +109,12 @@ async fn preview(ctx: &AppContext, id: RejudgementId) -> Result<Progress, AppErr
 async fn judge(
     conn: &mut PgConnection,
     ctx: &AppContext,
-    known: &Gathered,
-    ids: &[ConnectionId],
-    at: DateTime<Utc>,
+    cases: Vec<(ConnectionId, Facts)>,
 ) -> Result<Vec<(ConnectionId, Decision)>, AppError> {
-    let sets = policy_shelf::of_services(conn, ctx, &known.services()).await?;
-    let cases: Vec<_> = ids
-        .iter()
-        .filter_map(|id| Some((*id, known.facts(*id, at)?)))
-        .collect();
+    let services: BTreeSet<EndpointServiceId> =
+        cases.iter().map(|(_, facts)| facts.service.id).collect();
+    let services: Vec<EndpointServiceId> = services.into_iter().collect();
+    let sets = policy_shelf::of_services(conn, ctx, &services).await?;
     off_thread(move || {
         let one = |(id, facts): (ConnectionId, Facts)| {
             let of_service = sets.get(&facts.service.id);
@@ -175,7 +165,7 @@ async fn plan(ctx: &AppContext, id: RejudgementId) -> Result<Progress, AppError>
     ids.retain(|one| left.contains(one));
     connections::lock_many(&mut tx, &ids).await?;
     let known = gather(&mut tx, &ids, at).await?;
-    let decisions = judge(&mut tx, ctx, &known, &ids, at).await?;
+    let decisions = judge(&mut tx, ctx, known.cases(&ids, at)).await?;
     let desks = reviews::of_many(&mut tx, &ids).await?;
     let part = Part {
         row: &row,
