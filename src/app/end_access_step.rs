@@ -14,15 +14,18 @@ use super::decide_connection::{self, Outcome};
 use super::decision_words::Why;
 use super::desk::{self, Note, UnderReview};
 use super::end_access::take;
+use super::give_access_for::shown;
 use super::undo_removal::{tell, undo};
 use super::{AppContext, AppError, PgConnection, drain_service};
 use crate::domain::access_removal::{AccessRemoval, Became, RemovalState, ending};
 use crate::domain::ids::{AccessRemovalId, ConnectionId, EndpointServiceId};
 use crate::domain::lifecycle::{LifecycleState, NoticeKind};
 use crate::domain::review::Verb;
-use crate::domain::review_desk::{ReviewStep, ScheduledRevocation};
+use crate::domain::review_desk::ReviewStep;
 use crate::store::audit::{self, Entry, Subject};
-use crate::store::{access_removals, access_work, block_work, reviews, service_changes};
+use crate::store::{
+    access_removals, access_work, block_work, planned_revocations, service_changes,
+};
 
 /// Does the next part of a removal.
 #[tracing::instrument(skip_all, fields(access_removal.id = %id))]
@@ -133,10 +136,9 @@ async fn end_one(
         return Ok(());
     };
     let actor = &removal.actor;
-    let mut earlier = None;
     let verb = match became {
         Became::Scheduled => {
-            earlier = schedule(conn, removal, &before, at).await?;
+            schedule(conn, removal, &before, at).await?;
             None
         }
         Became::Rejected => Some(Verb::Reject),
@@ -159,7 +161,7 @@ async fn end_one(
         let why = Why::because(removal.words());
         decide_connection::record(conn, ctx, actor, connection, outcome, &why, at).await?;
     }
-    access_work::note(conn, removal.id, id, became, earlier.as_ref(), at).await?;
+    access_work::note(conn, removal.id, id, became, at).await?;
     let told = match became {
         Became::Scheduled => NoticeKind::AccessEnding,
         Became::Rejected | Became::Revoked | Became::Restored => NoticeKind::AccessEnded,
@@ -167,27 +169,16 @@ async fn end_one(
     tell(conn, actor, id, told, removal, at).await
 }
 
-/// Plans the revocation of a connection, unless an earlier one is planned. Answers the plan whose place it takes.
+/// Plans the revocation of a connection, beside what others planned.
 async fn schedule(
     conn: &mut PgConnection,
     removal: &AccessRemoval,
     before: &UnderReview,
     at: DateTime<Utc>,
-) -> Result<Option<ScheduledRevocation>, AppError> {
+) -> Result<(), AppError> {
     let id = before.connection.id;
-    let earlier = before.desk.revocation.clone();
-    if earlier
-        .as_ref()
-        .is_some_and(|plan| plan.at <= removal.ends_at)
-    {
-        return Ok(earlier);
-    }
-    let planned = ScheduledRevocation {
-        at: removal.ends_at,
-        reason: removal.words(),
-        by: removal.actor.name.clone(),
-    };
-    if !reviews::set_revocation(conn, id, Some(&planned)).await? {
+    let planned = removal.revocation();
+    if !planned_revocations::add(conn, id, &planned).await? {
         return Err(AppError::internal("the review changed under its own lock"));
     }
     let note = Note {
@@ -195,16 +186,11 @@ async fn schedule(
         id,
         step: ReviewStep::RevocationScheduled,
         reason: Some(&planned.reason),
-        before: earlier
-            .as_ref()
-            .map(|plan| json!({ "at": plan.at, "reason": plan.reason })),
-        details: Some(
-            json!({ "at": planned.at, "reason": planned.reason, "scheduled_by": planned.by }),
-        ),
+        before: before.desk.revocation.as_ref().map(shown),
+        details: Some(shown(&planned)),
         at,
     };
-    desk::note(conn, note).await?;
-    Ok(earlier)
+    desk::note(conn, note).await
 }
 
 /// Goes on where no connection is left to come to: from the grace to the end, and from there to rest once AWS was seen to agree.
@@ -239,8 +225,8 @@ async fn undo_plans(ctx: &AppContext, id: AccessRemovalId) -> Result<Progress, A
         return Ok(Progress::Rest);
     }
     let at = ctx.clock.now();
-    let plans = access_work::planned(&mut tx, id, CHUNK).await?;
-    if plans.is_empty() {
+    let ids = access_work::planned(&mut tx, id, CHUNK).await?;
+    if ids.is_empty() {
         let (from, to) = (RemovalState::Cancelling, RemovalState::Cancelled);
         if access_removals::advance(&mut tx, id, from, to, at).await? {
             record_end(&mut tx, &removal, "access_removal.cancelled", at).await?;
@@ -248,11 +234,9 @@ async fn undo_plans(ctx: &AppContext, id: AccessRemovalId) -> Result<Progress, A
         ctx.commit(tx).await?;
         return Ok(Progress::Rest);
     }
-    let ids: Vec<ConnectionId> = plans.iter().map(|plan| plan.connection).collect();
     block_work::lock(&mut tx, &ids).await?;
-    for plan in plans {
-        let before = desk::read(&mut tx, ctx, plan.connection, at).await?;
-        undo(&mut tx, &removal, &before, &plan, at).await?;
+    for connection in ids {
+        undo(&mut tx, &removal, connection, at).await?;
     }
     ctx.commit(tx).await?;
     Ok(Progress::More)

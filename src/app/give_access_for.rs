@@ -11,8 +11,8 @@ use super::{AppContext, AppError, text};
 use crate::domain::actor::Actor;
 use crate::domain::ids::ConnectionId;
 use crate::domain::review::{ReviewState, Verb};
-use crate::domain::review_desk::{ReviewStep, ScheduledRevocation};
-use crate::store::reviews;
+use crate::domain::review_desk::{Planner, ReviewStep, ScheduledRevocation};
+use crate::store::{planned_revocations, reviews};
 
 /// Gives access until another time, or without an end.
 #[tracing::instrument(skip_all, fields(connection.id = %id))]
@@ -49,7 +49,7 @@ pub async fn renew(
     Ok(after)
 }
 
-/// Plans to take access away at a time. It takes the place of an earlier plan.
+/// Plans to take access away at a time. It takes the place of all that was planned about the connection before, whoever did: this is the later word about it.
 #[tracing::instrument(skip_all, fields(connection.id = %id))]
 pub async fn schedule_revocation(
     ctx: &AppContext,
@@ -64,11 +64,13 @@ pub async fn schedule_revocation(
         at: in_the_future("at", revoke_at, at)?,
         reason,
         by: actor.name.clone(),
+        planner: Planner::Person,
     };
     let mut tx = ctx.begin().await?;
     let before = desk::locked(&mut tx, ctx, id, at).await?;
     refuse_unless_given(&before)?;
-    if !reviews::set_revocation(&mut tx, id, Some(&planned)).await? {
+    planned_revocations::clear(&mut tx, id).await?;
+    if !planned_revocations::add(&mut tx, id, &planned).await? {
         return Err(AppError::internal("the review changed under its own lock"));
     }
     let note = Note {
@@ -86,7 +88,7 @@ pub async fn schedule_revocation(
     Ok(after)
 }
 
-/// Gives the plan up.
+/// Gives up all that was planned, whoever did.
 #[tracing::instrument(skip_all, fields(connection.id = %id))]
 pub async fn cancel_revocation(
     ctx: &AppContext,
@@ -102,9 +104,7 @@ pub async fn cancel_revocation(
         let detail = "no revocation is scheduled";
         return Err(AppError::new(Code::RevocationNotScheduled, detail));
     };
-    if !reviews::set_revocation(&mut tx, id, None).await? {
-        return Err(AppError::internal("the review changed under its own lock"));
-    }
+    planned_revocations::clear(&mut tx, id).await?;
     let note = Note {
         actor,
         id,

@@ -73,11 +73,11 @@ mod settle_account_drift;
 pub mod settle_drift;
 mod settle_service_drift;
 pub mod stall_care;
+mod tell_consumer;
 pub mod test_policy;
 mod text;
 mod undo_removal;
 pub mod validate_policy;
-mod void_plan;
 pub mod write_policy;
 
 pub use context::{AppContext, Nudge};

@@ -18,7 +18,12 @@ pub async fn rejudgement(
     let conn: &mut PgConnection = &mut *ctx.acquire().await?;
     let found = rejudgements::by_id(conn, id).await?;
     let found = found.ok_or_else(|| missing(id))?;
-    let samples = rejudged::page(conn, id, None, None, SAMPLES).await?;
+    let rejected: Vec<LosingState> = LosingState::ALL
+        .iter()
+        .copied()
+        .filter(|state| *state != LosingState::Held)
+        .collect();
+    let samples = rejudged::page(conn, id, &rejected, None, SAMPLES).await?;
     Ok((found, samples))
 }
 
@@ -34,7 +39,7 @@ pub async fn rejudgements(
     Ok(Listed::cut(rows, limit, |row| row.id))
 }
 
-/// The connections that one found to lose their access, the newest first.
+/// The connections that one would not accept, the newest first.
 pub async fn losing(
     ctx: &AppContext,
     id: RejudgementId,
@@ -46,6 +51,7 @@ pub async fn losing(
     if rejudgements::by_id(conn, id).await?.is_none() {
         return Err(missing(id));
     }
-    let rows = rejudged::page(conn, id, state, before, limit + 1).await?;
+    let states = state.map_or(LosingState::ALL.to_vec(), |state| vec![state]);
+    let rows = rejudged::page(conn, id, &states, before, limit + 1).await?;
     Ok(Listed::cut(rows, limit, |row| row.connection))
 }

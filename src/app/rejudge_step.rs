@@ -7,6 +7,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
+use serde_json::json;
 
 use super::admission::Gate;
 use super::context::off_thread;
@@ -17,15 +18,21 @@ use super::judge::sentences;
 use super::policies::PolicySets;
 use super::policy_shelf::{self, Set};
 use super::rejudge::changed;
+use super::tell_consumer::tell_consumer;
 use super::{AppContext, AppError, consumer_gate};
 use crate::domain::actor::{Actor, ActorKind};
 use crate::domain::consumer::Said;
 use crate::domain::decision::{Decision, Facts, Outcome, decide};
 use crate::domain::ids::{ConnectionId, EndpointServiceId, RejudgementId};
-use crate::domain::rejudgement::{Found, KeptAs, Rejudgement, RejudgementState, Scope};
-use crate::domain::review_desk::{Desk, ReviewStep, ScheduledRevocation};
-use crate::store::rejudged::{self, Planned, Rejected};
-use crate::store::{PgConnection, connections, rejudgement_steps, rejudgements, reviews};
+use crate::domain::lifecycle::{Notice, NoticeKind};
+use crate::domain::rejudgement::{
+    Found, KeptAs, LosingState, Rejudgement, RejudgementState, Scope,
+};
+use crate::domain::review_desk::{Desk, Planner, ReviewStep, ScheduledRevocation};
+use crate::store::rejudged::{self, Unaccepted};
+use crate::store::{
+    PgConnection, connections, planned_revocations, rejudgement_steps, rejudgements, reviews,
+};
 
 /// The most connections that one step of a preview judges.
 pub const PAGE: i64 = 500;
@@ -85,19 +92,23 @@ async fn preview(ctx: &AppContext, id: RejudgementId) -> Result<Progress, AppErr
     };
     let decisions = judge(&mut tx, ctx, cases).await?;
     let mut counted = Found::default();
-    let mut rejected = Vec::new();
+    let mut found = Vec::new();
     for (connection, decision) in &decisions {
         counted.judged += 1;
-        match decision.outcome {
+        let state = match decision.outcome {
             Outcome::Reject => {
                 counted.losing += 1;
-                rejected.push(why(*connection, decision));
+                LosingState::Found
             }
-            Outcome::Hold => counted.held += 1,
-            Outcome::Accept => {}
-        }
+            Outcome::Hold => {
+                counted.held += 1;
+                LosingState::Held
+            }
+            Outcome::Accept => continue,
+        };
+        found.push(why(*connection, state, decision));
     }
-    rejudged::insert(&mut tx, id, &rejected).await?;
+    rejudged::insert(&mut tx, id, &found).await?;
     if !rejudgement_steps::record_judged(&mut tx, id, counted, last).await? {
         return Err(changed());
     }
@@ -130,10 +141,11 @@ async fn judge(
     .await
 }
 
-fn why(connection: ConnectionId, decision: &Decision) -> Rejected {
+fn why(connection: ConnectionId, state: LosingState, decision: &Decision) -> Unaccepted {
     let first = decision.reasons.first();
-    Rejected {
+    Unaccepted {
         connection,
+        state,
         code: first.map_or_else(String::new, |reason| reason.code.clone()),
         sentence: sentences(decision),
     }
@@ -213,7 +225,7 @@ impl Part<'_> {
     }
 
     /// Why it loses its access, or why it does not.
-    fn stays(&self, id: ConnectionId) -> Result<Rejected, KeptAs> {
+    fn stays(&self, id: ConnectionId) -> Result<Unaccepted, KeptAs> {
         let ended = self.gates.get(&id).is_none_or(|gate| gate.has_ended());
         let Some(decision) = self.decisions.get(&id) else {
             return Err(KeptAs::NotLive);
@@ -224,37 +236,38 @@ impl Part<'_> {
         if decision.outcome != Outcome::Reject {
             return Err(KeptAs::NotRejected);
         }
-        let revoke_at = self.row.applied.as_ref().map(|applied| applied.revoke_at);
-        let before = self.planned_before(id).map(|planned| planned.at);
-        match (before, revoke_at) {
-            (Some(before), Some(revoke_at)) if before <= revoke_at => Err(KeptAs::PlannedBefore),
-            _ => Ok(why(id, decision)),
-        }
+        Ok(why(id, LosingState::Planned, decision))
     }
 
-    /// Plans a revocation as the one who applied would.
-    async fn plan(&self, conn: &mut PgConnection, why: &Rejected) -> Result<(), AppError> {
+    /// Plans a revocation as the one who applied would, beside what others planned, and tells the consumer.
+    async fn plan(&self, conn: &mut PgConnection, why: &Unaccepted) -> Result<(), AppError> {
         let id = why.connection;
         let Some(applied) = &self.row.applied else {
             return Err(AppError::internal("nobody has applied it"));
         };
         let planned = self.row.revocation(applied, &why.sentence);
-        let replaced = self.planned_before(id);
-        if !reviews::set_revocation(conn, id, Some(&planned)).await?
-            || !rejudged::record_planned(conn, self.row.id, why, replaced).await?
+        if !planned_revocations::add(conn, id, &planned).await?
+            || !rejudged::record_planned(conn, self.row.id, why).await?
         {
             return Err(changed());
         }
+        let actor = person(&applied.said, applied.request_id.as_ref());
         let note = Note {
-            actor: &person(&applied.said, applied.request_id.as_ref()),
+            actor: &actor,
             id,
             step: ReviewStep::RevocationScheduled,
             reason: Some(&planned.reason),
-            before: replaced.map(shown),
+            before: self.planned_before(id).map(shown),
             details: Some(shown(&planned)),
             at: self.at,
         };
-        desk::note(conn, note).await
+        desk::note(conn, note).await?;
+        let notice = Notice {
+            kind: NoticeKind::AccessEnding,
+            since: applied.said.at,
+            content: json!({ "rejudgement_id": self.row.id, "ends_at": applied.revoke_at, "code": why.code, "sentence": why.sentence }),
+        };
+        tell_consumer(conn, &actor, id, &notice, self.at).await
     }
 }
 
@@ -282,34 +295,24 @@ async fn take_back(ctx: &AppContext, id: RejudgementId) -> Result<Progress, AppE
     };
     let at = ctx.clock.now();
     let next = rejudged::planned(&mut tx, id, cancelled.after, PART).await?;
-    let ids: Vec<ConnectionId> = next.iter().map(|planned| planned.connection).collect();
-    let Some(last) = ids.last() else {
+    let Some(last) = next.last() else {
         if !rejudgement_steps::record_ended(&mut tx, id, at).await? {
             return Err(changed());
         }
         ctx.commit(tx).await?;
         return Ok(Progress::Rest);
     };
-    connections::lock_many(&mut tx, &ids).await?;
-    let desks = reviews::of_many(&mut tx, &ids).await?;
+    connections::lock_many(&mut tx, &next).await?;
     let actor = person(&cancelled.said, cancelled.request_id.as_ref());
     let mut taken_back = 0;
-    for Planned {
-        connection,
-        replaced,
-    } in &next
-    {
-        // What was carried out is not there any more, and what somebody put in its place is theirs.
-        let desk = desks.get(connection);
-        let Some(planned) = desk
-            .and_then(|desk| desk.revocation.as_ref())
-            .filter(|planned| row.has_planned(planned))
-        else {
+    for connection in &next {
+        // What was carried out is not there any more, nor is what somebody gave up.
+        let own = Planner::Rejudgement(id);
+        let planned = planned_revocations::take_back(&mut tx, *connection, own).await?;
+        let Some(planned) = planned else {
             continue;
         };
-        if !reviews::set_revocation(&mut tx, *connection, replaced.as_ref()).await?
-            || !rejudged::record_taken_back(&mut tx, id, *connection).await?
-        {
+        if !rejudged::record_taken_back(&mut tx, id, *connection).await? {
             return Err(changed());
         }
         let note = Note {
@@ -317,11 +320,17 @@ async fn take_back(ctx: &AppContext, id: RejudgementId) -> Result<Progress, AppE
             id: *connection,
             step: ReviewStep::RevocationCancelled,
             reason: Some(&cancelled.said.reason),
-            before: Some(shown(planned)),
-            details: replaced.as_ref().map(shown),
+            before: Some(shown(&planned)),
+            details: None,
             at,
         };
         desk::note(&mut tx, note).await?;
+        let notice = Notice {
+            kind: NoticeKind::AccessEndingCancelled,
+            since: cancelled.said.at,
+            content: json!({ "rejudgement_id": id, "ends_at": planned.at }),
+        };
+        tell_consumer(&mut tx, &actor, *connection, &notice, at).await?;
         taken_back += 1;
     }
     if !rejudgement_steps::record_taken_back(&mut tx, id, taken_back, *last).await? {

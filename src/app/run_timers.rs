@@ -10,15 +10,13 @@ use super::admission::Gate;
 use super::decide_connection::{Leave, decide_locked};
 use super::decision_words::Why;
 use super::desk::{self, Note, UnderReview};
-use super::undo_removal::undo_taken_back;
-use super::void_plan::give_void_plan_up;
 use super::{AppContext, AppError};
 use crate::domain::actor::{Actor, ActorKind};
 use crate::domain::approval::ApprovalEnd;
 use crate::domain::ids::ConnectionId;
-use crate::domain::review_desk::ReviewStep;
+use crate::domain::review_desk::{Planner, ReviewStep};
 use crate::domain::review_timer::{Facts, TimerStep, steps};
-use crate::store::{PgConnection, approvals, review_timers};
+use crate::store::{PgConnection, approvals, rejudgements, review_timers};
 
 /// Does all that is due for a connection, under its lock, and answers what that was. What is not due any more is left alone, so doing it
 /// twice, or by two, is the same as doing it once.
@@ -33,18 +31,25 @@ pub async fn run_timers(
     if gate.has_ended() {
         return Ok(Vec::new());
     }
-    let mut before = desk::locked(conn, ctx, id, at).await?;
-    if undo_taken_back(conn, &before, at).await? {
-        before = desk::read(conn, ctx, id, at).await?;
+    let before = desk::locked(conn, ctx, id, at).await?;
+    let mut due = steps(&facts(&before), at);
+    if due.contains(&TimerStep::RevokeScheduled) && !still_wanted(conn, &before).await? {
+        due.retain(|step| *step != TimerStep::RevokeScheduled);
     }
-    if give_void_plan_up(conn, &before, at).await? {
-        before = desk::read(conn, ctx, id, at).await?;
-    }
-    let due = steps(&facts(&before), at);
     for step in &due {
         take(conn, ctx, gate, &before, *step, at).await?;
     }
     Ok(due)
+}
+
+/// Whether the planned revocation stays wanted until the caller's transaction ends. What plans for many is asked under a lock of its own: an access removal is
+/// not taken back while its services are shared, and a re-judgement not while it is. Where somebody is at it, the next pass asks again.
+async fn still_wanted(conn: &mut PgConnection, before: &UnderReview) -> Result<bool, AppError> {
+    match before.desk.revocation.as_ref().map(|plan| plan.planner) {
+        Some(Planner::Rejudgement(id)) => Ok(rejudgements::share_standing(conn, id).await?),
+        Some(Planner::Person | Planner::AccessRemoval(_)) => Ok(true),
+        None => Ok(false),
+    }
 }
 
 /// What the timers of a connection look at.

@@ -11,10 +11,8 @@ use super::ids::{
     AccessRemovalId, AccessRequestId, ConsumerAccountId, ConsumerId, EndpointServiceId,
 };
 use super::review::{ReviewState, Verb};
+use super::review_desk::{Planner, ScheduledRevocation};
 use super::text::text_enum;
-
-/// How the reason of a planned revocation begins.
-const MARK: &str = "access ended as ";
 
 text_enum!(
     /// What kind of thing is taken away.
@@ -118,12 +116,17 @@ pub struct AccessRemoval {
 impl AccessRemoval {
     /// Why each connection loses access, in words.
     pub fn words(&self) -> String {
-        format!("{MARK}{}: {}", self.id, self.reason)
+        format!("access ended as {}: {}", self.id, self.reason)
     }
 
-    /// The removal that a planned revocation says it is of.
-    pub fn of_plan(reason: &str) -> Option<AccessRemovalId> {
-        reason.strip_prefix(MARK)?.split(':').next()?.parse().ok()
+    /// The revocation that it plans for each.
+    pub fn revocation(&self) -> ScheduledRevocation {
+        ScheduledRevocation {
+            at: self.ends_at,
+            reason: self.words(),
+            by: self.actor.name.clone(),
+            planner: Planner::AccessRemoval(self.id),
+        }
     }
 }
 

@@ -6,14 +6,11 @@ use privatelink::{AccountId, VpcEndpointId};
 
 use super::consumer::Said;
 use super::ids::{ConnectionId, ConsumerId, EndpointServiceId, RejudgementId};
-use super::review_desk::ScheduledRevocation;
+use super::review_desk::{Planner, ScheduledRevocation};
 use super::text::text_enum;
 
 /// The longest time between applying and the end of access.
 pub const LONGEST_GRACE: TimeDelta = TimeDelta::days(90);
-
-/// How the reason of a planned revocation begins.
-const MARK: &str = "re-judged as ";
 
 text_enum!(
     /// Where a re-judgement stands.
@@ -45,10 +42,12 @@ impl RejudgementState {
 }
 
 text_enum!(
-    /// What became of a connection that would lose its access.
+    /// What became of a connection that would not be accepted again.
     LosingState {
-        /// Nothing was done about it yet.
+        /// It would be rejected, and nothing was done about it yet.
         Found = "found",
+        /// It would be held for a person, were it new. It keeps its access.
+        Held = "held",
         /// Its revocation was planned.
         Planned = "planned",
         /// It was left as it is.
@@ -65,8 +64,6 @@ text_enum!(
         NotRejected = "not_rejected",
         /// It has ended, or its access was taken away.
         NotLive = "not_live",
-        /// Its access ends by then anyway: somebody had planned that before.
-        PlannedBefore = "planned_before",
     }
 );
 
@@ -158,31 +155,17 @@ impl Rejudgement {
     pub fn revocation(&self, applied: &Applied, sentence: &str) -> ScheduledRevocation {
         ScheduledRevocation {
             at: applied.revoke_at,
-            reason: format!("{}{sentence} ({})", self.mark(), applied.said.reason),
+            reason: format!(
+                "re-judged as {}: {sentence} ({})",
+                self.id, applied.said.reason
+            ),
             by: applied.said.by.clone(),
+            planner: Planner::Rejudgement(self.id),
         }
-    }
-
-    /// Whether a planned revocation is one that it made: not another one that somebody has put in its place.
-    pub fn has_planned(&self, planned: &ScheduledRevocation) -> bool {
-        self.applied.as_ref().is_some_and(|applied| {
-            planned.at == applied.revoke_at
-                && planned.by == applied.said.by
-                && planned.reason.starts_with(&self.mark())
-        })
-    }
-
-    fn mark(&self) -> String {
-        format!("{MARK}{}: ", self.id)
-    }
-
-    /// The re-judgement that a planned revocation says it is of.
-    pub fn of_plan(reason: &str) -> Option<RejudgementId> {
-        reason.strip_prefix(MARK)?.split(':').next()?.parse().ok()
     }
 }
 
-/// A connection that would lose its access, or loses it.
+/// A connection that would not be accepted again.
 #[derive(Debug, Clone)]
 pub struct Losing {
     /// The connection.
@@ -193,7 +176,7 @@ pub struct Losing {
     pub endpoint: String,
     /// The account that owns the endpoint.
     pub owner: String,
-    /// The code of the first reason that it is rejected for.
+    /// The code of the first reason that it is rejected or held for.
     pub code: String,
     /// The reasons, as the consumer may read them.
     pub sentence: String,
@@ -206,65 +189,6 @@ pub struct Losing {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn applied(by: &str, at: DateTime<Utc>) -> Applied {
-        Applied {
-            said: Said {
-                at,
-                by: by.to_owned(),
-                reason: "the policy is new".to_owned(),
-            },
-            request_id: None,
-            grace: TimeDelta::zero(),
-            confirmed: 1,
-            revoke_at: at,
-            planned: 0,
-            kept: 0,
-            carried_out_at: None,
-        }
-    }
-
-    fn rejudgement(at: DateTime<Utc>) -> Rejudgement {
-        Rejudgement {
-            id: RejudgementId::new(at),
-            scope: Scope::Everything,
-            state: RejudgementState::Applying,
-            asked: applied("ann", at).said,
-            place: None,
-            found: Found::default(),
-            previewed_at: Some(at),
-            applied: Some(applied("ann", at)),
-            cancelled: None,
-        }
-    }
-
-    /// It knows its own plans, and nobody else's: another time, another person, another re-judgement.
-    #[test]
-    fn a_plan_is_known_by_its_time_its_author_and_its_mark() {
-        let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
-        let (one, other) = (rejudgement(at), rejudgement(at));
-        let own = one.revocation(&applied("ann", at), "You have not paid.");
-        assert!(
-            own.reason
-                .ends_with("You have not paid. (the policy is new)"),
-            "{}",
-            own.reason
-        );
-        assert!(one.has_planned(&own));
-        assert!(!other.has_planned(&own));
-        let mut later = own.clone();
-        later.at += TimeDelta::seconds(1);
-        let mut by_bob = own.clone();
-        by_bob.by = "bob".to_owned();
-        let mut for_another_reason = own;
-        for_another_reason.reason = "the contract ends".to_owned();
-        for theirs in [later, by_bob, for_another_reason] {
-            assert!(!one.has_planned(&theirs), "{theirs:?}");
-        }
-        let mut preview = one.clone();
-        preview.applied = None;
-        assert!(!preview.has_planned(&one.revocation(&applied("ann", at), "")));
-    }
 
     /// Only what may have planned something passes through taking back, and nothing is cancelled twice.
     #[test]

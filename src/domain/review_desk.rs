@@ -5,7 +5,7 @@ use privatelink::{AccountId, VpcEndpointId};
 
 use super::actor::{Actor, ActorKind};
 use super::approval::Approval;
-use super::ids::{ConnectionId, EndpointServiceId};
+use super::ids::{AccessRemovalId, ConnectionId, EndpointServiceId, RejudgementId};
 use super::review_rules::ReviewRules;
 use super::text::text_enum;
 
@@ -127,6 +127,19 @@ pub struct ScheduledRevocation {
     pub reason: String,
     /// Who wants it.
     pub by: String,
+    /// What it is a part of.
+    pub planner: Planner,
+}
+
+/// What a planned revocation is a part of. Each plans one for a connection, and the earliest counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Planner {
+    /// Somebody's word about this very connection.
+    Person,
+    /// Access that is taken away from an account.
+    AccessRemoval(AccessRemovalId),
+    /// A re-judgement that was applied.
+    Rejudgement(RejudgementId),
 }
 
 /// All that people and timers did about the review of one connection, beside deciding.
@@ -144,7 +157,7 @@ pub struct Desk {
     pub expires_at: Option<DateTime<Utc>>,
     /// When people were told that this time is over.
     pub expiring_at: Option<DateTime<Utc>>,
-    /// Access that somebody wants taken away.
+    /// The earliest time at which access is going to be taken away.
     pub revocation: Option<ScheduledRevocation>,
     /// Approvals that stand.
     pub approvals: Vec<Approval>,

@@ -8,7 +8,6 @@ use super::{PgConnection, StoreError};
 use crate::domain::access_removal::Became;
 use crate::domain::ids::{AccessRemovalId, ConnectionId, EndpointServiceId, uuid_at};
 use crate::domain::lifecycle::Notice;
-use crate::domain::review_desk::ScheduledRevocation;
 
 /// The next live connections that a removal takes access from and that it has not come to yet, by service and endpoint. Of what is asked for now: where
 /// somebody let the account in again, it stays.
@@ -44,58 +43,24 @@ pub async fn next(
         .collect())
 }
 
-/// Notes what became of a connection, with the plan that was there before.
+/// Notes what became of a connection.
 pub async fn note(
     conn: &mut PgConnection,
     id: AccessRemovalId,
     connection: ConnectionId,
     became: Became,
-    earlier: Option<&ScheduledRevocation>,
     at: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     sqlx::query!(
-        "INSERT INTO access_removal_connections (access_removal_id, connection_id, at, became, earlier_at, earlier_reason, earlier_by)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO access_removal_connections (access_removal_id, connection_id, at, became) VALUES ($1, $2, $3, $4)",
         id as _,
         connection as _,
         at,
         became.as_str(),
-        earlier.map(|plan| plan.at),
-        earlier.map(|plan| plan.reason.as_str()),
-        earlier.map(|plan| plan.by.as_str()),
     )
     .execute(conn)
     .await?;
     Ok(())
-}
-
-/// A connection whose revocation a removal planned, with the plan that was there before.
-#[derive(Debug, Clone)]
-pub struct Planned {
-    /// The connection.
-    pub connection: ConnectionId,
-    /// The earlier plan.
-    pub earlier: Option<ScheduledRevocation>,
-}
-
-struct PlannedRow {
-    connection: ConnectionId,
-    earlier_at: Option<DateTime<Utc>>,
-    earlier_reason: Option<String>,
-    earlier_by: Option<String>,
-}
-
-impl From<PlannedRow> for Planned {
-    fn from(row: PlannedRow) -> Self {
-        let earlier = match (row.earlier_at, row.earlier_reason, row.earlier_by) {
-            (Some(at), Some(reason), Some(by)) => Some(ScheduledRevocation { at, reason, by }),
-            _ => None,
-        };
-        Self {
-            connection: row.connection,
-            earlier,
-        }
-    }
 }
 
 /// The next connections whose plan is to be undone, in the order of all.
@@ -103,10 +68,9 @@ pub async fn planned(
     conn: &mut PgConnection,
     id: AccessRemovalId,
     limit: i64,
-) -> Result<Vec<Planned>, StoreError> {
-    let rows = sqlx::query_as!(
-        PlannedRow,
-        r#"SELECT d.connection_id AS "connection: ConnectionId", d.earlier_at, d.earlier_reason, d.earlier_by
+) -> Result<Vec<ConnectionId>, StoreError> {
+    let ids = sqlx::query_scalar!(
+        r#"SELECT d.connection_id AS "connection: ConnectionId"
              FROM access_removal_connections d JOIN connections c ON c.id = d.connection_id
             WHERE d.access_removal_id = $1 AND d.became = 'scheduled'
             ORDER BY c.endpoint_service_id, c.endpoint_id
@@ -116,37 +80,7 @@ pub async fn planned(
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows.into_iter().map(Planned::from).collect())
-}
-
-/// Plans about a connection of removals that were taken back, which the worker has not undone yet. The caller shares the service, so that
-/// nobody takes one back meanwhile.
-pub async fn taken_back(
-    conn: &mut PgConnection,
-    connection: ConnectionId,
-) -> Result<Vec<(AccessRemovalId, Planned)>, StoreError> {
-    let rows = sqlx::query!(
-        r#"SELECT d.access_removal_id AS "id: AccessRemovalId", d.earlier_at, d.earlier_reason, d.earlier_by
-             FROM access_removal_connections d JOIN access_removals r ON r.id = d.access_removal_id
-            WHERE d.connection_id = $1 AND d.became = 'scheduled' AND r.state = 'cancelling'
-            ORDER BY d.access_removal_id"#,
-        connection as _,
-    )
-    .fetch_all(conn)
-    .await?;
-    let with_id = |id, row: PlannedRow| (id, Planned::from(row));
-    Ok(rows
-        .into_iter()
-        .map(|row| {
-            let planned = PlannedRow {
-                connection,
-                earlier_at: row.earlier_at,
-                earlier_reason: row.earlier_reason,
-                earlier_by: row.earlier_by,
-            };
-            with_id(row.id, planned)
-        })
-        .collect())
+    Ok(ids)
 }
 
 /// Notes that a plan was undone.
@@ -196,11 +130,10 @@ pub async fn progress(conn: &mut PgConnection, id: AccessRemovalId) -> Result<Ta
 pub async fn is_over(conn: &mut PgConnection, id: AccessRemovalId) -> Result<bool, StoreError> {
     let over = sqlx::query_scalar!(
         r#"SELECT NOT EXISTS (
-                  SELECT FROM access_removal_connections d
-                    JOIN access_removals r ON r.id = d.access_removal_id
-                    JOIN connections c ON c.id = d.connection_id
-                    JOIN reviews v ON v.connection_id = c.id
-                   WHERE d.access_removal_id = $1 AND d.became = 'scheduled' AND c.review_state = 'accepted' AND v.revoke_at <= r.ends_at
+                  SELECT FROM planned_revocations p
+                    JOIN connections c ON c.id = p.connection_id
+                    JOIN endpoint_services s ON s.id = c.endpoint_service_id
+                   WHERE p.access_removal_id = $1 AND c.review_state = 'accepted' AND s.lifecycle NOT IN ('deleted', 'released')
                      AND c.observed_state IN ('pendingAcceptance', 'pending', 'available', 'partial'))
               AND NOT EXISTS (
                   SELECT FROM access_removal_services rs JOIN endpoint_services s ON s.id = rs.endpoint_service_id

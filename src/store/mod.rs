@@ -42,6 +42,7 @@ pub mod lifecycles;
 pub mod observed;
 pub mod parties;
 pub mod partitions;
+pub mod planned_revocations;
 pub mod policies;
 pub mod policy_steps;
 pub mod quotas;

@@ -1,20 +1,20 @@
-//! The connections that a re-judgement found to lose their access, and what became of each. Whoever writes here holds the lock of the re-judgement's row.
+//! The connections that a re-judgement would not accept, and what became of each. Whoever writes here holds the lock of the re-judgement's row.
 
-use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{PgConnection, StoreError};
 use crate::domain::ids::{ConnectionId, EndpointServiceId, RejudgementId};
 use crate::domain::rejudgement::{KeptAs, Losing, LosingState};
-use crate::domain::review_desk::ScheduledRevocation;
 
 const TABLE: &str = "rejudgement_connections";
 
-/// A connection that is rejected: which, the code and the sentence.
+/// A connection that is not accepted: which, whether it is rejected or held, the code and the sentence.
 #[derive(Debug, Clone)]
-pub struct Rejected {
+pub struct Unaccepted {
     /// The connection.
     pub connection: ConnectionId,
+    /// [`LosingState::Found`] where it is rejected, [`LosingState::Held`] where it is held.
+    pub state: LosingState,
     /// The code of the first reason.
     pub code: String,
     /// The reasons.
@@ -25,19 +25,21 @@ pub struct Rejected {
 pub async fn insert(
     conn: &mut PgConnection,
     id: RejudgementId,
-    found: &[Rejected],
+    found: &[Unaccepted],
 ) -> Result<(), StoreError> {
     let connections: Vec<Uuid> = found.iter().map(|row| row.connection.uuid()).collect();
     let codes: Vec<String> = found.iter().map(|row| row.code.clone()).collect();
+    let states: Vec<String> = found.iter().map(|row| row.state.to_string()).collect();
     let sentences: Vec<String> = found.iter().map(|row| row.sentence.clone()).collect();
     sqlx::query!(
         "INSERT INTO rejudgement_connections (rejudgement_id, connection_id, code, sentence, state)
-         SELECT $1, connection, code, sentence, 'found'
-           FROM unnest($2::uuid[], $3::text[], $4::text[]) AS new (connection, code, sentence)",
+         SELECT $1, connection, code, sentence, state
+           FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[]) AS new (connection, code, sentence, state)",
         id as _,
         &connections,
         &codes,
         &sentences,
+        &states,
     )
     .execute(conn)
     .await?;
@@ -61,24 +63,15 @@ pub async fn found(
     Ok(ids)
 }
 
-/// A revocation that was planned.
-#[derive(Debug, Clone)]
-pub struct Planned {
-    /// The connection.
-    pub connection: ConnectionId,
-    /// The later one that it took the place of.
-    pub replaced: Option<ScheduledRevocation>,
-}
-
 /// The next ones that a revocation was planned for, after a connection.
 pub async fn planned(
     conn: &mut PgConnection,
     id: RejudgementId,
     after: Option<ConnectionId>,
     limit: i64,
-) -> Result<Vec<Planned>, StoreError> {
-    let rows = sqlx::query!(
-        r#"SELECT connection_id AS "id: ConnectionId", replaced_at, replaced_reason, replaced_by FROM rejudgement_connections
+) -> Result<Vec<ConnectionId>, StoreError> {
+    let ids = sqlx::query_scalar!(
+        r#"SELECT connection_id AS "id: ConnectionId" FROM rejudgement_connections
             WHERE rejudgement_id = $1 AND state = 'planned' AND ($2::uuid IS NULL OR connection_id > $2)
             ORDER BY connection_id LIMIT $3"#,
         id as _,
@@ -87,62 +80,23 @@ pub async fn planned(
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            let replaced = match (row.replaced_at, row.replaced_reason, row.replaced_by) {
-                (None, None, None) => None,
-                (Some(at), Some(reason), Some(by)) => Some(ScheduledRevocation { at, reason, by }),
-                _ => return Err(StoreError::inconsistent(TABLE, row.id, "half of a plan")),
-            };
-            Ok(Planned {
-                connection: row.id,
-                replaced,
-            })
-        })
-        .collect()
+    Ok(ids)
 }
 
-/// The plan that a planned revocation of a connection took the place of.
-pub async fn replaced(
-    conn: &mut PgConnection,
-    id: RejudgementId,
-    connection: ConnectionId,
-) -> Result<Option<ScheduledRevocation>, StoreError> {
-    let row = sqlx::query!(
-        "SELECT replaced_at, replaced_reason, replaced_by FROM rejudgement_connections
-          WHERE rejudgement_id = $1 AND connection_id = $2 AND state = 'planned'",
-        id as _,
-        connection as _,
-    )
-    .fetch_optional(conn)
-    .await?;
-    Ok(row.and_then(|row| {
-        let (at, (reason, by)) = row
-            .replaced_at
-            .zip(row.replaced_reason.zip(row.replaced_by))?;
-        Some(ScheduledRevocation { at, reason, by })
-    }))
-}
-
-/// Notes that a revocation was planned, why, and what it took the place of.
+/// Notes that a revocation was planned, and why.
 pub async fn record_planned(
     conn: &mut PgConnection,
     id: RejudgementId,
-    why: &Rejected,
-    replaced: Option<&ScheduledRevocation>,
+    why: &Unaccepted,
 ) -> Result<bool, StoreError> {
-    let at: Option<DateTime<Utc>> = replaced.map(|plan| plan.at);
     let done = sqlx::query!(
         "UPDATE rejudgement_connections
-            SET state = 'planned', code = $3, sentence = $4, replaced_at = $5, replaced_reason = $6, replaced_by = $7
+            SET state = 'planned', code = $3, sentence = $4
           WHERE rejudgement_id = $1 AND connection_id = $2 AND state = 'found'",
         id as _,
         why.connection as _,
         why.code,
         why.sentence,
-        at,
-        replaced.map(|plan| plan.reason.as_str()),
-        replaced.map(|plan| plan.by.as_str()),
     )
     .execute(conn)
     .await?;
@@ -185,23 +139,24 @@ pub async fn record_taken_back(
     Ok(done.rows_affected() == 1)
 }
 
-/// A page, the newest connection first, starting after `before`.
+/// A page of those that are in one of these states, the newest connection first, starting after `before`.
 pub async fn page(
     conn: &mut PgConnection,
     id: RejudgementId,
-    state: Option<LosingState>,
+    states: &[LosingState],
     before: Option<ConnectionId>,
     limit: i64,
 ) -> Result<Vec<Losing>, StoreError> {
+    let states: Vec<String> = states.iter().map(ToString::to_string).collect();
     let rows = sqlx::query!(
         r#"SELECT r.connection_id AS "connection: ConnectionId", c.endpoint_service_id AS "service: EndpointServiceId",
                   c.endpoint_id, c.owner_account, r.code, r.sentence, r.state, r.kept_as
              FROM rejudgement_connections r JOIN connections c ON c.id = r.connection_id
-            WHERE r.rejudgement_id = $1 AND ($2::text IS NULL OR r.state = $2) AND ($3::uuid IS NULL OR r.connection_id < $3)
+            WHERE r.rejudgement_id = $1 AND r.state = ANY($2) AND ($3::uuid IS NULL OR r.connection_id < $3)
             ORDER BY r.connection_id DESC
             LIMIT $4"#,
         id as _,
-        state.map(LosingState::as_str),
+        &states,
         before.map(ConnectionId::uuid),
         limit,
     )

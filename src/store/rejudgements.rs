@@ -322,3 +322,18 @@ pub async fn accounts(
         }
     }
 }
+
+/// Whether what it planned counts, and keeps counting until the caller's transaction ends. False too while somebody else holds the row.
+pub async fn share_standing(
+    conn: &mut PgConnection,
+    id: RejudgementId,
+) -> Result<bool, StoreError> {
+    let standing = sqlx::query_scalar!(
+        r#"SELECT true AS "standing!" FROM rejudgements
+            WHERE id = $1 AND state NOT IN ('cancelling', 'cancelled') FOR SHARE SKIP LOCKED"#,
+        id as _,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(standing.is_some())
+}

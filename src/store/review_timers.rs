@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{PgConnection, StoreError};
+use super::{PgConnection, StoreError, planned_revocations};
 use crate::domain::ids::{AccountRegionId, ConnectionId};
 use crate::domain::review_rules::ReviewDefaults;
 
@@ -47,10 +47,17 @@ pub async fn due(
              WHERE c.account_region_id = $1 AND c.review_state = 'accepted'
                AND c.observed_state IN ('pendingAcceptance', 'pending', 'available', 'partial', 'rejected', 'expired', 'failed',
                                         'deleting', 'deleted')
-               AND (v.revoke_at <= $2
-                    OR (v.expires_at <= $2
-                        AND (coalesce(v.expiring_at < v.expires_at, true)
-                             OR v.expires_at + make_interval(secs => coalesce(r.expiry_grace_seconds, $6)::double precision) <= $2)))
+               AND v.expires_at <= $2
+               AND (coalesce(v.expiring_at < v.expires_at, true)
+                    OR v.expires_at + make_interval(secs => coalesce(r.expiry_grace_seconds, $6)::double precision) <= $2)
+            UNION
+            SELECT c.id
+              FROM standing_revocations p
+              JOIN connections c ON c.id = p.connection_id
+              JOIN endpoint_services e ON e.id = c.endpoint_service_id AND e.lifecycle NOT IN ('deleted', 'released')
+             WHERE c.account_region_id = $1 AND c.review_state = 'accepted' AND p.at <= $2
+               AND c.observed_state IN ('pendingAcceptance', 'pending', 'available', 'partial', 'rejected', 'expired', 'failed',
+                                        'deleting', 'deleted')
             UNION ALL
             SELECT c.id
               FROM connections c
@@ -93,14 +100,20 @@ pub async fn next(
              CROSS JOIN LATERAL (SELECT coalesce(r.review_sla_seconds, $3)::double precision AS sla) AS s
              WHERE c.account_region_id = $1 AND c.review_state = 'undecided' AND c.observed_state = 'pendingAcceptance'
             UNION ALL
-            SELECT unnest(ARRAY[v.revoke_at, v.expires_at,
+            SELECT unnest(ARRAY[v.expires_at,
                                 v.expires_at + make_interval(secs => coalesce(r.expiry_grace_seconds, $5)::double precision)])
               FROM reviews v
               JOIN connections c ON c.id = v.connection_id
               JOIN endpoint_services e ON e.id = c.endpoint_service_id AND e.lifecycle NOT IN ('deleted', 'released')
               LEFT JOIN review_rules r ON r.endpoint_service_id = c.endpoint_service_id
              WHERE c.account_region_id = $1 AND c.review_state = 'accepted'
-               AND (v.expires_at IS NOT NULL OR v.revoke_at IS NOT NULL)) AS timers
+               AND v.expires_at IS NOT NULL
+            UNION ALL
+            SELECT p.at
+              FROM standing_revocations p
+              JOIN connections c ON c.id = p.connection_id
+              JOIN endpoint_services e ON e.id = c.endpoint_service_id AND e.lifecycle NOT IN ('deleted', 'released')
+             WHERE c.account_region_id = $1 AND c.review_state = 'accepted') AS timers
          WHERE t > $2
         "#,
         account_region as _,
@@ -173,13 +186,12 @@ pub async fn mark_expiring(
 pub async fn clear(conn: &mut PgConnection, id: ConnectionId) -> Result<(), StoreError> {
     sqlx::query!(
         "UPDATE reviews
-            SET expires_at = NULL, expiring_at = NULL, revoke_at = NULL, revoke_reason = NULL, revoke_by = NULL,
-                claimed_by = NULL, claimed_at = NULL, claim_ends_at = NULL, held_code = NULL, held_reason = NULL,
-                held_until = NULL, held_by_kind = NULL, held_by = NULL, held_at = NULL
+            SET expires_at = NULL, expiring_at = NULL, claimed_by = NULL, claimed_at = NULL, claim_ends_at = NULL,
+                held_code = NULL, held_reason = NULL, held_until = NULL, held_by_kind = NULL, held_by = NULL, held_at = NULL
           WHERE connection_id = $1",
         id as _,
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
-    Ok(())
+    planned_revocations::clear(conn, id).await
 }

@@ -6,10 +6,12 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{PgConnection, StoreError, approvals, review_rules};
-use crate::domain::ids::{ConnectionId, DecisionId, EndpointServiceId};
+use super::{PgConnection, StoreError, approvals, planned_revocations, review_rules};
+use crate::domain::ids::{
+    AccessRemovalId, ConnectionId, DecisionId, EndpointServiceId, RejudgementId,
+};
 use crate::domain::review::Verb;
-use crate::domain::review_desk::{Claim, Desk, Hold, ScheduledRevocation};
+use crate::domain::review_desk::{Claim, Desk, Hold, Planner, ScheduledRevocation};
 
 struct Row {
     connection_id: ConnectionId,
@@ -29,6 +31,8 @@ struct Row {
     revoke_at: Option<DateTime<Utc>>,
     revoke_reason: Option<String>,
     revoke_by: Option<String>,
+    access_removal_id: Option<AccessRemovalId>,
+    rejudgement_id: Option<RejudgementId>,
 }
 
 impl TryFrom<Row> for Desk {
@@ -63,7 +67,12 @@ impl TryFrom<Row> for Desk {
         };
         let revocation = match (row.revoke_at, row.revoke_reason, row.revoke_by) {
             (None, None, None) => None,
-            (Some(at), Some(reason), Some(by)) => Some(ScheduledRevocation { at, reason, by }),
+            (Some(at), Some(reason), Some(by)) => Some(ScheduledRevocation {
+                at,
+                reason,
+                by,
+                planner: Planner::of_columns(row.access_removal_id, row.rejudgement_id),
+            }),
             _ => return Err(half()),
         };
         Ok(Self {
@@ -79,7 +88,7 @@ impl TryFrom<Row> for Desk {
     }
 }
 
-/// What people did about these connections, without approvals and rules. Those without a row are missing.
+/// What people did about these connections, without approvals and rules.
 pub async fn of_many(
     conn: &mut PgConnection,
     ids: &[ConnectionId],
@@ -87,10 +96,17 @@ pub async fn of_many(
     let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
     let rows = sqlx::query_as!(
         Row,
-        r#"SELECT connection_id AS "connection_id: ConnectionId", claimed_by, claimed_at, claim_ends_at, held_code, held_reason,
-                  held_until, held_by_kind, held_by, held_at, reminded_at, escalated_at, expires_at, expiring_at, revoke_at,
-                  revoke_reason, revoke_by
-             FROM reviews WHERE connection_id = ANY($1)"#,
+        r#"SELECT asked.id AS "connection_id!: ConnectionId", v.claimed_by AS "claimed_by?", v.claimed_at AS "claimed_at?",
+                  v.claim_ends_at AS "claim_ends_at?", v.held_code AS "held_code?", v.held_reason AS "held_reason?", v.held_until AS "held_until?",
+                  v.held_by_kind AS "held_by_kind?", v.held_by AS "held_by?", v.held_at AS "held_at?", v.reminded_at AS "reminded_at?",
+                  v.escalated_at AS "escalated_at?", v.expires_at AS "expires_at?", v.expiring_at AS "expiring_at?", p.at AS "revoke_at?",
+                  p.reason AS "revoke_reason?", p.by AS "revoke_by?", p.access_removal_id AS "access_removal_id?: AccessRemovalId",
+                  p.rejudgement_id AS "rejudgement_id?: RejudgementId"
+             FROM unnest($1::uuid[]) AS asked (id)
+             LEFT JOIN reviews v ON v.connection_id = asked.id
+             LEFT JOIN LATERAL (
+                  SELECT * FROM standing_revocations WHERE connection_id = asked.id
+                   ORDER BY at, access_removal_id NULLS FIRST, rejudgement_id LIMIT 1) AS p ON true"#,
         &ids,
     )
     .fetch_all(conn)
@@ -175,8 +191,7 @@ pub async fn conclude(
               WHERE connection_id = $1 AND ended_at IS NULL)
          UPDATE reviews
             SET claimed_by = NULL, claimed_at = NULL, claim_ends_at = NULL, held_code = NULL, held_reason = NULL,
-                held_until = NULL, held_by_kind = NULL, held_by = NULL, held_at = NULL, expires_at = NULL, expiring_at = NULL,
-                revoke_at = NULL, revoke_reason = NULL, revoke_by = NULL
+                held_until = NULL, held_by_kind = NULL, held_by = NULL, held_at = NULL, expires_at = NULL, expiring_at = NULL
           WHERE connection_id = $1",
         id as _,
         decision as _,
@@ -185,6 +200,7 @@ pub async fn conclude(
     )
     .execute(&mut *conn)
     .await?;
+    planned_revocations::clear(conn, id).await?;
     if expires_at.is_some() {
         set_expiry(conn, id, expires_at).await?;
     }
@@ -203,27 +219,6 @@ pub async fn set_expiry(
          ON CONFLICT (connection_id) DO UPDATE SET expires_at = EXCLUDED.expires_at, expiring_at = NULL",
         id as _,
         expires_at,
-    )
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected() == 1)
-}
-
-/// Records when access shall be taken away, or that it shall not. Answers false when it is not given at all.
-pub async fn set_revocation(
-    conn: &mut PgConnection,
-    id: ConnectionId,
-    revocation: Option<&ScheduledRevocation>,
-) -> Result<bool, StoreError> {
-    let done = sqlx::query!(
-        "INSERT INTO reviews (connection_id, revoke_at, revoke_reason, revoke_by)
-         SELECT id, $2, $3, $4 FROM connections WHERE id = $1 AND review_state = 'accepted'
-         ON CONFLICT (connection_id) DO UPDATE
-            SET revoke_at = EXCLUDED.revoke_at, revoke_reason = EXCLUDED.revoke_reason, revoke_by = EXCLUDED.revoke_by",
-        id as _,
-        revocation.map(|planned| planned.at),
-        revocation.map(|planned| planned.reason.as_str()),
-        revocation.map(|planned| planned.by.as_str()),
     )
     .execute(conn)
     .await?;

@@ -38,6 +38,7 @@ mod listing;
 mod matrix;
 mod pacing;
 mod paging;
+mod planned_revocations;
 mod policies;
 mod quotas;
 mod refusals;

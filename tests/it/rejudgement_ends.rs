@@ -199,9 +199,9 @@ async fn it_is_carried_out_in_parts_by_whoever_comes(pool: PgPool) {
     assert_eq!(app.count(steps).await, count);
     let connections = "SELECT count(DISTINCT subject_id) FROM audit_entries WHERE action = 'connection.schedule_revocation'";
     assert_eq!(app.count(connections).await, count);
-    let plans = "SELECT count(*) FROM reviews WHERE revoke_at IS NOT NULL";
+    let plans = "SELECT count(*) FROM planned_revocations";
     assert_eq!(app.count(plans).await, count);
-    let most = "SELECT max(n) FROM (SELECT count(*) AS n FROM reviews WHERE revoke_at IS NOT NULL GROUP BY xmin::text) AS parts";
+    let most = "SELECT max(n) FROM (SELECT count(*) AS n FROM planned_revocations GROUP BY xmin::text) AS parts";
     assert!(app.count(most).await <= PART);
 
     app.try_to_give_up(&some).await.good();

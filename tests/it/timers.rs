@@ -355,20 +355,25 @@ async fn sql_finds_those_for_which_something_is_due(pool: PgPool) {
                     unnest(ARRAY['pendingAcceptance', 'available', 'rejected', 'deleted', 'odd']) AS state,
                     generate_series(1, 40)
              RETURNING id, first_seen_at)
-         INSERT INTO reviews (connection_id, reminded_at, escalated_at, expires_at, expiring_at, revoke_at, revoke_reason, revoke_by,
+         INSERT INTO reviews (connection_id, reminded_at, escalated_at, expires_at, expiring_at,
                               held_code, held_reason, held_until, held_by_kind, held_by, held_at)
          SELECT made.id,
                 CASE WHEN r[1] < 0.7 THEN first_seen_at + r[1] * 2000 * interval '1 second' END,
                 CASE WHEN r[2] < 0.7 THEN first_seen_at + r[2] * 2000 * interval '1 second' END,
                 CASE WHEN r[3] < 0.7 THEN first_seen_at + r[3] * 2000 * interval '1 second' END,
                 CASE WHEN r[4] < 0.5 THEN first_seen_at + r[4] * 3000 * interval '1 second' END,
-                CASE WHEN r[5] < 0.3 THEN first_seen_at + r[5] * 5000 * interval '1 second' END,
-                CASE WHEN r[5] < 0.3 THEN 'x' END, CASE WHEN r[5] < 0.3 THEN 'x' END,
                 CASE WHEN r[6] < 0.5 THEN 'x' END, CASE WHEN r[6] < 0.5 THEN 'x' END,
                 CASE WHEN r[6] < 0.3 THEN first_seen_at + r[6] * 5000 * interval '1 second' END,
-                CASE WHEN r[6] < 0.5 THEN CASE WHEN r[7] < 0.5 THEN 'person' ELSE 'policy' END END,
+                CASE WHEN r[6] < 0.5 THEN CASE WHEN r[5] < 0.5 THEN 'person' ELSE 'policy' END END,
                 CASE WHEN r[6] < 0.5 THEN 'x' END, CASE WHEN r[6] < 0.5 THEN first_seen_at END
-           FROM made, LATERAL (SELECT ARRAY[random(), random(), random(), random(), random(), random(), random()] AS r, made.id AS of_id) AS x",
+           FROM made, LATERAL (SELECT ARRAY[random(), random(), random(), random(), random(), random()] AS r, made.id AS of_id) AS x",
+    )
+    .execute(app.db())
+    .await
+    .unwrap();
+    sqlx::query(
+        "INSERT INTO planned_revocations (connection_id, at, reason, by)
+         SELECT id, first_seen_at + random() * 1500 * interval '1 second', 'x', 'x' FROM connections WHERE random() < 0.3",
     )
     .execute(app.db())
     .await

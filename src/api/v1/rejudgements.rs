@@ -64,7 +64,7 @@ pub struct AppliedView {
     confirmed_losing_access: i64,
     /// Revocations that were planned so far.
     planned: i64,
-    /// Connections that were left as they are, because they are not rejected any more, have ended, or lose their access by then anyway.
+    /// Connections that were left as they are, because they are not rejected any more or have ended.
     kept: i64,
     /// When nothing was left to plan.
     carried_out_at: Option<DateTime<Utc>>,
@@ -141,7 +141,7 @@ pub struct RejudgementDetails {
     samples: Vec<LosingView>,
 }
 
-/// A connection that would lose its access, or loses it.
+/// A connection that would not be accepted again.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LosingView {
     /// The connection.
@@ -152,11 +152,11 @@ pub struct LosingView {
     endpoint_id: String,
     /// The account that owns the endpoint.
     owner_account: String,
-    /// A stable word for why it is rejected.
+    /// A stable word for why it is rejected or held.
     code: String,
     /// Why, as the consumer may read it.
     sentence: String,
-    /// `found` until it is applied; then `planned` or `kept`. `taken_back` where a plan was cancelled; one that was carried out before that stays `planned`.
+    /// `held` where it keeps its access. `found` until it is applied; then `planned` or `kept`. `taken_back` where a plan was cancelled; one that was carried out before that stays `planned`.
     state: LosingState,
     /// Why it was left as it is, where it was.
     kept_as: Option<KeptAs>,
@@ -207,7 +207,7 @@ struct ListQuery {
     limit: Limit,
 }
 
-/// A page of the connections that a re-judgement found to lose their access, the newest first.
+/// A page of the connections that a re-judgement would not accept, the newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LosingList {
     /// The rows.
@@ -277,7 +277,7 @@ pub(super) async fn read_rejudgement(
     }))
 }
 
-/// Lists the connections that a re-judgement found to lose their access
+/// Lists the connections that a re-judgement would not accept
 #[utoipa::path(
     tag = "rejudgements",
     params(("id" = RejudgementId, Path, description = "The re-judgement."), LosingQuery),

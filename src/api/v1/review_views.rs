@@ -8,9 +8,9 @@ use super::connections::ConnectionView;
 use crate::app::desk::UnderReview;
 use crate::domain::actor::ActorKind;
 use crate::domain::approval::Approval;
-use crate::domain::ids::ApprovalId;
+use crate::domain::ids::{AccessRemovalId, ApprovalId, RejudgementId};
 use crate::domain::review::ReviewState;
-use crate::domain::review_desk::{Claim, Hold};
+use crate::domain::review_desk::{Claim, Hold, Planner, ScheduledRevocation};
 
 /// A connection with the work on its review.
 #[derive(Debug, Serialize, ToSchema)]
@@ -92,7 +92,7 @@ pub(super) struct ExpiryView {
     ends_at: DateTime<Utc>,
 }
 
-/// When access is going to be taken away.
+/// When access is going to be taken away: the earliest time that somebody wants.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ScheduledRevocationView {
     /// When.
@@ -101,6 +101,27 @@ pub(super) struct ScheduledRevocationView {
     reason: String,
     /// Who wants it.
     by: String,
+    /// The removal of access that it is a part of.
+    access_removal_id: Option<AccessRemovalId>,
+    /// The re-judgement that it is a part of.
+    rejudgement_id: Option<RejudgementId>,
+}
+
+impl From<ScheduledRevocation> for ScheduledRevocationView {
+    fn from(planned: ScheduledRevocation) -> Self {
+        let (access_removal_id, rejudgement_id) = match planned.planner {
+            Planner::Person => (None, None),
+            Planner::AccessRemoval(id) => (Some(id), None),
+            Planner::Rejudgement(id) => (None, Some(id)),
+        };
+        Self {
+            at: planned.at,
+            reason: planned.reason,
+            by: planned.by,
+            access_removal_id,
+            rejudgement_id,
+        }
+    }
 }
 
 impl From<Approval> for ApprovalView {
@@ -157,11 +178,7 @@ impl From<UnderReview> for ReviewedView {
                 expiring: expires_at <= now,
                 ends_at: expires_at + rules.expiry_grace,
             }),
-            scheduled_revocation: desk.revocation.map(|planned| ScheduledRevocationView {
-                at: planned.at,
-                reason: planned.reason,
-                by: planned.by,
-            }),
+            scheduled_revocation: desk.revocation.map(Into::into),
             connection: row.connection.into(),
         }
     }
