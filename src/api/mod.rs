@@ -37,7 +37,7 @@ pub use middleware::request_id::{RequestId, current as current_request_id};
 
 use crate::app::AppContext;
 use crate::sns::Hook;
-use middleware::{metrics, request_id, security_headers, trace::Trace};
+use middleware::{idempotency, metrics, request_id, security_headers, trace::Trace};
 use openapi::Document;
 
 /// How many threads serve requests unless told otherwise.
@@ -155,6 +155,7 @@ fn assemble(
         .configure(docs::configure)
         .default_service(web::to(fallback::refuse))
         // The last one named is the first that a request meets.
+        .wrap(from_fn(idempotency::honour))
         .wrap(from_fn(security_headers::add))
         .wrap(from_fn(metrics::measure))
         .wrap(TracingLogger::<Trace>::new())

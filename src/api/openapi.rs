@@ -7,13 +7,15 @@ use actix_web::http::Method;
 use actix_web::web::Bytes;
 use actix_web::{App, web};
 use utoipa::OpenApi as _;
-use utoipa::openapi::path::PathItem;
+use utoipa::openapi::path::{ParameterBuilder, ParameterIn, PathItem};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, OpenApi};
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::problem::{DiagnosticView, FieldProblem, ProblemDocument};
+use super::responses;
 
 /// The name of the security scheme that operations refer to.
 pub const BEARER: &str = "bearer";
@@ -61,6 +63,35 @@ pub(super) fn collect(routes: impl Fn(&mut ServiceConfig)) -> OpenApi {
         .openapi(base())
         .configure(|cfg| super::documented(cfg, routes))
         .split_for_parts();
+    with_idempotency(document)
+}
+
+/// Every POST of the API takes an `Idempotency-Key`; the middleware sees to it, and no handler has to say so.
+fn with_idempotency(mut document: OpenApi) -> OpenApi {
+    let posts = document.paths.paths.iter_mut();
+    let posts = posts
+        .filter(|(path, _)| path.starts_with("/v1/"))
+        .filter_map(|(_, item)| item.post.as_mut());
+    for post in posts {
+        let parameter = ParameterBuilder::new()
+            .name("Idempotency-Key")
+            .parameter_in(ParameterIn::Header)
+            .description(Some(
+                "Names the request, so that it is done once however often it is sent: 1 to 255 visible ASCII characters, new for each request. \
+                 Within a day the same request gets the same answer, with `Idempotency-Replayed: true`.",
+            ))
+            .schema(Some(
+                ObjectBuilder::new()
+                    .schema_type(Type::String)
+                    .min_length(Some(1))
+                    .max_length(Some(257)),
+            ))
+            .example(Some("8e03978e-40d5-43dd-bc93-6894a57f9324".into()));
+        post.parameters
+            .get_or_insert_with(Vec::new)
+            .push(parameter.build().into());
+        responses::add_idempotency(&mut post.responses.responses);
+    }
     document
 }
 

@@ -30,9 +30,12 @@ const FAULT: &str = "Something went wrong on our side. Try again; if it goes on,
 /// Chooses the HTTP status of a code.
 pub const fn status(code: Code) -> StatusCode {
     match code {
-        Code::InvalidRequest | Code::InvalidJson | Code::InvalidQuery | Code::InvalidPath => {
-            StatusCode::BAD_REQUEST
-        }
+        Code::InvalidRequest
+        | Code::InvalidJson
+        | Code::InvalidQuery
+        | Code::InvalidPath
+        | Code::IdempotencyKeyInvalid
+        | Code::SnsMessageMalformed => StatusCode::BAD_REQUEST,
         Code::Unauthenticated | Code::TokenExpired => StatusCode::UNAUTHORIZED,
         Code::Forbidden => StatusCode::FORBIDDEN,
         Code::NotFound
@@ -113,11 +116,11 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::PolicyNotActive
         | Code::DryRunOpen
         | Code::DryRunOutdated
+        | Code::IdempotencyInProgress
         | Code::PolicyCutsTooMuch => StatusCode::CONFLICT,
-        Code::PolicyInvalid => StatusCode::UNPROCESSABLE_ENTITY,
+        Code::PolicyInvalid | Code::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
         Code::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        Code::SnsMessageMalformed => StatusCode::BAD_REQUEST,
         Code::SnsTopicNotAllowed | Code::SnsSignatureInvalid | Code::SnsMessageTooOld => {
             StatusCode::FORBIDDEN
         }

@@ -206,6 +206,29 @@ problems! {
     AccessRemovalCancelConflict = [AccessRemovalOver, AccountTaken, ConsumerClosed];
 }
 
+/// What any operation that takes an `Idempotency-Key` may answer, added to what it says itself.
+pub(super) fn add_idempotency(responses: &mut BTreeMap<String, RefOr<Response>>) {
+    let codes = [
+        Code::IdempotencyKeyInvalid,
+        Code::IdempotencyInProgress,
+        Code::IdempotencyKeyReused,
+        Code::RequestTimeout,
+        Code::PayloadTooLarge,
+    ];
+    for (status, more) in describe(&codes) {
+        match (responses.get_mut(&status), more) {
+            (Some(RefOr::T(known)), RefOr::T(more)) => {
+                if !known.description.contains(&more.description) {
+                    known.description = format!("{} {}", known.description, more.description);
+                }
+            }
+            (_, more) => {
+                responses.insert(status, more);
+            }
+        }
+    }
+}
+
 fn describe(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
     let mut descriptions = BTreeMap::<u16, Vec<String>>::new();
     for code in codes {

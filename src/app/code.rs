@@ -44,6 +44,12 @@ codes! {
     InvalidQuery = "invalid_query", "A query parameter is not valid";
     /// A path parameter, an id for example, is of the wrong shape.
     InvalidPath = "invalid_path", "A path parameter is not valid";
+    /// The header Idempotency-Key is not a key.
+    IdempotencyKeyInvalid = "idempotency_key_invalid", "The Idempotency-Key is not valid";
+    /// The key came with another request.
+    IdempotencyKeyReused = "idempotency_key_reused", "The Idempotency-Key belongs to another request";
+    /// A request with the key is still being done.
+    IdempotencyInProgress = "idempotency_in_progress", "A request with this Idempotency-Key is being done";
     /// No token, or one we do not accept.
     Unauthenticated = "unauthenticated", "Authentication is required";
     /// The token was good once.

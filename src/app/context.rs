@@ -11,7 +11,8 @@ use super::policy_settings::ActivationRules;
 use super::policy_shelf::PolicyShelf;
 use crate::domain::clock::Clock;
 use crate::domain::review_rules::ReviewDefaults;
-use crate::store::PgPool;
+use crate::store::unit_of_work::{Reader, Unit, Work};
+use crate::store::{PgPool, StoreError};
 
 /// Wakes this process's worker. Carries nothing: the worker reads what is due from the database.
 #[derive(Clone)]
@@ -61,34 +62,30 @@ pub struct AppContext {
 
 impl AppContext {
     /// A database connection for reads that need no transaction.
-    pub(super) async fn acquire(
-        &self,
-    ) -> Result<sqlx::pool::PoolConnection<sqlx::Postgres>, AppError> {
-        self.pool
-            .acquire()
-            .await
-            .map_err(|e| crate::store::StoreError::from(e).into())
+    pub(super) async fn acquire(&self) -> Result<Reader, AppError> {
+        if let Some(unit) = Unit::current()
+            && let Some(reader) = unit.read().await?
+        {
+            return Ok(reader);
+        }
+        let conn = self.pool.acquire().await.map_err(StoreError::from)?;
+        Ok(Reader::Pooled(conn))
     }
 
-    /// Begins a transaction.
-    pub(super) async fn begin(
-        &self,
-    ) -> Result<sqlx::Transaction<'static, sqlx::Postgres>, AppError> {
-        self.pool
-            .begin()
-            .await
-            .map_err(|e| crate::store::StoreError::from(e).into())
+    /// Begins a transaction, or goes on in the one of the request's unit of work.
+    pub(super) async fn begin(&self) -> Result<Work, AppError> {
+        if let Some(unit) = Unit::current() {
+            return Ok(unit.work().await?);
+        }
+        let tx = self.pool.begin().await.map_err(StoreError::from)?;
+        Ok(Work::Own(tx))
     }
 
-    /// Commits, and then wakes the worker.
-    pub(super) async fn commit(
-        &self,
-        tx: sqlx::Transaction<'static, sqlx::Postgres>,
-    ) -> Result<(), AppError> {
-        tx.commit()
-            .await
-            .map_err(|e| AppError::from(crate::store::StoreError::from(e)))?;
-        self.nudge.wake();
+    /// Commits, and then wakes the worker. In a unit of work both come at its end.
+    pub(super) async fn commit(&self, work: Work) -> Result<(), AppError> {
+        if work.commit().await? {
+            self.nudge.wake();
+        }
         Ok(())
     }
 }

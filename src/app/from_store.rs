@@ -11,6 +11,7 @@ impl From<StoreError> for AppError {
             // A use case that can meet a duplicate turns it into its own refusal before it gets here.
             StoreError::Duplicate { .. }
             | StoreError::LostLease
+            | StoreError::InUse
             | StoreError::Inconsistent { .. }
             | StoreError::Database(_) => Self::internal(error),
         }

@@ -42,6 +42,7 @@ mod from_store;
 pub mod gather_facts;
 pub mod give_access_for;
 pub mod hold_review;
+pub mod idempotency;
 pub mod import_services;
 pub mod judge;
 pub mod policies;

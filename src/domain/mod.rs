@@ -26,6 +26,7 @@ pub mod follow;
 pub mod hint;
 pub mod hint_setup;
 pub mod history;
+pub mod idempotency;
 pub mod ids;
 pub mod inventory;
 pub mod judgement;

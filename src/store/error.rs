@@ -26,6 +26,9 @@ pub enum StoreError {
     /// The database is out of reach, overloaded, or asked to try again.
     #[error("the database is unavailable")]
     Unavailable(#[source] sqlx::Error),
+    /// Two want the transaction of one request at once: a bug.
+    #[error("the transaction of the request is in use")]
+    InUse,
     /// Any other database failure: a bug.
     #[error("a statement failed")]
     Database(#[source] sqlx::Error),

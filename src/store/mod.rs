@@ -34,6 +34,7 @@ pub mod glance;
 pub mod hint_setups;
 pub mod hints;
 pub mod history;
+pub mod idempotent_requests;
 pub mod inventory;
 pub mod judge_wakes;
 pub mod judgements;
@@ -57,6 +58,7 @@ pub mod reviews;
 pub mod service_changes;
 pub mod stalls;
 pub mod sync_queue;
+pub mod unit_of_work;
 
 use std::str::FromStr;
 use std::time::Duration;

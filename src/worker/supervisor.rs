@@ -25,10 +25,13 @@ use super::{PassError, Place, Shared, identity, loops, runner, stalls};
 use crate::domain::account_region::Lease;
 use crate::domain::backoff;
 use crate::domain::batch_size::BatchSize;
+use crate::domain::idempotency::KEPT_FOR;
 use crate::domain::ids::{AccountRegionId, uuid_at};
 use crate::domain::share::{Census, Move};
 use crate::store::leases::Held;
-use crate::store::{PgPool, PooledConnection, StoreError, leases, partitions, replicas};
+use crate::store::{
+    PgPool, PooledConnection, StoreError, idempotent_requests, leases, partitions, replicas,
+};
 
 /// The rest after the first failure to get into an AccountRegion; each further one is twice as long, up to a minute.
 const FIRST_REST: Duration = Duration::from_secs(5);
@@ -441,6 +444,7 @@ impl Worker {
             let mut conn = self.acquire().await?;
             partitions::ensure(&mut conn, now).await?;
             replicas::clear_dead(&mut conn).await?;
+            idempotent_requests::forget(&mut conn, now - KEPT_FOR).await?;
             *last = Some(now);
         }
         Ok(())

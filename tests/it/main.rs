@@ -32,6 +32,7 @@ mod glance;
 mod hint_faults;
 mod hint_setup;
 mod hints;
+mod idempotency;
 mod judge;
 mod life;
 mod listing;

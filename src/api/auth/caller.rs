@@ -54,6 +54,14 @@ fn identify<P: Permission>(request: &HttpRequest) -> Result<Caller<P>, Problem> 
     })
 }
 
+/// Who sends a request, if it proves that. What they may do is asked elsewhere.
+pub(crate) fn subject_of(request: &HttpRequest) -> Option<String> {
+    let edge = request.app_data::<web::Data<Edge>>()?;
+    let token = bearer(request.headers()).ok()?;
+    let claims = edge.verifier().verify(token, edge.now()).ok()?;
+    Some(claims.subject)
+}
+
 fn bearer(headers: &HeaderMap) -> Result<&str, AuthError> {
     let mut values = headers.get_all(header::AUTHORIZATION);
     let value = values.next().ok_or(AuthError::Missing)?;

@@ -17,6 +17,7 @@ mod tests;
 mod verifier;
 
 pub use caller::Caller;
+pub(super) use caller::subject_of;
 pub use issuer::{AUDIENCE, DEVELOPMENT_ISSUER, DevelopmentIssuer, IssuerError};
 pub use key_file::KeyFileError;
 pub use permission::{Decide, Manage, Permission, Read};

@@ -1,30 +1,19 @@
-//! A JSON body with a size limit and a time limit.
-//!
-//! Reading stops where the limit is passed. The server then lingers on the connection for a while, so
-//! that a client that is busy sending hears the refusal instead of a reset.
+//! A JSON body.
 
 use std::future::Future;
 use std::pin::Pin;
-use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
-use actix_web::web::{Bytes, BytesMut};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
-use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 
+use super::body::whole_body;
 use super::sentence;
 use crate::api::problem::Problem;
 use crate::app::code::Code;
 
-/// The largest body we read, in bytes.
-pub const BODY_LIMIT: usize = 64 * 1024;
-
-/// The longest we wait for a whole body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// A JSON body of at most [`BODY_LIMIT`] bytes, read into `T`.
+/// A JSON body of at most [`BODY_LIMIT`](super::BODY_LIMIT) bytes, read into `T`.
 ///
 /// Refuses with `unsupported_media_type` (415) unless the body is declared as JSON,
 /// `payload_too_large` (413), `request_timeout` (408), or `invalid_json` (400) with the path to the
@@ -46,15 +35,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for ApiJson<T> {
                     "Send the body with the header Content-Type: application/json.",
                 ));
             }
-            let body = tokio::time::timeout(BODY_TIMEOUT, read(payload))
-                .await
-                .map_err(|_| {
-                    let seconds = BODY_TIMEOUT.as_secs();
-                    Problem::new(
-                        Code::RequestTimeout,
-                        format!("The request body did not arrive within {seconds} seconds."),
-                    )
-                })??;
+            let body = whole_body(payload).await?;
             parse(&body).map(Self)
         })
     }
@@ -70,27 +51,6 @@ fn is_json(request: &HttpRequest) -> bool {
         Some(subtype) => subtype == "json" || subtype.ends_with("+json"),
         None => false,
     }
-}
-
-async fn read(mut payload: Payload) -> Result<Bytes, Problem> {
-    let mut body = BytesMut::new();
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|error| {
-            let reason = sentence(&error);
-            Problem::new(
-                Code::InvalidJson,
-                format!("The request body broke off: {reason}"),
-            )
-        })?;
-        if body.len().saturating_add(chunk.len()) > BODY_LIMIT {
-            return Err(Problem::new(
-                Code::PayloadTooLarge,
-                format!("The request body may have at most {BODY_LIMIT} bytes."),
-            ));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body.freeze())
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {

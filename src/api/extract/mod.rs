@@ -4,11 +4,14 @@
 //! no caller ever meets an answer that the OpenAPI document does not describe. Which names a body or
 //! a query may carry is the business of its type (`#[serde(deny_unknown_fields)]`).
 
+mod body;
 mod json;
 mod path;
 mod query;
 
-pub use json::{ApiJson, BODY_LIMIT};
+pub use body::BODY_LIMIT;
+pub(super) use body::whole_body;
+pub use json::ApiJson;
 pub use path::ApiPath;
 pub use query::ApiQuery;
 

@@ -114,8 +114,11 @@ impl TestApp {
         send(self.request(who, Method::GET, path)).await
     }
 
+    /// With a key of its own, as a careful client sends it.
     pub(crate) async fn post(&self, who: Who, path: &str, body: &Value) -> Answer {
-        send(self.request(who, Method::POST, path).json(body)).await
+        let request = self.request(who, Method::POST, path).json(body);
+        let key = uuid::Uuid::new_v4().to_string();
+        send(request.header("Idempotency-Key", key)).await
     }
 }
 

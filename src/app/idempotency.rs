@@ -1,0 +1,71 @@
+//! Requests that may be sent twice. The first one is done, and what it is answered is kept in the same transaction; whoever sends it again gets that answer.
+
+use std::time::Duration;
+
+use super::code::Code;
+use super::{AppContext, AppError};
+use crate::domain::idempotency::{KEPT_FOR, KeptAnswer, Named};
+use crate::store::idempotent_requests;
+pub use crate::store::unit_of_work::Unit;
+
+/// How long a request waits for another with the same key.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often it looks.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// What to do with a request.
+#[derive(Debug)]
+pub enum Begun {
+    /// It is new: do it within this unit. Dropped, it leaves nothing of what was done.
+    New(Unit),
+    /// It was done, and this was the answer.
+    Known(KeptAnswer),
+}
+
+/// Begins a request, or finds the answer that it got before. While another one with its key is being done, it waits for that.
+#[tracing::instrument(skip_all)]
+pub async fn begin(ctx: &AppContext, named: &Named) -> Result<Begun, AppError> {
+    let waited = tokio::time::Instant::now();
+    loop {
+        let unit = Unit::begin(&ctx.pool).await?;
+        let mut conn = unit.own().await?;
+        if idempotent_requests::take(&mut conn, named).await? {
+            let since = ctx.clock.now() - KEPT_FOR;
+            let kept = idempotent_requests::kept(&mut conn, named, since).await?;
+            drop(conn);
+            return match kept {
+                None => Ok(Begun::New(unit)),
+                Some(kept) if kept.hash == named.hash => Ok(Begun::Known(kept.answer)),
+                Some(_) => {
+                    let detail =
+                        "this key was sent with another request; choose a new one for each";
+                    Err(AppError::new(Code::IdempotencyKeyReused, detail))
+                }
+            };
+        }
+        // Without a connection in hand: whoever does it may need one.
+        drop(conn);
+        drop(unit);
+        if waited.elapsed() >= PATIENCE {
+            let detail = "another request with this key is still being done";
+            return Err(AppError::new(Code::IdempotencyInProgress, detail));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Keeps the answer of a request, and with it all that was done stands.
+#[tracing::instrument(skip_all)]
+pub async fn keep(
+    ctx: &AppContext,
+    named: &Named,
+    unit: Unit,
+    answer: &KeptAnswer,
+) -> Result<(), AppError> {
+    let mut conn = unit.own().await?;
+    idempotent_requests::keep(&mut conn, named, answer, ctx.clock.now()).await?;
+    drop(conn);
+    unit.commit().await?;
+    ctx.nudge.wake();
+    Ok(())
+}

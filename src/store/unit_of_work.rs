@@ -1,0 +1,207 @@
+//! One transaction for all that a request does, where it has to be all or nothing together with the request's own record.
+//!
+//! Within [`Unit::scope`], whatever use case begins a transaction gets a savepoint of this one, and its commit releases it. So each of a request's
+//! transactions is taken back or stands as it would alone, and what stands is committed by one word at the end: a crash before that leaves nothing.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use sqlx::pool::PoolConnection;
+use sqlx::{PgConnection, Postgres, Transaction};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use super::{PgPool, StoreError};
+
+type Tx = Transaction<'static, Postgres>;
+
+tokio::task_local! {
+    static CURRENT: Unit;
+}
+
+/// The transaction of a request.
+#[derive(Debug, Clone)]
+pub struct Unit(Arc<Mutex<Slot>>);
+
+#[derive(Debug)]
+struct Slot {
+    tx: Tx,
+    /// A use case has given up, and what it did has to be taken back before anything else is done.
+    given_up: bool,
+}
+
+impl Slot {
+    async fn settle(&mut self) -> Result<(), StoreError> {
+        if self.given_up {
+            self.run("ROLLBACK TO SAVEPOINT work").await?;
+            self.given_up = false;
+        }
+        Ok(())
+    }
+
+    async fn run(&mut self, statement: &'static str) -> Result<(), StoreError> {
+        sqlx::raw_sql(statement).execute(&mut *self.tx).await?;
+        Ok(())
+    }
+}
+
+impl Unit {
+    /// Begins one.
+    pub async fn begin(pool: &PgPool) -> Result<Self, StoreError> {
+        let tx = pool.begin().await?;
+        Ok(Self(Arc::new(Mutex::new(Slot {
+            tx,
+            given_up: false,
+        }))))
+    }
+
+    /// Does some work within it.
+    pub async fn scope<F: Future>(&self, work: F) -> F::Output {
+        CURRENT.scope(self.clone(), work).await
+    }
+
+    /// The unit that this task works in.
+    pub fn current() -> Option<Self> {
+        CURRENT.try_with(Clone::clone).ok()
+    }
+
+    /// The transaction for its own record, outside of what use cases do.
+    pub async fn own(&self) -> Result<Look, StoreError> {
+        let mut guard = self.0.clone().lock_owned().await;
+        guard.settle().await?;
+        Ok(Look(guard))
+    }
+
+    /// A part of it for a use case. Fails while another use case works in it: they are done one after the other.
+    pub async fn work(self) -> Result<Work, StoreError> {
+        let mut guard = self.0.try_lock_owned().map_err(|_| StoreError::InUse)?;
+        guard.settle().await?;
+        guard.run("SAVEPOINT work").await?;
+        Ok(Work::Part(Part {
+            guard,
+            stands: false,
+        }))
+    }
+
+    /// The transaction for a read, so that what the request did is seen; `None` while a use case works in it.
+    pub async fn read(self) -> Result<Option<Reader>, StoreError> {
+        let Ok(mut guard) = self.0.try_lock_owned() else {
+            return Ok(None);
+        };
+        guard.settle().await?;
+        Ok(Some(Reader::Shared(Look(guard))))
+    }
+
+    /// Commits all that stands.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        let slot = Arc::into_inner(self.0).map(Mutex::into_inner);
+        let mut slot = slot.ok_or(StoreError::InUse)?;
+        slot.settle().await?;
+        Ok(slot.tx.commit().await?)
+    }
+}
+
+/// A transaction that a use case works in. Dropping it without a commit takes back what was done in it.
+#[derive(Debug)]
+pub enum Work {
+    /// Its own.
+    Own(Tx),
+    /// A part of the request's.
+    Part(Part),
+}
+
+impl Work {
+    /// What was done stands; in a unit of work, with the rest of it. Answers whether it stands already.
+    pub async fn commit(self) -> Result<bool, StoreError> {
+        match self {
+            Self::Own(tx) => {
+                tx.commit().await?;
+                Ok(true)
+            }
+            Self::Part(mut part) => {
+                part.guard.run("RELEASE SAVEPOINT work").await?;
+                part.stands = true;
+                Ok(false)
+            }
+        }
+    }
+}
+
+/// A part of a request's transaction.
+#[derive(Debug)]
+pub struct Part {
+    guard: OwnedMutexGuard<Slot>,
+    stands: bool,
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        self.guard.given_up = !self.stands;
+    }
+}
+
+impl Deref for Work {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        match self {
+            Self::Own(tx) => tx,
+            Self::Part(part) => &part.guard.tx,
+        }
+    }
+}
+
+impl DerefMut for Work {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        match self {
+            Self::Own(tx) => tx,
+            Self::Part(part) => &mut part.guard.tx,
+        }
+    }
+}
+
+/// A database connection for reads that need no transaction.
+#[derive(Debug)]
+pub enum Reader {
+    /// One of the pool.
+    Pooled(PoolConnection<Postgres>),
+    /// The request's transaction.
+    Shared(Look),
+}
+
+impl Deref for Reader {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        match self {
+            Self::Pooled(conn) => conn,
+            Self::Shared(look) => look,
+        }
+    }
+}
+
+impl DerefMut for Reader {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        match self {
+            Self::Pooled(conn) => conn,
+            Self::Shared(look) => look,
+        }
+    }
+}
+
+/// The request's transaction, between the use cases.
+#[derive(Debug)]
+pub struct Look(OwnedMutexGuard<Slot>);
+
+impl Deref for Look {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.0.tx
+    }
+}
+
+impl DerefMut for Look {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.0.tx
+    }
+}
