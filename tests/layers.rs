@@ -100,6 +100,10 @@ const CRATES: &[(&str, &[&str], &str)] = &[
         "tokio",
         &[
             "src/app/context.rs",
+            // The request's transaction travels with its task.
+            "src/store/unit_of_work.rs",
+            // Waits for another request.
+            "src/app/idempotency.rs",
             "src/api/",
             "src/sns/",
             "src/worker/",
