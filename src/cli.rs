@@ -1,5 +1,7 @@
 //! The command line.
 
+mod audit;
+
 use std::error::Error;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -37,6 +39,8 @@ enum Command {
     Openapi(OpenapiArgs),
     /// Issue a development token
     Token(TokenArgs),
+    /// Verify, export and pin the audit trail
+    Audit(audit::AuditArgs),
 }
 
 #[derive(Debug, Args)]
@@ -106,6 +110,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Sim(args) => sim(args).await,
         Command::Openapi(args) => openapi(args.check),
         Command::Token(args) => token(&args),
+        Command::Audit(args) => audit::run(args).await,
     }
 }
 

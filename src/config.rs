@@ -39,6 +39,16 @@ pub struct Settings {
     pub reviews: ReviewSettings,
     /// What guards the activation of policies.
     pub policies: PolicySettings,
+    /// The audit trail.
+    pub audit: AuditSettings,
+}
+
+/// The audit trail.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuditSettings {
+    /// The Ed25519 key that signs its seals, PKCS#8 in PEM; made if missing. Where it is not set, seals are not signed.
+    pub signing_key_file: Option<PathBuf>,
 }
 
 /// Public DNS, where the records that prove private DNS names are looked for.

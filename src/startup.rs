@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
 use async_trait::async_trait;
+use audit_chain::SealingKey;
 use privatelink::Gateways;
 use prometheus_client::registry::Registry;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::auth::{DevelopmentIssuer, Verifier};
+use crate::api::auth::{DevelopmentIssuer, Verifier, open_key_file};
 use crate::api::{self, ApiState, Edge, NotReady, Readiness};
 use crate::app::policy_shelf::PolicyShelf;
 use crate::app::{AppContext, Nudge};
@@ -54,6 +55,9 @@ pub enum StartError {
     /// The development issuer's key.
     #[error("the development issuer's key cannot be used")]
     Key(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The key that signs the audit trail.
+    #[error("audit.signing_key_file cannot be used")]
+    SealingKey(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The SNS hook.
     #[error("the SNS hook cannot be set up")]
     Hook(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -140,11 +144,24 @@ pub fn start(
             reviews: settings.reviews.defaults(),
             shelf,
             policies: settings.policies.rules(),
+            sealing_key: sealing_key(settings)?,
         };
         let worker = Worker::new(shared, gateways());
         running.worker = Some(tokio::spawn(async move { worker.run(stop).await }));
     }
     Ok(running)
+}
+
+/// What signs the seals of the audit trail; its file is made if missing.
+fn sealing_key(settings: &Settings) -> Result<Option<Arc<SealingKey>>, StartError> {
+    let Some(path) = &settings.audit.signing_key_file else {
+        tracing::warn!("seals of the audit trail are not signed: set audit.signing_key_file");
+        return Ok(None);
+    };
+    let key = open_key_file(path).map_err(|error| StartError::SealingKey(Box::new(error)))?;
+    let key = SealingKey::from_pkcs8(&key.pkcs8)
+        .map_err(|error| StartError::SealingKey(Box::new(error)))?;
+    Ok(Some(Arc::new(key)))
 }
 
 /// Who judges what SNS posts: the public authorities are trusted, and those in `hooks.sns.extra_root_file`.

@@ -31,6 +31,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "api",
+            "app",
             "config",
             "demo",
             "domain",

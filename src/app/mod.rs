@@ -69,6 +69,7 @@ pub mod retry_sync;
 pub mod review_queue;
 pub mod review_settings;
 pub mod run_timers;
+pub mod seal_audit;
 pub mod set_quota;
 mod settle_account_drift;
 pub mod settle_drift;
@@ -79,6 +80,7 @@ pub mod test_policy;
 mod text;
 mod undo_removal;
 pub mod validate_policy;
+pub mod verify_audit;
 pub mod write_policy;
 
 pub use context::{AppContext, Nudge};

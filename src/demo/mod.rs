@@ -235,6 +235,7 @@ fn settings(listen: SocketAddr, database_url: &str, sim_url: &str, key_file: &Pa
     settings.database.url = Some(database_url.to_owned().into());
     settings.auth.development_issuer = true;
     settings.auth.development_key_file = Some(key_file.to_owned());
+    settings.audit.signing_key_file = Some(key_file.with_file_name("audit-seals.pem"));
     settings.aws.endpoint_url = Some(sim_url.to_owned());
     // AWS tells of connections by itself here; this is only the net below.
     settings.worker.listing_interval = Duration::from_secs(10);

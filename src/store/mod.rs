@@ -13,6 +13,7 @@ pub mod access_work;
 pub mod account_regions;
 pub mod approvals;
 pub mod audit;
+pub mod audit_seals;
 pub mod block_work;
 pub mod blocks;
 pub mod comments;

@@ -44,6 +44,7 @@ pub mod rejudgements;
 mod retire_service;
 pub mod review_metrics;
 pub mod runner;
+pub mod seal_audit;
 mod service_balancers;
 mod service_drift;
 pub mod settings;

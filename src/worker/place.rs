@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use audit_chain::SealingKey;
 use chrono::{DateTime, Utc};
 use privatelink::{Messaging, PrivateLink};
 use tokio::sync::Mutex;
@@ -44,6 +45,8 @@ pub struct Shared {
     pub shelf: PolicyShelf,
     /// What guards the activation of policies.
     pub policies: ActivationRules,
+    /// What signs the seals of the audit trail, if anything does.
+    pub sealing_key: Option<Arc<SealingKey>>,
 }
 
 impl Shared {

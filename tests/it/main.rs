@@ -12,6 +12,7 @@ mod access_removal_races;
 mod access_removals;
 mod access_requests;
 mod approvals;
+mod audit_seals;
 mod authz_matrix;
 mod blocks;
 mod bulk;

@@ -1,4 +1,4 @@
-//! The development issuer's signing key: an Ed25519 key as PKCS#8 in a PEM file that only its owner
+//! Signing keys, of the development issuer and of the audit trail: an Ed25519 key as PKCS#8 in a PEM file that only its owner
 //! may read.
 //!
 //! Two processes that start together must end up with one key. So the file is written under another
@@ -45,15 +45,15 @@ pub enum KeyFileError {
 }
 
 /// A signing key in the forms its users need.
-pub(super) struct SigningKey {
+pub struct SigningKey {
     /// The private key, PKCS#8 in DER.
-    pub(super) pkcs8: Vec<u8>,
+    pub pkcs8: Vec<u8>,
     /// The public key, 32 bytes.
-    pub(super) public: Vec<u8>,
+    pub public: Vec<u8>,
 }
 
 /// Reads the key at `path`, making it first if there is none.
-pub(super) fn open(path: &Path) -> Result<SigningKey, KeyFileError> {
+pub fn open(path: &Path) -> Result<SigningKey, KeyFileError> {
     match read(path) {
         Err(KeyFileError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             create(path)?;

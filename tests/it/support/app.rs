@@ -100,6 +100,7 @@ impl TestApp {
             reviews: ReviewSettings::default().defaults(),
             shelf: PolicyShelf::default(),
             policies: PolicySettings::default().rules(),
+            sealing_key: None,
         };
         let worker = Worker::new(shared.clone(), Arc::new(sim.clone()));
         let hook = setup.hook.unwrap_or_else(|| Arc::new(sns::deaf_hook()));
