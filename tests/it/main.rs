@@ -8,6 +8,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod access_gate;
 mod access_removal_races;
 mod access_removals;
 mod access_requests;
