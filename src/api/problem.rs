@@ -112,6 +112,7 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::PolicyNotTested
         | Code::PolicyNotActive
         | Code::DryRunOpen
+        | Code::DryRunMissing
         | Code::DryRunOutdated
         | Code::PolicyCutsTooMuch => StatusCode::CONFLICT,
         Code::PolicyInvalid => StatusCode::UNPROCESSABLE_ENTITY,

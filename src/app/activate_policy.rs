@@ -1,12 +1,12 @@
-//! Puts policies in force and takes them out. What is put in force was tried before, as it will decide, and cuts off no more than was said.
+//! Puts policies in force. What is put in force was tried before, as it will decide, and cuts off no more than was said.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::candidate::Candidate;
 use super::code::Code;
 use super::context::off_thread;
 use super::decide_connection::LONGEST_REASON;
-use super::write_policy::{again, candidate, missing, refuse_other_version};
+use super::write_policy::{again, candidate, refuse_other_version};
 use super::{AppContext, AppError, test_policy, text};
 use crate::domain::actor::Actor;
 use crate::domain::consumer::Said;
@@ -35,7 +35,7 @@ pub async fn activate(
     policy_steps::lock_force(&mut tx).await?;
     let policy = candidate(&mut tx, id).await?;
     refuse_other_version(&policy, version)?;
-    let run = dry_runs::newest_done(&mut tx, id).await?;
+    let run = dry_runs::newest_done(&mut tx, id, false).await?;
     let run = refuse_untested(&policy, run)?;
     let loaded = Candidate::load(&mut tx, ctx, &policy).await?;
     refuse_outdated(ctx, &run, &loaded.others)?;
@@ -49,7 +49,7 @@ pub async fn activate(
     };
     let old = policies::locked_active_of(&mut tx, policy.service).await?;
     if let Some(old) = &old {
-        end(&mut tx, actor, old, &said, Some(id)).await?;
+        end(&mut tx, actor, old, &said, Some(id), json!({})).await?;
     }
     policy_steps::record_activated(&mut tx, id, &said).await?;
     let entry = Entry {
@@ -72,46 +72,22 @@ pub async fn activate(
     Ok(after)
 }
 
-/// Takes the active policy of a scope out of force; nothing takes its place.
-#[tracing::instrument(skip_all, fields(policy.id = %id))]
-pub async fn deactivate(
-    ctx: &AppContext,
-    actor: &Actor,
-    id: PolicyId,
-    reason: &str,
-) -> Result<Policy, AppError> {
-    let reason = text::checked("reason", reason, LONGEST_REASON)?;
-    let mut tx = ctx.begin().await?;
-    policy_steps::lock_force(&mut tx).await?;
-    let policy = policies::locked(&mut tx, id)
-        .await?
-        .ok_or_else(|| missing(id))?;
-    if policy.state != PolicyState::Active {
-        let detail = format!("it is {}", policy.state);
-        return Err(AppError::new(Code::PolicyNotActive, detail));
-    }
-    let said = Said {
-        at: ctx.clock.now(),
-        by: actor.name.clone(),
-        reason,
-    };
-    end(&mut tx, actor, &policy, &said, None).await?;
-    wake(&mut tx, &policy, &said).await?;
-    let after = again(&mut tx, id).await?;
-    ctx.commit(tx).await?;
-    Ok(after)
-}
-
-/// Ends an active policy, with its audit entry.
-async fn end(
+/// Ends an active policy, with its audit entry, in which `why` says what spoke for it.
+pub(super) async fn end(
     conn: &mut PgConnection,
     actor: &Actor,
     old: &Policy,
     said: &Said,
     successor: Option<PolicyId>,
+    why: Value,
 ) -> Result<(), AppError> {
     let state = PolicyState::Superseded;
     policy_steps::record_ended(conn, old.id, state, said, successor).await?;
+    // What would be without it is what is.
+    dry_runs::give_up(conn, old.id, "the policy is not in force any more", said.at).await?;
+    let mut after = why;
+    after["state"] = json!(state);
+    after["superseded_by"] = json!(successor);
     let entry = Entry {
         at: said.at,
         actor,
@@ -122,7 +98,7 @@ async fn end(
         },
         subject: Subject::Policy(old.id),
         before: Some(json!({ "state": old.state })),
-        after: Some(json!({ "state": state, "superseded_by": successor })),
+        after: Some(after),
         reason: Some(&said.reason),
         decision: None,
     };
@@ -130,7 +106,11 @@ async fn end(
 }
 
 /// Has what the policy concerns judged again.
-async fn wake(conn: &mut PgConnection, policy: &Policy, said: &Said) -> Result<(), AppError> {
+pub(super) async fn wake(
+    conn: &mut PgConnection,
+    policy: &Policy,
+    said: &Said,
+) -> Result<(), AppError> {
     let wake = policy.service.map_or(Wake::All, Wake::Service);
     Ok(judge_wakes::wake(conn, &wake, said.at).await?)
 }
@@ -152,7 +132,12 @@ fn refuse_untested(policy: &Policy, run: Option<PolicyDryRun>) -> Result<PolicyD
     }
 }
 
-fn refuse_outdated(ctx: &AppContext, run: &PolicyDryRun, others: &Others) -> Result<(), AppError> {
+/// Refuses by a dry run that does not say what would happen now.
+pub(super) fn refuse_outdated(
+    ctx: &AppContext,
+    run: &PolicyDryRun,
+    others: &Others,
+) -> Result<(), AppError> {
     let refuse = |detail: String| Err(AppError::new(Code::DryRunOutdated, detail));
     if run.others.as_ref() != Some(others) {
         return refuse(
@@ -171,7 +156,8 @@ fn refuse_outdated(ctx: &AppContext, run: &PolicyDryRun, others: &Others) -> Res
     Ok(())
 }
 
-fn refuse_cutting(
+/// Refuses what cuts off more than may without a word, or than the word says.
+pub(super) fn refuse_cutting(
     ctx: &AppContext,
     run: &PolicyDryRun,
     confirmed: Option<u64>,

@@ -27,6 +27,7 @@ pub mod consumer_accounts;
 mod consumer_details;
 mod consumer_gate;
 pub mod context;
+pub mod deactivate_policy;
 pub mod decide_connection;
 pub mod decision_words;
 pub mod deny;

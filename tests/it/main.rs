@@ -19,6 +19,7 @@ mod bulk;
 mod concurrency;
 mod consumers;
 mod crash;
+mod deactivations;
 mod denials;
 mod doctor;
 mod drift;

@@ -18,8 +18,8 @@ use crate::api::responses::{
 use crate::app::test_policy::CaseResult;
 use crate::app::validate_policy::Validation;
 use crate::app::{
-    AppContext, activate_policy as activation, test_policy as testing,
-    validate_policy as validation, write_policy as writing,
+    AppContext, activate_policy as activation, deactivate_policy as deactivation,
+    test_policy as testing, validate_policy as validation, write_policy as writing,
 };
 use crate::domain::decision::{Gate, Outcome};
 use crate::domain::ids::PolicyId;
@@ -123,10 +123,10 @@ impl From<CaseResult> for CaseResultView {
     }
 }
 
-/// What is meant to be put in force.
+/// What is meant to be put in force, or taken out of it.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ActivationBody {
+pub struct PolicyForceBody {
     /// The `version` that you have read.
     version: i64,
     /// Why, for the record.
@@ -136,7 +136,7 @@ pub struct ActivationBody {
         example = "Known accounts need no review any more"
     )]
     reason: String,
-    /// The `losing_access` of its dry run. Needed where that is a larger share than the installation allows; if it is something else, nothing is done.
+    /// The `losing_access` of the dry run. Needed where that is a larger share than the installation allows; if it is something else, nothing is done.
     #[schema(minimum = 0)]
     confirm_losing_access: Option<u64>,
 }
@@ -216,7 +216,7 @@ pub(super) async fn test_policy(
 #[utoipa::path(
     tag = "policies",
     params(("id" = PolicyId, Path, description = "The policy.")),
-    request_body = ActivationBody,
+    request_body = PolicyForceBody,
     responses(
         (status = 200, description = "In force.", body = PolicyView),
         AuthProblems, BodyProblems, PolicyMissing, ActivationConflict, PolicyWrong
@@ -226,7 +226,7 @@ pub(super) async fn test_policy(
 pub(super) async fn activate_policy(
     caller: Caller<Manage>,
     ApiPath(id): ApiPath<PolicyId>,
-    ApiJson(body): ApiJson<ActivationBody>,
+    ApiJson(body): ApiJson<PolicyForceBody>,
     ctx: Data<AppContext>,
 ) -> Result<Json<PolicyView>, Problem> {
     let actor = actor(caller.subject);
@@ -238,11 +238,12 @@ pub(super) async fn activate_policy(
 
 /// Takes a policy out of force
 ///
-/// Nothing takes its place: what no other policy speaks of is held for a person.
+/// Nothing takes its place: what no other policy speaks of is held for a person, and what it forbade may be permitted. So a dry run of the policy in force has to
+/// be done, which says what is decided without it: beside the policies that are in force now, and not too old.
 #[utoipa::path(
     tag = "policies",
     params(("id" = PolicyId, Path, description = "The policy.")),
-    request_body = ReasonBody,
+    request_body = PolicyForceBody,
     responses(
         (status = 200, description = "Out of force.", body = PolicyView),
         AuthProblems, BodyProblems, PolicyMissing, DeactivationConflict
@@ -252,11 +253,13 @@ pub(super) async fn activate_policy(
 pub(super) async fn deactivate_policy(
     caller: Caller<Manage>,
     ApiPath(id): ApiPath<PolicyId>,
-    ApiJson(body): ApiJson<ReasonBody>,
+    ApiJson(body): ApiJson<PolicyForceBody>,
     ctx: Data<AppContext>,
 ) -> Result<Json<PolicyView>, Problem> {
     let actor = actor(caller.subject);
-    let ended = activation::deactivate(&ctx, &actor, id, body.reason()).await?;
+    let confirmed = body.confirm_losing_access;
+    let ended =
+        deactivation::deactivate(&ctx, &actor, id, body.version, confirmed, &body.reason).await?;
     Ok(Json(ended.into()))
 }
 

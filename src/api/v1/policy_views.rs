@@ -40,7 +40,7 @@ pub struct PolicyView {
     number: i64,
     /// Where it stands. Only `active` decides.
     state: PolicyState,
-    /// Counts the changes. Send it with a change, and to activate.
+    /// Counts the changes. Send it with a change, to activate and to deactivate.
     version: i64,
     /// The text, in Cedar.
     text: String,
@@ -155,7 +155,9 @@ pub struct DryRunView {
     id: DryRunId,
     /// What is tried.
     policy_id: PolicyId,
-    /// The SHA-256 of the text that is tried.
+    /// Whether what is tried is to take the policy out of force: what would be decided without it.
+    without_it: bool,
+    /// The SHA-256 of the policy's text.
     digest: String,
     /// Where it stands.
     state: DryRunState,
@@ -239,6 +241,7 @@ impl From<PolicyDryRun> for DryRunView {
         Self {
             id: row.id,
             policy_id: row.policy,
+            without_it: row.without_it,
             digest: row.digest,
             state: row.state,
             stage: stage.map(str::to_owned),
