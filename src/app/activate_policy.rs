@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::ask_again::ask_again;
 use super::candidate::Candidate;
 use super::code::Code;
 use super::context::off_thread;
@@ -10,12 +11,22 @@ use super::write_policy::{again, candidate, refuse_other_version};
 use super::{AppContext, AppError, test_policy, text};
 use crate::domain::actor::Actor;
 use crate::domain::consumer::Said;
-use crate::domain::ids::PolicyId;
+use crate::domain::ids::{PolicyId, RejudgementId};
 use crate::domain::judgement::Wake;
 use crate::domain::policy::{Others, Policy, PolicyState};
 use crate::domain::policy_dry_run::PolicyDryRun;
+use crate::domain::rejudgement::Scope;
 use crate::store::audit::{self, Entry, Subject};
 use crate::store::{PgConnection, dry_runs, judge_wakes, policies, policy_steps};
+
+/// A policy that was put in force or taken out of it.
+#[derive(Debug)]
+pub struct ForceChange {
+    /// The policy as it stands now.
+    pub policy: Policy,
+    /// The preview of which live connections would lose their access now. Nothing happens until somebody applies it.
+    pub rejudgement: RejudgementId,
+}
 
 /// Puts a tested policy in force, in the place of the one of its scope that is.
 ///
@@ -28,7 +39,7 @@ pub async fn activate(
     version: i64,
     confirmed: Option<u64>,
     reason: &str,
-) -> Result<Policy, AppError> {
+) -> Result<ForceChange, AppError> {
     let reason = text::checked("reason", reason, LONGEST_REASON)?;
     let mut tx = ctx.begin().await?;
     // First, so that what is in force beside it stays so until the commit.
@@ -52,6 +63,7 @@ pub async fn activate(
         end(&mut tx, actor, old, &said, Some(id), json!({})).await?;
     }
     policy_steps::record_activated(&mut tx, id, &said).await?;
+    let rejudgement = follow(&mut tx, ctx, actor, &policy, &said, "activated").await?;
     let entry = Entry {
         at: said.at,
         actor,
@@ -61,15 +73,18 @@ pub async fn activate(
         after: Some(json!({
             "state": PolicyState::Active, "service_id": policy.service, "digest": policy.digest, "dry_run_id": run.id,
             "losing_access": run.tally.run.losing_access, "confirmed": confirmed, "supersedes": old.map(|old| old.id),
+            "rejudgement_id": rejudgement,
         })),
         reason: Some(&said.reason),
         decision: None,
     };
     audit::record(&mut tx, entry).await?;
-    wake(&mut tx, &policy, &said).await?;
-    let after = again(&mut tx, id).await?;
+    let policy = again(&mut tx, id).await?;
     ctx.commit(tx).await?;
-    Ok(after)
+    Ok(ForceChange {
+        policy,
+        rejudgement,
+    })
 }
 
 /// Ends an active policy, with its audit entry, in which `why` says what spoke for it.
@@ -105,14 +120,24 @@ pub(super) async fn end(
     Ok(audit::record(conn, entry).await?)
 }
 
-/// Has what the policy concerns judged again.
-pub(super) async fn wake(
+/// Has what the policy concerns judged again: requests by the judge, and what is live as a preview, by which nothing is cut off.
+///
+/// It comes last of what is locked: the service is shared, and re-judgements are locked. Nobody who has those waits for what is in force.
+pub(super) async fn follow(
     conn: &mut PgConnection,
+    ctx: &AppContext,
+    actor: &Actor,
     policy: &Policy,
     said: &Said,
-) -> Result<(), AppError> {
-    let wake = policy.service.map_or(Wake::All, Wake::Service);
-    Ok(judge_wakes::wake(conn, &wake, said.at).await?)
+    became: &str,
+) -> Result<RejudgementId, AppError> {
+    let (wake, scope) = match policy.service {
+        Some(service) => (Wake::Service(service), Scope::Service(service)),
+        None => (Wake::All, Scope::Everything),
+    };
+    judge_wakes::wake(conn, &wake, said.at).await?;
+    let why = format!("policy {} was {became}: {}", policy.id, said.reason);
+    ask_again(conn, ctx, actor, &scope, &why).await
 }
 
 fn refuse_untested(policy: &Policy, run: Option<PolicyDryRun>) -> Result<PolicyDryRun, AppError> {

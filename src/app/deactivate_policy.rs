@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::activate_policy::{end, refuse_cutting, refuse_outdated, wake};
+use super::activate_policy::{ForceChange, end, follow, refuse_cutting, refuse_outdated};
 use super::candidate::Candidate;
 use super::code::Code;
 use super::decide_connection::LONGEST_REASON;
@@ -11,7 +11,7 @@ use super::{AppContext, AppError, text};
 use crate::domain::actor::Actor;
 use crate::domain::consumer::Said;
 use crate::domain::ids::PolicyId;
-use crate::domain::policy::{Policy, PolicyState};
+use crate::domain::policy::PolicyState;
 use crate::store::{dry_runs, policies, policy_steps};
 
 /// Takes the active policy of a scope out of force; nothing takes its place.
@@ -25,7 +25,7 @@ pub async fn deactivate(
     version: i64,
     confirmed: Option<u64>,
     reason: &str,
-) -> Result<Policy, AppError> {
+) -> Result<ForceChange, AppError> {
     let reason = text::checked("reason", reason, LONGEST_REASON)?;
     let mut tx = ctx.begin().await?;
     // First, so that what is in force beside it stays so until the commit.
@@ -53,12 +53,15 @@ pub async fn deactivate(
         by: actor.name.clone(),
         reason,
     };
-    let after = json!({
-        "dry_run_id": run.id, "losing_access": run.tally.run.losing_access, "confirmed": confirmed,
+    let rejudgement = follow(&mut tx, ctx, actor, &policy, &said, "deactivated").await?;
+    let why = json!({
+        "dry_run_id": run.id, "losing_access": run.tally.run.losing_access, "confirmed": confirmed, "rejudgement_id": rejudgement,
     });
-    end(&mut tx, actor, &policy, &said, None, after).await?;
-    wake(&mut tx, &policy, &said).await?;
-    let after = again(&mut tx, id).await?;
+    end(&mut tx, actor, &policy, &said, None, why).await?;
+    let policy = again(&mut tx, id).await?;
     ctx.commit(tx).await?;
-    Ok(after)
+    Ok(ForceChange {
+        policy,
+        rejudgement,
+    })
 }

@@ -9,6 +9,7 @@ mod admission;
 pub mod answer_access;
 pub mod approve;
 pub mod ask_access;
+mod ask_again;
 pub mod block;
 pub mod block_step;
 pub mod bulk_decide;

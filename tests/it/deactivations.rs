@@ -72,6 +72,7 @@ async fn what_is_taken_out_of_force_was_tried_without_it(pool: PgPool) {
         noted,
         json!({
             "state": "superseded", "superseded_by": null, "dry_run_id": run["id"], "losing_access": 0, "confirmed": null,
+            "rejudgement_id": ended["rejudgement_id"],
         })
     );
     let twice = app.try_to_deactivate(&ended, None).await;
@@ -147,4 +148,5 @@ async fn of_two_deactivations_at_once_one_stands(pool: PgPool) {
     );
     let loser = if one.status == 200 { two } else { one };
     loser.refused("the second", 409, "policy_not_active");
+    assert_eq!(app.count("SELECT count(*) FROM rejudgements").await, 2);
 }

@@ -13,6 +13,7 @@ mod access_removal_races;
 mod access_removals;
 mod access_requests;
 mod approvals;
+mod asked_again;
 mod authz_matrix;
 mod blocks;
 mod bulk;

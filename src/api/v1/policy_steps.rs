@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::actor;
 use super::decisions::ReasonBody;
-use super::policy_views::{PolicyCaseView, PolicyView, ReasonView};
+use super::policy_views::{PolicyCaseView, PolicyForceView, PolicyView, ReasonView};
 use crate::api::auth::{Caller, Manage, Read};
 use crate::api::extract::{ApiJson, ApiPath};
 use crate::api::problem::{DiagnosticView, Problem};
@@ -212,13 +212,14 @@ pub(super) async fn test_policy(
 /// Activates a policy
 ///
 /// It decides from now on, in the place of the one of its scope that did, and what waits is judged again. Its dry run has to be of this text, beside the
-/// policies that are in force now, and not too old.
+/// policies that are in force now, and not too old. What is live keeps its access; a preview is asked for of which of it would be rejected now, and an earlier
+/// one of the scope that nobody has applied is cancelled.
 #[utoipa::path(
     tag = "policies",
     params(("id" = PolicyId, Path, description = "The policy.")),
     request_body = PolicyForceBody,
     responses(
-        (status = 200, description = "In force.", body = PolicyView),
+        (status = 200, description = "In force.", body = PolicyForceView),
         AuthProblems, BodyProblems, PolicyMissing, ActivationConflict, PolicyWrong
     )
 )]
@@ -228,7 +229,7 @@ pub(super) async fn activate_policy(
     ApiPath(id): ApiPath<PolicyId>,
     ApiJson(body): ApiJson<PolicyForceBody>,
     ctx: Data<AppContext>,
-) -> Result<Json<PolicyView>, Problem> {
+) -> Result<Json<PolicyForceView>, Problem> {
     let actor = actor(caller.subject);
     let confirmed = body.confirm_losing_access;
     let activated =
@@ -239,13 +240,14 @@ pub(super) async fn activate_policy(
 /// Takes a policy out of force
 ///
 /// Nothing takes its place: what no other policy speaks of is held for a person, and what it forbade may be permitted. So a dry run of the policy in force has to
-/// be done, which says what is decided without it: beside the policies that are in force now, and not too old.
+/// be done, which says what is decided without it: beside the policies that are in force now, and not too old. What is live keeps its access, and a preview is
+/// asked for as for an activation.
 #[utoipa::path(
     tag = "policies",
     params(("id" = PolicyId, Path, description = "The policy.")),
     request_body = PolicyForceBody,
     responses(
-        (status = 200, description = "Out of force.", body = PolicyView),
+        (status = 200, description = "Out of force.", body = PolicyForceView),
         AuthProblems, BodyProblems, PolicyMissing, DeactivationConflict
     )
 )]
@@ -255,7 +257,7 @@ pub(super) async fn deactivate_policy(
     ApiPath(id): ApiPath<PolicyId>,
     ApiJson(body): ApiJson<PolicyForceBody>,
     ctx: Data<AppContext>,
-) -> Result<Json<PolicyView>, Problem> {
+) -> Result<Json<PolicyForceView>, Problem> {
     let actor = actor(caller.subject);
     let confirmed = body.confirm_losing_access;
     let ended =

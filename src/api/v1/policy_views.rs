@@ -6,8 +6,9 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::consumer_accounts::SaidView;
+use crate::app::activate_policy::ForceChange;
 use crate::domain::decision::{Change, Outcome, Reason, Sample};
-use crate::domain::ids::{DryRunId, EndpointServiceId, PolicyId};
+use crate::domain::ids::{DryRunId, EndpointServiceId, PolicyId, RejudgementId};
 use crate::domain::policy::{Policy, PolicyCase, PolicyState, Stamp};
 use crate::domain::policy_dry_run::{DryRunPlace, DryRunState, PolicyDryRun};
 
@@ -88,6 +89,26 @@ impl From<Policy> for PolicyView {
             activated: row.activated.map(Into::into),
             ended: row.ended.map(Into::into),
             superseded_by: row.superseded_by,
+        }
+    }
+}
+
+/// A policy that was put in force or taken out of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PolicyForceView {
+    /// The policy.
+    #[serde(flatten)]
+    policy: PolicyView,
+    /// The re-judgement that was asked for with it: a preview of which live connections of the policy's scope would lose their access now. Nothing happens
+    /// until somebody applies it.
+    rejudgement_id: RejudgementId,
+}
+
+impl From<ForceChange> for PolicyForceView {
+    fn from(change: ForceChange) -> Self {
+        Self {
+            policy: change.policy.into(),
+            rejudgement_id: change.rejudgement,
         }
     }
 }
