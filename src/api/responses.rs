@@ -192,6 +192,8 @@ problems! {
     ];
     /// Somebody answered already.
     AccessAnswerConflict = [AccessRequestAnswered];
+    /// Somebody answered first, or the caller has not approved.
+    AccessApprovalWithdrawalConflict = [AccessRequestAnswered, ApprovalMissing];
     /// The removal of access named does not exist.
     AccessRemovalMissing = [AccessRemovalNotFound];
     /// What is to be taken away does not exist.

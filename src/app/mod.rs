@@ -80,6 +80,7 @@ mod text;
 mod undo_removal;
 pub mod validate_policy;
 mod void_plan;
+pub mod withdraw_access_approval;
 pub mod write_policy;
 
 pub use context::{AppContext, Nudge};
