@@ -179,6 +179,7 @@ fn facts(n: usize, start: DateTime<Utc>) -> Result<Facts, Box<dyn Error>> {
             regions: 1,
         },
         approved: false,
+        access_ending: None,
         listing: Some(Listing {
             id: "lst_1".to_owned(),
             state: ListingState::Public,

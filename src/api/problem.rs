@@ -115,6 +115,7 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::PolicyNotTested
         | Code::PolicyNotActive
         | Code::DryRunOpen
+        | Code::DryRunMissing
         | Code::DryRunOutdated
         | Code::IdempotencyInProgress
         | Code::PolicyCutsTooMuch => StatusCode::CONFLICT,

@@ -159,8 +159,10 @@ problems! {
     ActivationConflict = [
         PolicyChanged, PolicySettled, PolicyNotTested, DryRunOutdated, PolicyCutsTooMuch, PreviewChanged
     ];
-    /// The policy does not decide.
-    DeactivationConflict = [PolicyNotActive];
+    /// The policy does not decide, or may not be taken out of force, or not without a word.
+    DeactivationConflict = [
+        PolicyChanged, PolicyNotActive, DryRunMissing, DryRunOutdated, PolicyCutsTooMuch, PreviewChanged
+    ];
     /// The re-judgement named does not exist.
     RejudgementMissing = [RejudgementNotFound];
     /// What is to be judged again does not exist.
@@ -190,6 +192,8 @@ problems! {
     ];
     /// Somebody answered already.
     AccessAnswerConflict = [AccessRequestAnswered];
+    /// Somebody answered first, or the caller has not approved.
+    AccessApprovalWithdrawalConflict = [AccessRequestAnswered, ApprovalMissing];
     /// The removal of access named does not exist.
     AccessRemovalMissing = [AccessRemovalNotFound];
     /// What is to be taken away does not exist.

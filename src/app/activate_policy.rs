@@ -1,21 +1,32 @@
-//! Puts policies in force and takes them out. What is put in force was tried before, as it will decide, and cuts off no more than was said.
+//! Puts policies in force. What is put in force was tried before, as it will decide, and cuts off no more than was said.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::ask_again::ask_again;
 use super::candidate::Candidate;
 use super::code::Code;
 use super::context::off_thread;
 use super::decide_connection::LONGEST_REASON;
-use super::write_policy::{again, candidate, missing, refuse_other_version};
+use super::write_policy::{again, candidate, refuse_other_version};
 use super::{AppContext, AppError, test_policy, text};
 use crate::domain::actor::Actor;
 use crate::domain::consumer::Said;
-use crate::domain::ids::PolicyId;
+use crate::domain::ids::{PolicyId, RejudgementId};
 use crate::domain::judgement::Wake;
 use crate::domain::policy::{Others, Policy, PolicyState};
 use crate::domain::policy_dry_run::PolicyDryRun;
+use crate::domain::rejudgement::Scope;
 use crate::store::audit::{self, Entry, Subject};
 use crate::store::{PgConnection, dry_runs, judge_wakes, policies, policy_steps};
+
+/// A policy that was put in force or taken out of it.
+#[derive(Debug)]
+pub struct ForceChange {
+    /// The policy as it stands now.
+    pub policy: Policy,
+    /// The preview of which live connections would lose their access now. Nothing happens until somebody applies it.
+    pub rejudgement: RejudgementId,
+}
 
 /// Puts a tested policy in force, in the place of the one of its scope that is.
 ///
@@ -28,14 +39,14 @@ pub async fn activate(
     version: i64,
     confirmed: Option<u64>,
     reason: &str,
-) -> Result<Policy, AppError> {
+) -> Result<ForceChange, AppError> {
     let reason = text::checked("reason", reason, LONGEST_REASON)?;
     let mut tx = ctx.begin().await?;
     // First, so that what is in force beside it stays so until the commit.
     policy_steps::lock_force(&mut tx).await?;
     let policy = candidate(&mut tx, id).await?;
     refuse_other_version(&policy, version)?;
-    let run = dry_runs::newest_done(&mut tx, id).await?;
+    let run = dry_runs::newest_done(&mut tx, id, false).await?;
     let run = refuse_untested(&policy, run)?;
     let loaded = Candidate::load(&mut tx, ctx, &policy).await?;
     refuse_outdated(ctx, &run, &loaded.others)?;
@@ -49,9 +60,10 @@ pub async fn activate(
     };
     let old = policies::locked_active_of(&mut tx, policy.service).await?;
     if let Some(old) = &old {
-        end(&mut tx, actor, old, &said, Some(id)).await?;
+        end(&mut tx, actor, old, &said, Some(id), json!({})).await?;
     }
     policy_steps::record_activated(&mut tx, id, &said).await?;
+    let rejudgement = follow(&mut tx, ctx, actor, &policy, &said, "activated").await?;
     let entry = Entry {
         at: said.at,
         actor,
@@ -61,57 +73,36 @@ pub async fn activate(
         after: Some(json!({
             "state": PolicyState::Active, "service_id": policy.service, "digest": policy.digest, "dry_run_id": run.id,
             "losing_access": run.tally.run.losing_access, "confirmed": confirmed, "supersedes": old.map(|old| old.id),
+            "rejudgement_id": rejudgement,
         })),
         reason: Some(&said.reason),
         decision: None,
     };
     audit::record(&mut tx, entry).await?;
-    wake(&mut tx, &policy, &said).await?;
-    let after = again(&mut tx, id).await?;
+    let policy = again(&mut tx, id).await?;
     ctx.commit(tx).await?;
-    Ok(after)
+    Ok(ForceChange {
+        policy,
+        rejudgement,
+    })
 }
 
-/// Takes the active policy of a scope out of force; nothing takes its place.
-#[tracing::instrument(skip_all, fields(policy.id = %id))]
-pub async fn deactivate(
-    ctx: &AppContext,
-    actor: &Actor,
-    id: PolicyId,
-    reason: &str,
-) -> Result<Policy, AppError> {
-    let reason = text::checked("reason", reason, LONGEST_REASON)?;
-    let mut tx = ctx.begin().await?;
-    policy_steps::lock_force(&mut tx).await?;
-    let policy = policies::locked(&mut tx, id)
-        .await?
-        .ok_or_else(|| missing(id))?;
-    if policy.state != PolicyState::Active {
-        let detail = format!("it is {}", policy.state);
-        return Err(AppError::new(Code::PolicyNotActive, detail));
-    }
-    let said = Said {
-        at: ctx.clock.now(),
-        by: actor.name.clone(),
-        reason,
-    };
-    end(&mut tx, actor, &policy, &said, None).await?;
-    wake(&mut tx, &policy, &said).await?;
-    let after = again(&mut tx, id).await?;
-    ctx.commit(tx).await?;
-    Ok(after)
-}
-
-/// Ends an active policy, with its audit entry.
-async fn end(
+/// Ends an active policy, with its audit entry, in which `why` says what spoke for it.
+pub(super) async fn end(
     conn: &mut PgConnection,
     actor: &Actor,
     old: &Policy,
     said: &Said,
     successor: Option<PolicyId>,
+    why: Value,
 ) -> Result<(), AppError> {
     let state = PolicyState::Superseded;
     policy_steps::record_ended(conn, old.id, state, said, successor).await?;
+    // What would be without it is what is.
+    dry_runs::give_up(conn, old.id, "the policy is not in force any more", said.at).await?;
+    let mut after = why;
+    after["state"] = json!(state);
+    after["superseded_by"] = json!(successor);
     let entry = Entry {
         at: said.at,
         actor,
@@ -122,17 +113,31 @@ async fn end(
         },
         subject: Subject::Policy(old.id),
         before: Some(json!({ "state": old.state })),
-        after: Some(json!({ "state": state, "superseded_by": successor })),
+        after: Some(after),
         reason: Some(&said.reason),
         decision: None,
     };
     Ok(audit::record(conn, entry).await?)
 }
 
-/// Has what the policy concerns judged again.
-async fn wake(conn: &mut PgConnection, policy: &Policy, said: &Said) -> Result<(), AppError> {
-    let wake = policy.service.map_or(Wake::All, Wake::Service);
-    Ok(judge_wakes::wake(conn, &wake, said.at).await?)
+/// Has what the policy concerns judged again: requests by the judge, and what is live as a preview, by which nothing is cut off.
+///
+/// It comes last of what is locked: the service is shared, and re-judgements are locked. Nobody who has those waits for what is in force.
+pub(super) async fn follow(
+    conn: &mut PgConnection,
+    ctx: &AppContext,
+    actor: &Actor,
+    policy: &Policy,
+    said: &Said,
+    became: &str,
+) -> Result<RejudgementId, AppError> {
+    let (wake, scope) = match policy.service {
+        Some(service) => (Wake::Service(service), Scope::Service(service)),
+        None => (Wake::All, Scope::Everything),
+    };
+    judge_wakes::wake(conn, &wake, said.at).await?;
+    let why = format!("policy {} was {became}: {}", policy.id, said.reason);
+    ask_again(conn, ctx, actor, &scope, &why).await
 }
 
 fn refuse_untested(policy: &Policy, run: Option<PolicyDryRun>) -> Result<PolicyDryRun, AppError> {
@@ -152,7 +157,12 @@ fn refuse_untested(policy: &Policy, run: Option<PolicyDryRun>) -> Result<PolicyD
     }
 }
 
-fn refuse_outdated(ctx: &AppContext, run: &PolicyDryRun, others: &Others) -> Result<(), AppError> {
+/// Refuses by a dry run that does not say what would happen now.
+pub(super) fn refuse_outdated(
+    ctx: &AppContext,
+    run: &PolicyDryRun,
+    others: &Others,
+) -> Result<(), AppError> {
     let refuse = |detail: String| Err(AppError::new(Code::DryRunOutdated, detail));
     if run.others.as_ref() != Some(others) {
         return refuse(
@@ -171,7 +181,8 @@ fn refuse_outdated(ctx: &AppContext, run: &PolicyDryRun, others: &Others) -> Res
     Ok(())
 }
 
-fn refuse_cutting(
+/// Refuses what cuts off more than may without a word, or than the word says.
+pub(super) fn refuse_cutting(
     ctx: &AppContext,
     run: &PolicyDryRun,
     confirmed: Option<u64>,

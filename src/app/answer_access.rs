@@ -140,12 +140,15 @@ async fn lock(conn: &mut PgConnection, id: AccessRequestId) -> Result<AccessRequ
     request.ok_or_else(|| missing(id))
 }
 
-async fn read(conn: &mut PgConnection, id: AccessRequestId) -> Result<AccessRequest, AppError> {
+pub(super) async fn read(
+    conn: &mut PgConnection,
+    id: AccessRequestId,
+) -> Result<AccessRequest, AppError> {
     let found = access_requests::by_id(conn, id).await?;
     found.ok_or_else(|| missing(id))
 }
 
-fn refuse_unless_open(
+pub(super) fn refuse_unless_open(
     request: &AccessRequest,
     verb: AccessVerb,
     at: DateTime<Utc>,

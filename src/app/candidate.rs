@@ -1,4 +1,5 @@
-//! A policy that is not in force, as it would decide if it were: together with the sets that are.
+//! A policy that is not in force, as it would decide if it were, and what would be decided if one that is in force were not: together with the other sets
+//! that are.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,11 +15,12 @@ use crate::domain::ids::EndpointServiceId;
 use crate::domain::policy::{Others, Policy, scope_name};
 use crate::store::{PgConnection, policies as store};
 
-/// A compiled candidate with the sets that would decide beside it.
+/// A compiled candidate, or the place that one leaves empty, with the sets that would decide beside it.
 #[derive(Debug)]
 pub(super) struct Candidate {
     scope: Option<EndpointServiceId>,
-    own: Set,
+    /// `None` where a policy is taken away.
+    own: Option<Set>,
     /// The provider's set, where the candidate is a service's.
     provider: Option<Arc<Set>>,
     /// The services' sets, where the candidate is the provider's.
@@ -36,20 +38,39 @@ impl Candidate {
     ) -> Result<Self, AppError> {
         let text = policy.text.clone();
         let own = off_thread(move || policies::compile(&text)).await?;
+        let own = own.map_err(invalid)?;
+        Self::beside(conn, ctx, policy.service, Some(own)).await
+    }
+
+    /// Reads what would be left in force without a policy.
+    pub(super) async fn without(
+        conn: &mut PgConnection,
+        ctx: &AppContext,
+        policy: &Policy,
+    ) -> Result<Self, AppError> {
+        Self::beside(conn, ctx, policy.service, None).await
+    }
+
+    async fn beside(
+        conn: &mut PgConnection,
+        ctx: &AppContext,
+        scope: Option<EndpointServiceId>,
+        own: Option<Set>,
+    ) -> Result<Self, AppError> {
         let mut candidate = Self {
-            scope: policy.service,
-            own: own.map_err(invalid)?,
+            scope,
+            own,
             provider: None,
             services: HashMap::new(),
             others: Others::new(),
         };
-        let others = match policy.service {
+        let others = match scope {
             Some(service) => store::active(conn, service).await?,
             None => store::active_of_services(conn).await?,
         };
         for other in others {
             // The one whose place it takes.
-            if other.service == policy.service {
+            if other.service == scope {
                 continue;
             }
             let set = ctx.shelf.compiled(&other.digest, &other.text).await?;
@@ -59,8 +80,8 @@ impl Candidate {
                     candidate.services.insert(service, set);
                 }
             }
-            let scope = scope_name(other.service);
-            candidate.others.insert(scope, other.digest);
+            let name = scope_name(other.service);
+            candidate.others.insert(name, other.digest);
         }
         Ok(candidate)
     }
@@ -70,11 +91,11 @@ impl Policies for Candidate {
     fn judge(&self, facts: &Facts) -> PolicyVerdict {
         let service = facts.service.id;
         let provider = match self.scope {
-            None => Some(&self.own),
+            None => self.own.as_ref(),
             Some(_) => self.provider.as_deref(),
         };
         let service = match self.scope {
-            Some(scope) if scope == service => Some(&self.own),
+            Some(scope) if scope == service => self.own.as_ref(),
             _ => self.services.get(&service).map(AsRef::as_ref),
         };
         let sets: Vec<&Set> = provider.into_iter().chain(service).collect();

@@ -212,6 +212,8 @@ codes! {
     PolicyNotActive = "policy_not_active", "The policy is not active";
     /// One at a time.
     DryRunOpen = "dry_run_open", "A dry run of the policy is not over yet";
+    /// What would happen has to be looked at first.
+    DryRunMissing = "dry_run_missing", "What would happen was not tried";
     /// It is too old, or other policies decide beside it now.
     DryRunOutdated = "dry_run_outdated", "The dry run does not say what would happen now";
     /// More live connections would lose access than may without a word.

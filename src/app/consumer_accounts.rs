@@ -3,13 +3,15 @@
 use privatelink::AccountId;
 use serde_json::json;
 
+use super::ask_again::ask_again;
 use super::change_consumer::missing;
 use super::code::Code;
 use super::{AppContext, AppError, PgConnection, text};
 use crate::domain::actor::Actor;
 use crate::domain::consumer::{ConsumerAccount, ConsumerState, KnownBy, Proof, Said};
-use crate::domain::ids::{ConsumerAccountId, ConsumerId};
+use crate::domain::ids::{ConsumerAccountId, ConsumerId, RejudgementId};
 use crate::domain::judgement::Wake;
+use crate::domain::rejudgement::Scope;
 use crate::store::audit::{self, Entry, Subject};
 use crate::store::judge_wakes;
 use crate::store::{consumer_accounts, consumers, denials, parties};
@@ -102,7 +104,17 @@ pub async fn add_account(
     Ok(row)
 }
 
-/// Closes the membership of an account. Its connections stay as they are; [`super::end_access`] takes them away too.
+/// An account that was removed from a consumer.
+#[derive(Debug)]
+pub struct Removed {
+    /// The membership that was closed.
+    pub membership: ConsumerAccount,
+    /// The preview of which of its live connections would lose their access now. Nothing happens until somebody applies it.
+    pub rejudgement: RejudgementId,
+}
+
+/// Closes the membership of an account. Its connections stay as they are, and a preview is asked for that says which would be rejected now;
+/// [`super::end_access`] takes them away too.
 #[tracing::instrument(skip_all, fields(consumer.id = %id, %account))]
 pub async fn remove_account(
     ctx: &AppContext,
@@ -110,14 +122,20 @@ pub async fn remove_account(
     id: ConsumerId,
     account: &AccountId,
     reason: &str,
-) -> Result<ConsumerAccount, AppError> {
+) -> Result<Removed, AppError> {
     let reason = text::checked("reason", reason, super::decide_connection::LONGEST_REASON)?;
     let mut tx = ctx.begin().await?;
     parties::lock_account(&mut tx, account).await?;
     consumers::lock(&mut tx, id).await?;
-    let row = close(&mut tx, ctx, actor, id, account, reason).await?;
+    let why = format!("account {account} was removed from consumer {id}: {reason}");
+    let membership = close(&mut tx, ctx, actor, id, account, reason).await?;
+    let scope = Scope::Account(account.clone());
+    let rejudgement = ask_again(&mut tx, ctx, actor, &scope, &why).await?;
     ctx.commit(tx).await?;
-    Ok(row)
+    Ok(Removed {
+        membership,
+        rejudgement,
+    })
 }
 
 /// Refuses an account that is not one of this consumer's. Both are held by the caller, or it is for looking only.

@@ -159,7 +159,9 @@ pub(super) async fn refuse_denied_on(
 /// Refuses an account whose access to the service is being taken away.
 async fn refuse_ending(conn: &mut PgConnection, connection: &Connection) -> Result<(), AppError> {
     let (account, service) = (&connection.owner, connection.service_id);
-    match access_work::keeping_out(conn, account, service).await? {
+    let pair = (account.clone(), service);
+    let keeping_out = access_work::keeping_out(conn, std::slice::from_ref(&pair)).await?;
+    match keeping_out.get(&pair) {
         None => Ok(()),
         Some(removal) => {
             let detail = format!(

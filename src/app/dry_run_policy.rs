@@ -1,4 +1,4 @@
-//! Dry runs of policies: asking for one, and what the worker does of it, page by page.
+//! Dry runs of policies: asking for one, and what the worker does of it, page by page. What is in force is tried by taking it away.
 //!
 //! Everything that a run has counted is written with the place where it goes on, and only by the one who runs it. So a runner that dies, or is taken for
 //! dead, leaves a run that another goes on with, and nothing is counted twice.
@@ -12,13 +12,15 @@ use super::candidate::Candidate;
 use super::code::Code;
 use super::context::off_thread;
 use super::gather_facts::LivePages;
-use super::write_policy::{candidate, missing, stamp};
+use super::write_policy::{missing, settled, stamp};
 use super::{AppContext, AppError, test_policy};
 use crate::domain::actor::{Actor, ActorKind};
 use crate::domain::decision::{Case, Facts, Outcome};
 use crate::domain::ids::{ConnectionId, DryRunId, EndpointServiceId, PolicyId};
+use crate::domain::policy::PolicyState;
 use crate::domain::policy_dry_run::{DryRunPlace, PolicyDryRun, Tally};
-use crate::store::{PgConnection, StoreError, dry_runs, policies};
+use crate::store::dry_runs::{self, Tried};
+use crate::store::{PgConnection, StoreError, policies};
 
 /// The most decisions that one run judges again.
 pub const MOST_DECISIONS: i64 = 1_000_000;
@@ -29,7 +31,8 @@ pub const SILENCE: Duration = Duration::from_mins(1);
 /// How often a run is taken up before it counts as one that kills its runners.
 const MOST_RUNS: i32 = 10;
 
-/// Asks for a dry run of a candidate over so many of the last decisions, and over what is live.
+/// Asks for a dry run over so many of the last decisions, and over what is live: of a candidate as if it were in force, or of what is in force as if it were
+/// not.
 #[tracing::instrument(skip_all, fields(policy.id = %id))]
 pub async fn request(
     ctx: &AppContext,
@@ -42,12 +45,24 @@ pub async fn request(
         return Err(AppError::new(Code::InvalidRequest, detail).field("decisions"));
     }
     let mut tx = ctx.begin().await?;
-    let policy = candidate(&mut tx, id).await?;
-    // Told now and not by a run that fails.
-    Candidate::load(&mut tx, ctx, &policy).await?;
+    let policy = policies::locked(&mut tx, id)
+        .await?
+        .ok_or_else(|| missing(id))?;
+    let tried = Tried {
+        policy: id,
+        without_it: policy.state == PolicyState::Active,
+        digest: &policy.digest,
+    };
+    if !tried.without_it {
+        if !policy.state.is_candidate() {
+            return Err(settled(&policy));
+        }
+        // Told now and not by a run that fails.
+        Candidate::load(&mut tx, ctx, &policy).await?;
+    }
     let at = ctx.clock.now();
     let (run, by) = (DryRunId::new(at), stamp(actor, at));
-    match dry_runs::insert(&mut tx, run, id, &policy.digest, decisions, &by).await {
+    match dry_runs::insert(&mut tx, run, tried, decisions, &by).await {
         Err(StoreError::Duplicate { constraint }) if constraint == "policy_dry_runs_one_open" => {
             let detail = "wait until it is done, or give the policy another text";
             return Err(AppError::new(Code::DryRunOpen, detail));
@@ -115,17 +130,21 @@ async fn take_up(
     runner: Uuid,
     run: &PolicyDryRun,
 ) -> Result<Run, AppError> {
-    let settled = |detail: &str| AppError::new(Code::PolicySettled, detail);
+    let over = |detail: &str| AppError::new(Code::PolicySettled, detail);
     if run.runs > MOST_RUNS {
-        return Err(settled("nobody who took it up came to its end"));
+        return Err(over("nobody who took it up came to its end"));
     }
     let policy = policies::by_id(conn, run.policy)
         .await?
         .ok_or_else(|| missing(run.policy))?;
     if policy.digest != run.digest {
-        return Err(settled("the policy got another text"));
+        return Err(over("the policy got another text"));
     }
-    let candidate = Candidate::load(conn, ctx, &policy).await?;
+    let candidate = if run.without_it {
+        Candidate::without(conn, ctx, &policy).await?
+    } else {
+        Candidate::load(conn, ctx, &policy).await?
+    };
     // What was counted beside other sets says nothing about these.
     let goes_on = run.others.as_ref() == Some(&candidate.others);
     let (place, tally) = match run.place.clone().filter(|_| goes_on) {

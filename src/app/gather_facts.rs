@@ -17,12 +17,12 @@ use crate::domain::decision::{
 };
 use crate::domain::denial::{Denial, Denied};
 use crate::domain::endpoint_service::RegisteredService;
-use crate::domain::ids::{ConnectionId, ConsumerId, EndpointServiceId};
+use crate::domain::ids::{AccessRemovalId, ConnectionId, ConsumerId, EndpointServiceId};
 use crate::domain::quota::{Limits, QuotaFigure, Used};
 use crate::domain::review::ReviewState;
 use crate::store::facts::{self, LiveCursor, Membership, Subject};
 use crate::store::{
-    PgConnection, access_requests, denials, endpoint_services, quotas, review_rules,
+    PgConnection, access_requests, access_work, denials, endpoint_services, quotas, review_rules,
 };
 
 /// Whose use is counted together.
@@ -49,6 +49,7 @@ pub struct Gathered {
     ),
     uses: HashMap<Who, Uses>,
     approved: HashSet<(AccountId, EndpointServiceId)>,
+    ending: HashMap<(AccountId, EndpointServiceId), AccessRemovalId>,
 }
 
 /// Gathers what is known of these connections. One that does not exist is left out.
@@ -159,6 +160,7 @@ impl Gathered {
             .collect();
         let asked: Vec<_> = asked.into_iter().collect();
         self.approved = access_requests::approved(conn, &asked, at).await?;
+        self.ending = access_work::keeping_out(conn, &asked).await?;
         self.count(conn, &subjects).await?;
         self.subjects = subjects.into_iter().map(|s| (s.id, s)).collect();
         Ok(())
@@ -267,6 +269,7 @@ impl Gathered {
         let consumer = member.map(|member| member.consumer);
         let used = self.used_beside(subject);
         let live = subject.review == ReviewState::Accepted;
+        let pair = (subject.owner.clone(), subject.service);
         let waited = (at - subject.first_seen_at).num_seconds();
         let standing: Vec<&Denial> = self
             .denials
@@ -319,9 +322,8 @@ impl Gathered {
                 on_service: narrow(used.endpoints_on_service),
                 regions: u32::try_from(used.regions.len()).unwrap_or(u32::MAX),
             },
-            approved: self
-                .approved
-                .contains(&(subject.owner.clone(), subject.service)),
+            approved: self.approved.contains(&pair),
+            access_ending: self.ending.get(&pair).copied(),
             listing: None,
             plan: None,
             agreement: None,

@@ -199,7 +199,7 @@ pub async fn cancel(
     Ok(after)
 }
 
-async fn audit(
+pub(super) async fn audit(
     conn: &mut PgConnection,
     actor: &Actor,
     action: &'static str,

@@ -90,7 +90,7 @@ pub(super) async fn conclude(
     if policy.state != PolicyState::Validated || policy.passed_at.is_none() {
         return Ok(());
     }
-    let run = dry_runs::newest_done(conn, id).await?;
+    let run = dry_runs::newest_done(conn, id, false).await?;
     let Some(run) = run.filter(|run| run.digest == policy.digest) else {
         return Ok(());
     };

@@ -186,8 +186,13 @@ pub(super) async fn candidate(conn: &mut PgConnection, id: PolicyId) -> Result<P
     if policy.state.is_candidate() {
         return Ok(policy);
     }
+    Err(settled(&policy))
+}
+
+/// The refusal of what is over, or in force and not to be changed.
+pub(super) fn settled(policy: &Policy) -> AppError {
     let detail = format!("it is {}; begin a new policy", policy.state);
-    Err(AppError::new(Code::PolicySettled, detail))
+    AppError::new(Code::PolicySettled, detail)
 }
 
 /// The row after a step under its lock.

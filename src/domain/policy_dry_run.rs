@@ -1,4 +1,4 @@
-//! A policy tried over what was decided and what is live, page by page. Pure: what [`super::decision::DryRun`] counts, and how far it is.
+//! A policy, or its absence, tried over what was decided and what is live, page by page. Pure: what [`super::decision::DryRun`] counts, and how far it is.
 
 use chrono::{DateTime, Utc};
 use privatelink::{AccountId, VpcEndpointId};
@@ -67,6 +67,8 @@ pub struct PolicyDryRun {
     pub id: DryRunId,
     /// What is tried.
     pub policy: PolicyId,
+    /// Whether what is tried is to take it away: what would be decided without it. So it is with a policy that was in force when somebody asked.
+    pub without_it: bool,
     /// The SHA-256 of the text that is tried.
     pub digest: String,
     /// How many of the last decisions are judged again.

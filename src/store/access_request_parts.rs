@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{PgConnection, StoreError};
@@ -49,7 +50,7 @@ pub(super) async fn approvals(
     let rows = sqlx::query!(
         r#"SELECT access_request_id AS "request: AccessRequestId", id AS "id: ApprovalId", approver, reason, message, ticket_url,
                   expires_at, approved_at
-             FROM access_request_approvals WHERE access_request_id = ANY($1) ORDER BY id"#,
+             FROM access_request_approvals WHERE access_request_id = ANY($1) AND withdrawn_at IS NULL ORDER BY id"#,
         ids,
     )
     .fetch_all(conn)
@@ -108,6 +109,26 @@ pub async fn insert_approval(
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Takes one person's yes back. Answers which it was; `None` where there is none that stands. The caller has locked the request.
+pub async fn withdraw_approval(
+    conn: &mut PgConnection,
+    id: AccessRequestId,
+    approver: &str,
+    at: DateTime<Utc>,
+) -> Result<Option<ApprovalId>, StoreError> {
+    let withdrawn = sqlx::query_scalar!(
+        r#"UPDATE access_request_approvals SET withdrawn_at = $3
+            WHERE access_request_id = $1 AND approver = $2 AND withdrawn_at IS NULL
+        RETURNING id AS "id: ApprovalId""#,
+        id as _,
+        approver,
+        at,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(withdrawn)
 }
 
 /// Records that a service lets the account of a request in.

@@ -1,8 +1,11 @@
 //! What is left to do for a removal of access, and what it did.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use privatelink::AccountId;
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::{PgConnection, StoreError};
 use crate::domain::access_removal::Became;
@@ -146,28 +149,33 @@ pub async fn is_over(conn: &mut PgConnection, id: AccessRemovalId) -> Result<boo
     Ok(over)
 }
 
-/// The removal that takes access to a service from an account and that keeps it from being accepted; `None` also where somebody let it in
-/// again. Stays true for as long as the caller shares the service and holds the account.
+/// The removals that take access to services from accounts and that keep them from being accepted, of these pairs; a pair is not among them also where
+/// somebody let the account in again. Stays true for as long as the caller shares the services and holds the accounts.
 pub async fn keeping_out(
     conn: &mut PgConnection,
-    account: &AccountId,
-    service: EndpointServiceId,
-) -> Result<Option<AccessRemovalId>, StoreError> {
-    let id = sqlx::query_scalar!(
-        r#"SELECT r.id AS "id: AccessRemovalId"
-             FROM access_removal_services rs
+    asked: &[(AccountId, EndpointServiceId)],
+) -> Result<HashMap<(AccountId, EndpointServiceId), AccessRemovalId>, StoreError> {
+    let accounts: Vec<&str> = asked.iter().map(|(account, _)| account.as_str()).collect();
+    let services: Vec<Uuid> = asked.iter().map(|(_, service)| service.uuid()).collect();
+    let rows = sqlx::query!(
+        r#"SELECT DISTINCT ON (asked.n) asked.n AS "n!", r.id AS "id: AccessRemovalId"
+             FROM unnest($1::text[], $2::uuid[]) WITH ORDINALITY AS asked (account, service, n)
+             JOIN access_removal_services rs ON rs.endpoint_service_id = asked.service
              JOIN access_removals r ON r.id = rs.access_removal_id
              JOIN endpoint_services s ON s.id = rs.endpoint_service_id
-            WHERE rs.endpoint_service_id = $2 AND r.state IN ('grace', 'ending') AND (r.account_id IS NULL OR r.account_id = $1)
-              AND NOT EXISTS (SELECT FROM unnest(s.allowed_principals) AS p WHERE p = '*' OR split_part(p, ':', 5) = $1)
-            ORDER BY r.id
-            LIMIT 1"#,
-        account.as_str(),
-        service as _,
+            WHERE r.state IN ('grace', 'ending') AND (r.account_id IS NULL OR r.account_id = asked.account)
+              AND NOT EXISTS (SELECT FROM unnest(s.allowed_principals) AS p WHERE p = '*' OR split_part(p, ':', 5) = asked.account)
+            ORDER BY asked.n, r.id"#,
+        &accounts as _,
+        &services,
     )
-    .fetch_optional(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(id)
+    let pair = |n: i64| asked.get(usize::try_from(n).ok()?.checked_sub(1)?);
+    Ok(rows
+        .into_iter()
+        .filter_map(|row| Some((pair(row.n)?.clone(), row.id)))
+        .collect())
 }
 
 /// Has principals that blocks took away not come back with them: they are taken away for good.

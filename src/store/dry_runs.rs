@@ -17,6 +17,7 @@ const TABLE: &str = "policy_dry_runs";
 struct Row {
     id: DryRunId,
     policy_id: PolicyId,
+    without_it: bool,
     digest: String,
     decisions: i64,
     state: String,
@@ -41,6 +42,7 @@ impl TryFrom<Row> for PolicyDryRun {
         Ok(Self {
             id,
             policy: row.policy_id,
+            without_it: row.without_it,
             digest: row.digest,
             decisions: row.decisions,
             state: row.state.parse().map_err(broken)?,
@@ -71,21 +73,32 @@ fn json(id: DryRunId, value: &impl serde::Serialize) -> Result<Value, StoreError
     serde_json::to_value(value).map_err(|e| StoreError::inconsistent(TABLE, id, e))
 }
 
+/// What a run is to try.
+#[derive(Debug, Clone, Copy)]
+pub struct Tried<'a> {
+    /// The policy.
+    pub policy: PolicyId,
+    /// Whether it is taken away.
+    pub without_it: bool,
+    /// The SHA-256 of its text.
+    pub digest: &'a str,
+}
+
 /// Queues a run; `Duplicate` on `policy_dry_runs_one_open` where one of the policy is not over.
 pub async fn insert(
     conn: &mut PgConnection,
     id: DryRunId,
-    policy: PolicyId,
-    digest: &str,
+    tried: Tried<'_>,
     decisions: i64,
     by: &Stamp,
 ) -> Result<(), StoreError> {
     sqlx::query!(
-        "INSERT INTO policy_dry_runs (id, policy_id, digest, decisions, state, requested_at, requested_by, tally)
-         VALUES ($1, $2, $3, $4, 'queued', $5, $6, $7)",
+        "INSERT INTO policy_dry_runs (id, policy_id, without_it, digest, decisions, state, requested_at, requested_by, tally)
+         VALUES ($1, $2, $3, $4, $5, 'queued', $6, $7, $8)",
         id as _,
-        policy as _,
-        digest,
+        tried.policy as _,
+        tried.without_it,
+        tried.digest,
         decisions,
         by.at,
         by.by,
@@ -101,7 +114,7 @@ macro_rules! dry_run_rows {
     ($before:literal, $rest:literal $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
             Row,
-            $before + r#" id AS "id: DryRunId", policy_id AS "policy_id: PolicyId", digest, decisions, state, requested_at, requested_by, runs,
+            $before + r#" id AS "id: DryRunId", policy_id AS "policy_id: PolicyId", without_it, digest, decisions, state, requested_at, requested_by, runs,
                       others, place, tally, started_at, finished_at, failure "# + $rest
             $(, $argument)*
         )
@@ -125,15 +138,17 @@ pub async fn by_id(
     row.map(PolicyDryRun::try_from).transpose()
 }
 
-/// The newest run of a policy that is through.
+/// The newest run of a policy, or of what there is without it, that is through.
 pub async fn newest_done(
     conn: &mut PgConnection,
     policy: PolicyId,
+    without_it: bool,
 ) -> Result<Option<PolicyDryRun>, StoreError> {
     let row = dry_run_rows!(
         "SELECT ",
-        "FROM policy_dry_runs WHERE policy_id = $1 AND state = 'done' ORDER BY id DESC LIMIT 1",
+        "FROM policy_dry_runs WHERE policy_id = $1 AND without_it = $2 AND state = 'done' ORDER BY id DESC LIMIT 1",
         policy as _,
+        without_it,
     )
     .fetch_optional(conn)
     .await?;

@@ -253,6 +253,30 @@ pub async fn free(
     row.map(Rejudgement::try_from).transpose()
 }
 
+/// Those of a scope that nobody has applied, but for one, locked until the transaction ends; waits for the steps that somebody does of them.
+pub async fn unapplied_beside(
+    conn: &mut PgConnection,
+    scope: &Scope,
+    id: RejudgementId,
+) -> Result<Vec<Rejudgement>, StoreError> {
+    let (service, consumer, account) = columns(scope);
+    let rows = rejudgement_rows!(
+        r#"WHERE state IN ('previewing', 'previewed') AND id <> $1
+              AND endpoint_service_id IS NOT DISTINCT FROM $2
+              AND consumer_id IS NOT DISTINCT FROM $3
+              AND account_id IS NOT DISTINCT FROM $4
+            ORDER BY id
+              FOR UPDATE"#,
+        id as _,
+        service,
+        consumer,
+        account,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Rejudgement::try_from).collect()
+}
+
 /// Which re-judgements to list. Absent filters let everything through.
 #[derive(Debug, Default)]
 pub struct Filter<'a> {

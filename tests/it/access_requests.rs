@@ -318,6 +318,46 @@ async fn two_persons_approve_where_any_service_asks_for_two(pool: PgPool) {
     assert_eq!(given["approvals"].as_array().unwrap().len(), 2);
 }
 
+/// A yes that was taken back does not count, neither for the other person nor against the same one.
+#[sqlx::test(migrations = "./migrations")]
+async fn a_yes_is_taken_back_while_the_other_one_is_missing(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let (edge, other) = two_services(&app).await;
+    app.ask_for_two(&other).await;
+    let id = app.ask(&[&edge, &other], &json!({})).await;
+    let answer = async |who, verb| app.try_to_answer(who, &id, verb, &json!({})).await;
+    let take_back = "withdraw-approval";
+    let none = answer(Who::Approver, take_back).await;
+    none.refused("nobody has approved", 409, "approval_missing");
+    answer(Who::Approver, "approve").await.good();
+    let theirs = answer(Who::Admin, take_back).await;
+    theirs.refused("another's", 409, "approval_missing");
+    let waits = answer(Who::Approver, take_back).await.good();
+    assert_eq!(
+        (&waits["state"], &waits["approvals"]),
+        (&json!("pending"), &json!([]))
+    );
+    let waits = answer(Who::Admin, "approve").await.good();
+    assert_eq!(waits["state"], "pending", "it is the first one now");
+    assert_eq!(app.principals_of(&edge).await, json!([root(CONSUMER)]));
+    let given = answer(Who::Approver, "approve").await.good();
+    assert_eq!(given["state"], "approved");
+    assert_eq!(given["approvals"].as_array().unwrap().len(), 2);
+    let late = answer(Who::Approver, take_back).await;
+    late.refused("answered", 409, "access_request_answered");
+    let actions = app.actions_about("access_request").await;
+    let withdrawn = actions
+        .iter()
+        .filter(|action| *action == "access_request.withdraw_yes");
+    assert_eq!(withdrawn.count(), 1);
+    assert_eq!(
+        app.count("SELECT count(*) FROM access_request_approvals")
+            .await,
+        3,
+        "what was said stays on record"
+    );
+}
+
 /// Two approvers at once: whoever comes second finds it answered, and every service has one version more.
 #[sqlx::test(migrations = "./migrations")]
 async fn of_two_approvers_at_once_one_gives_access(pool: PgPool) {

@@ -88,6 +88,7 @@ const LOWEST: &[(&str, Who)] = &[
     ("approve_access_request", Who::Approver),
     ("reject_access_request", Who::Approver),
     ("withdraw_access_request", Who::Approver),
+    ("withdraw_access_approval", Who::Approver),
     ("list_access_removals", Who::Viewer),
     ("preview_access_removal", Who::Viewer),
     ("end_access", Who::Admin),

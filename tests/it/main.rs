@@ -8,10 +8,12 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod access_gate;
 mod access_removal_races;
 mod access_removals;
 mod access_requests;
 mod approvals;
+mod asked_again;
 mod audit_seals;
 mod authz_matrix;
 mod blocks;
@@ -19,6 +21,7 @@ mod bulk;
 mod concurrency;
 mod consumers;
 mod crash;
+mod deactivations;
 mod denials;
 mod doctor;
 mod drift;

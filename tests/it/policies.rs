@@ -21,7 +21,7 @@ impl TestApp {
     }
 
     /// Holds whatever is about to be put in force.
-    async fn hold_force(&self) -> sqlx::Transaction<'static, sqlx::Postgres> {
+    pub(crate) async fn hold_force(&self) -> sqlx::Transaction<'static, sqlx::Postgres> {
         let mut tx = self.db().begin().await.unwrap();
         sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('policies', 0))")
             .execute(&mut *tx)
@@ -95,17 +95,14 @@ async fn a_policy_goes_from_draft_to_superseded(pool: PgPool) {
         (&json!("superseded"), &next["id"])
     );
     assert_eq!(app.states(None).await, ["2 active", "1 superseded"]);
-    let ended = app
-        .policy_step(&next, "deactivate", &json!({ "reason": "too strict" }))
-        .await
-        .good();
+    app.dry_run(&next, 0).await;
+    let next = app.policy(&next).await;
+    let ended = app.try_to_deactivate(&next, None).await.good();
     assert_eq!(
         (&ended["state"], &ended["superseded_by"]),
         (&json!("superseded"), &json!(null))
     );
-    let twice = app
-        .policy_step(&next, "deactivate", &json!({ "reason": "again" }))
-        .await;
+    let twice = app.try_to_deactivate(&next, None).await;
     twice.refused("twice", 409, "policy_not_active");
     assert_eq!(
         app.actions_about("policy").await,

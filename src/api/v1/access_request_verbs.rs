@@ -13,11 +13,13 @@ use crate::api::auth::{Caller, Decide};
 use crate::api::extract::{ApiJson, ApiPath};
 use crate::api::problem::Problem;
 use crate::api::responses::{
-    AccessAnswerConflict, AccessApprovalConflict, AccessApprovalMissing, AccessRequestMissing,
-    AuthProblems, BodyProblems,
+    AccessAnswerConflict, AccessApprovalConflict, AccessApprovalMissing,
+    AccessApprovalWithdrawalConflict, AccessRequestMissing, AuthProblems, BodyProblems,
 };
 use crate::app::decision_words::Said;
-use crate::app::{AppContext, answer_access as app, read_access};
+use crate::app::{
+    AppContext, answer_access as app, read_access, withdraw_access_approval as withdrawal,
+};
 use crate::domain::access_request::AccessRequest;
 use crate::domain::ids::AccessRequestId;
 
@@ -122,5 +124,29 @@ pub(super) async fn withdraw_access_request(
     ctx: Data<AppContext>,
 ) -> Result<Json<AccessRequestView>, Problem> {
     let after = app::withdraw(&ctx, &actor(caller.subject), id, body.reason()).await?;
+    shown(&ctx, after).await
+}
+
+/// Takes one's approval of an access request back
+///
+/// While the other person's is missing. One may approve again.
+#[utoipa::path(
+    tag = "access",
+    params(("id" = AccessRequestId, Path, description = "The access request.")),
+    request_body = ReasonBody,
+    responses(
+        (status = 200, description = "Taken back.", body = AccessRequestView),
+        AuthProblems, BodyProblems, AccessRequestMissing, AccessApprovalWithdrawalConflict
+    )
+)]
+#[post("/v1/access-requests/{id}/withdraw-approval")]
+pub(super) async fn withdraw_access_approval(
+    caller: Caller<Decide>,
+    ApiPath(id): ApiPath<AccessRequestId>,
+    ApiJson(body): ApiJson<ReasonBody>,
+    ctx: Data<AppContext>,
+) -> Result<Json<AccessRequestView>, Problem> {
+    let actor = actor(caller.subject);
+    let after = withdrawal::withdraw_approval(&ctx, &actor, id, body.reason()).await?;
     shown(&ctx, after).await
 }

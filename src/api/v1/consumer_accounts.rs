@@ -17,10 +17,10 @@ use crate::api::responses::{
     AccountConflict, AuthProblems, BodyProblems, ConsumerAccountConflict, ConsumerAccountMissing,
     ConsumerMissing, InputProblems,
 };
-use crate::app::consumer_accounts::{self as app, NewAccount};
+use crate::app::consumer_accounts::{self as app, NewAccount, Removed};
 use crate::app::{AppContext, read_consumers};
 use crate::domain::consumer::{ConsumerAccount, ConsumerRef, KnownBy, Proof, Said, SeenAccount};
-use crate::domain::ids::{ConsumerAccountId, ConsumerId};
+use crate::domain::ids::{ConsumerAccountId, ConsumerId, RejudgementId};
 
 /// That an account belongs, or belonged, to a consumer.
 #[derive(Debug, Serialize, ToSchema)]
@@ -75,6 +75,26 @@ impl From<ConsumerAccount> for ConsumerAccountView {
             proven_at: row.proven_at,
             added: row.added.into(),
             removed: row.removed.map(Into::into),
+        }
+    }
+}
+
+/// An account that was removed from a consumer.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RemovedConsumerAccountView {
+    /// The membership, closed.
+    #[serde(flatten)]
+    membership: ConsumerAccountView,
+    /// The re-judgement that was asked for with it: a preview of which of the account's live connections would lose their access now. Nothing happens until
+    /// somebody applies it.
+    rejudgement_id: RejudgementId,
+}
+
+impl From<Removed> for RemovedConsumerAccountView {
+    fn from(removed: Removed) -> Self {
+        Self {
+            membership: removed.membership.into(),
+            rejudgement_id: removed.rejudgement,
         }
     }
 }
@@ -176,7 +196,8 @@ pub(super) async fn add_consumer_account(
 
 /// Removes an account from a consumer
 ///
-/// Its connections stay as they are and show no consumer any more. The membership is closed, not deleted.
+/// Its connections stay as they are and show no consumer any more. The membership is closed, not deleted. A preview is asked for of which of them would be
+/// rejected now; an earlier one of the account that nobody has applied is cancelled.
 #[utoipa::path(
     tag = "consumers",
     params(
@@ -185,7 +206,7 @@ pub(super) async fn add_consumer_account(
     ),
     request_body = ReasonBody,
     responses(
-        (status = 200, description = "Removed.", body = ConsumerAccountView),
+        (status = 200, description = "Removed.", body = RemovedConsumerAccountView),
         AuthProblems, BodyProblems, ConsumerAccountMissing, ConsumerAccountConflict
     )
 )]
@@ -195,7 +216,7 @@ pub(super) async fn remove_consumer_account(
     ApiPath((id, account)): ApiPath<(ConsumerId, AccountId)>,
     ApiJson(body): ApiJson<ReasonBody>,
     ctx: Data<AppContext>,
-) -> Result<Json<ConsumerAccountView>, Problem> {
+) -> Result<Json<RemovedConsumerAccountView>, Problem> {
     let actor = actor(caller.subject);
     let removed = app::remove_account(&ctx, &actor, id, &account, body.reason()).await?;
     Ok(Json(removed.into()))

@@ -30,7 +30,7 @@ pub struct DryRunBody {
 /// Asks for a dry run
 ///
 /// A worker judges the last decisions and all live connections as they would be judged if the policy were in force. Nothing is decided. Read the run to see how
-/// far it is.
+/// far it is. Of a policy that is in force, what is tried is to take it out: what would be decided without it.
 #[utoipa::path(
     tag = "policies",
     params(("id" = PolicyId, Path, description = "The policy.")),

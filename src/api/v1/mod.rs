@@ -148,6 +148,7 @@ fn parties(cfg: &mut ServiceConfig) {
         .service(access_request_verbs::approve_access_request)
         .service(access_request_verbs::reject_access_request)
         .service(access_request_verbs::withdraw_access_request)
+        .service(access_request_verbs::withdraw_access_approval)
         .service(access_removals::list_access_removals)
         .service(access_removals::preview_access_removal)
         .service(access_removals::end_access)

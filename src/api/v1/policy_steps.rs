@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::actor;
 use super::decisions::ReasonBody;
-use super::policy_views::{PolicyCaseView, PolicyView, ReasonView};
+use super::policy_views::{PolicyCaseView, PolicyForceView, PolicyView, ReasonView};
 use crate::api::auth::{Caller, Manage, Read};
 use crate::api::extract::{ApiJson, ApiPath};
 use crate::api::problem::{DiagnosticView, Problem};
@@ -18,8 +18,8 @@ use crate::api::responses::{
 use crate::app::test_policy::CaseResult;
 use crate::app::validate_policy::Validation;
 use crate::app::{
-    AppContext, activate_policy as activation, test_policy as testing,
-    validate_policy as validation, write_policy as writing,
+    AppContext, activate_policy as activation, deactivate_policy as deactivation,
+    test_policy as testing, validate_policy as validation, write_policy as writing,
 };
 use crate::domain::decision::{Gate, Outcome};
 use crate::domain::ids::PolicyId;
@@ -123,10 +123,10 @@ impl From<CaseResult> for CaseResultView {
     }
 }
 
-/// What is meant to be put in force.
+/// What is meant to be put in force, or taken out of it.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ActivationBody {
+pub struct PolicyForceBody {
     /// The `version` that you have read.
     version: i64,
     /// Why, for the record.
@@ -136,7 +136,7 @@ pub struct ActivationBody {
         example = "Known accounts need no review any more"
     )]
     reason: String,
-    /// The `losing_access` of its dry run. Needed where that is a larger share than the installation allows; if it is something else, nothing is done.
+    /// The `losing_access` of the dry run. Needed where that is a larger share than the installation allows; if it is something else, nothing is done.
     #[schema(minimum = 0)]
     confirm_losing_access: Option<u64>,
 }
@@ -212,13 +212,14 @@ pub(super) async fn test_policy(
 /// Activates a policy
 ///
 /// It decides from now on, in the place of the one of its scope that did, and what waits is judged again. Its dry run has to be of this text, beside the
-/// policies that are in force now, and not too old.
+/// policies that are in force now, and not too old. What is live keeps its access; a preview is asked for of which of it would be rejected now, and an earlier
+/// one of the scope that nobody has applied is cancelled.
 #[utoipa::path(
     tag = "policies",
     params(("id" = PolicyId, Path, description = "The policy.")),
-    request_body = ActivationBody,
+    request_body = PolicyForceBody,
     responses(
-        (status = 200, description = "In force.", body = PolicyView),
+        (status = 200, description = "In force.", body = PolicyForceView),
         AuthProblems, BodyProblems, PolicyMissing, ActivationConflict, PolicyWrong
     )
 )]
@@ -226,9 +227,9 @@ pub(super) async fn test_policy(
 pub(super) async fn activate_policy(
     caller: Caller<Manage>,
     ApiPath(id): ApiPath<PolicyId>,
-    ApiJson(body): ApiJson<ActivationBody>,
+    ApiJson(body): ApiJson<PolicyForceBody>,
     ctx: Data<AppContext>,
-) -> Result<Json<PolicyView>, Problem> {
+) -> Result<Json<PolicyForceView>, Problem> {
     let actor = actor(caller.subject);
     let confirmed = body.confirm_losing_access;
     let activated =
@@ -238,13 +239,15 @@ pub(super) async fn activate_policy(
 
 /// Takes a policy out of force
 ///
-/// Nothing takes its place: what no other policy speaks of is held for a person.
+/// Nothing takes its place: what no other policy speaks of is held for a person, and what it forbade may be permitted. So a dry run of the policy in force has to
+/// be done, which says what is decided without it: beside the policies that are in force now, and not too old. What is live keeps its access, and a preview is
+/// asked for as for an activation.
 #[utoipa::path(
     tag = "policies",
     params(("id" = PolicyId, Path, description = "The policy.")),
-    request_body = ReasonBody,
+    request_body = PolicyForceBody,
     responses(
-        (status = 200, description = "Out of force.", body = PolicyView),
+        (status = 200, description = "Out of force.", body = PolicyForceView),
         AuthProblems, BodyProblems, PolicyMissing, DeactivationConflict
     )
 )]
@@ -252,11 +255,13 @@ pub(super) async fn activate_policy(
 pub(super) async fn deactivate_policy(
     caller: Caller<Manage>,
     ApiPath(id): ApiPath<PolicyId>,
-    ApiJson(body): ApiJson<ReasonBody>,
+    ApiJson(body): ApiJson<PolicyForceBody>,
     ctx: Data<AppContext>,
-) -> Result<Json<PolicyView>, Problem> {
+) -> Result<Json<PolicyForceView>, Problem> {
     let actor = actor(caller.subject);
-    let ended = activation::deactivate(&ctx, &actor, id, body.reason()).await?;
+    let confirmed = body.confirm_losing_access;
+    let ended =
+        deactivation::deactivate(&ctx, &actor, id, body.version, confirmed, &body.reason).await?;
     Ok(Json(ended.into()))
 }
 

@@ -6,8 +6,9 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::consumer_accounts::SaidView;
+use crate::app::activate_policy::ForceChange;
 use crate::domain::decision::{Change, Outcome, Reason, Sample};
-use crate::domain::ids::{DryRunId, EndpointServiceId, PolicyId};
+use crate::domain::ids::{DryRunId, EndpointServiceId, PolicyId, RejudgementId};
 use crate::domain::policy::{Policy, PolicyCase, PolicyState, Stamp};
 use crate::domain::policy_dry_run::{DryRunPlace, DryRunState, PolicyDryRun};
 
@@ -40,7 +41,7 @@ pub struct PolicyView {
     number: i64,
     /// Where it stands. Only `active` decides.
     state: PolicyState,
-    /// Counts the changes. Send it with a change, and to activate.
+    /// Counts the changes. Send it with a change, to activate and to deactivate.
     version: i64,
     /// The text, in Cedar.
     text: String,
@@ -88,6 +89,26 @@ impl From<Policy> for PolicyView {
             activated: row.activated.map(Into::into),
             ended: row.ended.map(Into::into),
             superseded_by: row.superseded_by,
+        }
+    }
+}
+
+/// A policy that was put in force or taken out of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PolicyForceView {
+    /// The policy.
+    #[serde(flatten)]
+    policy: PolicyView,
+    /// The re-judgement that was asked for with it: a preview of which live connections of the policy's scope would lose their access now. Nothing happens
+    /// until somebody applies it.
+    rejudgement_id: RejudgementId,
+}
+
+impl From<ForceChange> for PolicyForceView {
+    fn from(change: ForceChange) -> Self {
+        Self {
+            policy: change.policy.into(),
+            rejudgement_id: change.rejudgement,
         }
     }
 }
@@ -155,7 +176,9 @@ pub struct DryRunView {
     id: DryRunId,
     /// What is tried.
     policy_id: PolicyId,
-    /// The SHA-256 of the text that is tried.
+    /// Whether what is tried is to take the policy out of force: what would be decided without it.
+    without_it: bool,
+    /// The SHA-256 of the policy's text.
     digest: String,
     /// Where it stands.
     state: DryRunState,
@@ -239,6 +262,7 @@ impl From<PolicyDryRun> for DryRunView {
         Self {
             id: row.id,
             policy_id: row.policy,
+            without_it: row.without_it,
             digest: row.digest,
             state: row.state,
             stage: stage.map(str::to_owned),

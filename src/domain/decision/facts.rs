@@ -10,7 +10,7 @@ use privatelink::{AccountId, AvailabilityZoneId, Region, VpcEndpointId};
 use serde::{Deserialize, Serialize};
 
 use super::commerce::{Agreement, Licences, Listing, Plan};
-use crate::domain::ids::{ConsumerId, DenialId, EndpointServiceId};
+use crate::domain::ids::{AccessRemovalId, ConsumerId, DenialId, EndpointServiceId};
 use crate::domain::lifecycle::LifecycleState;
 use crate::domain::quota::QuotaFigure;
 use crate::domain::text::text_enum;
@@ -40,6 +40,10 @@ pub struct Facts {
     /// Whether a person already approved this consumer for this service.
     #[serde(default)]
     pub approved: bool,
+    /// The removal that takes the account's access to this service away, while one does and no principal lets it in again. Absent also in facts that are older
+    /// than this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_ending: Option<AccessRemovalId>,
     /// What the service is sold by. Absent without one; then no agreement is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listing: Option<Listing>,

@@ -10,6 +10,8 @@ text_enum!(
     Gate {
         /// Is the account, or its consumer, on the deny list?
         DenyList = "deny_list",
+        /// Is the account's access to the service being taken away?
+        Access = "access",
         /// Does the service take connections?
         Service = "service",
         /// Does the listing let this consumer in?
@@ -47,6 +49,9 @@ impl Gate {
             Self::DenyList => {
                 "Is the account, or its consumer, on the deny list? First, so that nothing can come before it: what is denied is rejected, whatever else is true."
             }
+            Self::Access => {
+                "Is the account's access to the service being taken away? What was accepted before has the grace that the removal gave it: of a live connection this gate says nothing."
+            }
             Self::Service => "Does the service take connections?",
             Self::Listing => {
                 "Does the listing let this consumer in? Without a listing there is nothing to ask."
@@ -73,6 +78,7 @@ impl Gate {
     pub(super) fn ask(self, facts: &Facts) -> Option<Hit> {
         match self {
             Self::DenyList => gates::deny_list(facts),
+            Self::Access => gates::access(facts),
             Self::Service => gates::service(facts),
             Self::Listing => gates::listing(facts),
             Self::Place => gates::place(facts),

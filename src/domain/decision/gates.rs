@@ -38,6 +38,16 @@ pub(super) fn deny_list(facts: &Facts) -> Option<Hit> {
     Some(reject(ReasonCode::AccountDenied))
 }
 
+/// When access ends that was given, the removal says. To reject it here would be sooner than that, and to hold it would keep what a later gate cuts off.
+pub(super) fn access(facts: &Facts) -> Option<Hit> {
+    if facts.is_live() {
+        return None;
+    }
+    facts
+        .access_ending
+        .map(|_| reject(ReasonCode::AccessEnding))
+}
+
 pub(super) fn service(facts: &Facts) -> Option<Hit> {
     if facts.service.blocked {
         return Some(reject(ReasonCode::ServiceBlocked));

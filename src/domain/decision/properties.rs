@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::testing::{bare, denial, facts, failing, verdict};
+use super::testing::{bare, denial, facts, failing, removal, verdict};
 use super::*;
 use crate::domain::lifecycle::LifecycleState;
 use crate::domain::quota::QuotaFigure;
@@ -129,12 +129,13 @@ fn any_facts() -> impl Strategy<Value = Facts> {
         any::<bool>(),
         any::<bool>(),
         prop::bool::weighted(0.15),
+        prop::bool::weighted(0.15),
         any::<bool>(),
     );
     (sold, prop::collection::vec(quota, 0..2), state, at, flags).prop_map(
         |((listing, plan, agreement, licences), quotas, state, at, flags)| {
             let (standing, waited_seconds, region, zones) = at;
-            let (proven, registered, denied, approved) = flags;
+            let (proven, registered, denied, ending, approved) = flags;
             let mut facts = bare();
             facts.listing = listing.map(|(state, allow_listed)| Listing {
                 id: "lst_1".to_owned(),
@@ -159,6 +160,7 @@ fn any_facts() -> impl Strategy<Value = Facts> {
             if denied {
                 facts.account.denials.insert(denial(1));
             }
+            facts.access_ending = ending.then(|| removal(1));
             facts.approved = approved;
             facts
         },
@@ -216,6 +218,23 @@ proptest! {
         let mut denied = facts.clone();
         denied.account.denials.insert(denial(3));
         prop_assert!(rank(decide(&denied, &policies).outcome) <= rank(decide(&facts, &policies).outcome));
+    }
+
+    /// Nobody new comes in, and what is in has the time that the removal gave it: no less by this, and no more.
+    #[test]
+    fn access_that_ends_lets_no_request_in_and_leaves_what_is_live_alone(mut facts in any_facts(), verdict in verdicts()) {
+        let policies = |_: &Facts| verdict.clone();
+        facts.access_ending = None;
+        let before = decide(&facts, &policies);
+        facts.access_ending = Some(removal(2));
+        let ending = decide(&facts, &policies);
+        if facts.is_live() {
+            prop_assert_eq!(ending, before);
+        } else {
+            prop_assert_eq!(ending.outcome, Outcome::Reject);
+            let gate = if facts.account.denials.is_empty() { Gate::Access } else { Gate::DenyList };
+            prop_assert_eq!(ending.gate, gate);
+        }
     }
 
     #[test]

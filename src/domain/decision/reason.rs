@@ -9,6 +9,8 @@ text_enum!(
     ReasonCode {
         /// The account or its consumer is on the deny list.
         AccountDenied = "account_denied",
+        /// The account's access to the service is being taken away.
+        AccessEnding = "access_ending",
         /// The service is blocked.
         ServiceBlocked = "service_blocked",
         /// The service is being emptied.
@@ -82,6 +84,7 @@ impl ReasonCode {
     pub fn sentence(self) -> &'static str {
         match self {
             Self::AccountDenied => "Your account may not connect.",
+            Self::AccessEnding => "Your access to the service is ending.",
             Self::ServiceBlocked => "The service takes no connections at the moment.",
             Self::ServiceDraining => "The service is being closed and takes no new connections.",
             Self::ServiceClosed => "The service is closed.",

@@ -44,6 +44,10 @@ fn rows(gate: Gate) -> Vec<Row> {
                 },
             ),
         ],
+        Gate::Access => vec![
+            row("nothing takes it away", |_| {}),
+            row("a removal is under way", |f| upset(Gate::Access, f)),
+        ],
         Gate::Service => {
             let mut all = vec![row("blocked, whatever its life", |f| {
                 f.service.blocked = true;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::domain::ids::{ConsumerId, DenialId, EndpointServiceId};
+use crate::domain::ids::{AccessRemovalId, ConsumerId, DenialId, EndpointServiceId};
 use crate::domain::lifecycle::LifecycleState;
 use crate::domain::quota::QuotaFigure;
 
@@ -56,6 +56,7 @@ pub(crate) fn facts() -> Facts {
             .collect(),
         counts: Counts::default(),
         approved: false,
+        access_ending: None,
         listing: Some(Listing {
             id: "lst_1".to_owned(),
             state: ListingState::Public,
@@ -110,6 +111,7 @@ pub(crate) fn upset(gate: Gate, facts: &mut Facts) {
         Gate::DenyList => {
             facts.account.denials.insert(denial(1));
         }
+        Gate::Access => facts.access_ending = Some(removal(1)),
         Gate::Service => facts.service.blocked = true,
         Gate::Listing => {
             let listing = facts.listing.take().or_else(|| self::facts().listing);
@@ -150,6 +152,11 @@ pub(crate) fn upset(gate: Gate, facts: &mut Facts) {
 /// An entry of the deny list.
 pub(crate) fn denial(n: u128) -> DenialId {
     DenialId::from(uuid::Uuid::from_u128(n))
+}
+
+/// A removal of access.
+pub(crate) fn removal(n: u128) -> AccessRemovalId {
+    AccessRemovalId::from(uuid::Uuid::from_u128(n))
 }
 
 /// Policies that permit everything.

@@ -146,6 +146,7 @@ fn a_gate_that_refuses_requests_leaves_a_live_connection_to_a_person() {
         assert_eq!(decide(&facts, &permits).outcome, Outcome::Hold, "{gate}");
     }
     for gate in [
+        Gate::Access,
         Gate::Listing,
         Gate::Quota,
         Gate::Approval,
@@ -330,6 +331,30 @@ fn facts_are_read_back_as_they_were_and_others_are_refused() {
     assert_eq!(Facts::from_json(&stored), Err(UnreadableFacts::Version(2)));
     stored["version"] = serde_json::Value::Null;
     assert_eq!(Facts::from_json(&stored), Err(UnreadableFacts::NoVersion));
+}
+
+/// What was decided before a fact was known is made again as if it were not so.
+#[test]
+fn facts_from_before_removals_were_known_are_made_again_as_they_were() {
+    let mut ending = facts();
+    upset(Gate::Access, &mut ending);
+    let mut stored = ending.to_json().unwrap();
+    assert_eq!(
+        stored["access_ending"],
+        "arm_00000000000000000000000000000001"
+    );
+    let decision = replay(&stored, &permits).unwrap();
+    assert_eq!(
+        (decision.outcome, decision.gate, codes(&decision)),
+        (Outcome::Reject, Gate::Access, vec!["access_ending"])
+    );
+    stored.as_object_mut().unwrap().remove("access_ending");
+    assert_eq!(replay(&stored, &permits), Ok(decide(&facts(), &permits)));
+    assert_eq!(
+        stored,
+        facts().to_json().unwrap(),
+        "nothing is written where nothing ends"
+    );
 }
 
 /// The stored format, written out: a change here needs a new version.

@@ -65,6 +65,15 @@ impl TestApp {
         self.policy_step(policy, "activate", &body).await
     }
 
+    /// Tries to take a policy out of force, at the version that is given.
+    pub(crate) async fn try_to_deactivate(&self, policy: &Value, confirm: Option<u64>) -> Answer {
+        let mut body = json!({ "version": policy["version"], "reason": "to see" });
+        if let Some(confirm) = confirm {
+            body["confirm_losing_access"] = json!(confirm);
+        }
+        self.policy_step(policy, "deactivate", &body).await
+    }
+
     /// Asks for a dry run, has a worker do it, and answers what came out.
     pub(crate) async fn dry_run(&self, policy: &Value, decisions: i64) -> Value {
         let path = self.ask_for_dry_run(policy, decisions).await;
