@@ -44,6 +44,7 @@ pub mod give_access_for;
 pub mod hold_review;
 pub mod import_services;
 pub mod judge;
+mod opinion;
 pub mod policies;
 pub mod policy_settings;
 pub mod policy_shelf;
