@@ -41,6 +41,7 @@ pub mod explain_connection;
 mod from_store;
 pub mod gather_facts;
 pub mod give_access_for;
+mod hearing;
 pub mod hold_review;
 pub mod import_services;
 pub mod judge;

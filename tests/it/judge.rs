@@ -168,6 +168,11 @@ async fn the_last_judgement_has_the_facts_of_now(pool: PgPool) {
     assert_eq!(app.count(kept).await, 2, "only time has passed");
     let told = app.explained(&request).await;
     assert_eq!(told["last_judged_at"], json!(app.clock.now()), "{told}");
+    // Nothing judges what was decided, and the person's own judgement is the last.
+    app.decide(&request, "reject").await;
+    let told = app.explained(&request).await;
+    assert_eq!(told["judgement"]["decision_id"], told["decision"]["id"]);
+    assert_eq!(app.count(kept).await, 3);
 }
 
 /// What no policy speaks of waits; when its account becomes a consumer's, it is judged again at once.
