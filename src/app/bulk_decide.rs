@@ -8,8 +8,9 @@ use chrono::{DateTime, Utc};
 use super::admission::Gate;
 use super::code::Code;
 use super::consumer_gate;
-use super::decide_connection::{Decided, Leave, decide_locked, not_found};
+use super::decide_connection::{Decided, Leave, not_found};
 use super::decision_words::{Said, Why};
+use super::hearing::Hearing;
 use super::{AppContext, AppError};
 use crate::domain::actor::Actor;
 use crate::domain::ids::ConnectionId;
@@ -172,6 +173,7 @@ impl Decision<'_> {
         };
         let gates = Gate::of_many(conn, ids).await?;
         connections::lock_many(conn, ids).await?;
+        let mut hearing = Hearing::of(conn, self.ctx, ids, self.at).await?;
         let mut outcomes = Outcomes::with_capacity(ids.len());
         for id in ids {
             let gate = gates.get(id).ok_or_else(|| not_found(*id));
@@ -180,7 +182,7 @@ impl Decision<'_> {
                     let (ctx, actor, why) = (self.ctx, self.actor, &self.why);
                     let asking = askings.remove(id);
                     let leave = Leave { admitted, asking };
-                    decide_locked(conn, ctx, actor, *id, leave, why, self.at).await
+                    hearing.decide(conn, ctx, actor, *id, leave, why).await
                 }
                 Err(refusal) => Err(refusal),
             };

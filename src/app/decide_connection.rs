@@ -9,6 +9,7 @@ use super::code::Code;
 use super::consumer_gate::{self, Asking};
 use super::decision_words::{Said, Why};
 use super::desk::{self, UnderReview};
+use super::hearing::Hearing;
 use super::{AppContext, AppError};
 use crate::domain::actor::Actor;
 use crate::domain::connection::Connection;
@@ -46,7 +47,8 @@ pub async fn decide_connection(
     // Two deciders at once: the second waits here and then sees what the first decided.
     connections::lock(&mut tx, id).await?;
     let leave = Leave { admitted, asking };
-    decide_locked(&mut tx, ctx, actor, id, leave, &why, at).await?;
+    let mut hearing = Hearing::of(&mut tx, ctx, &[id], at).await?;
+    hearing.decide(&mut tx, ctx, actor, id, leave, &why).await?;
     let after = desk::read(&mut tx, ctx, id, at).await?;
     ctx.commit(tx).await?;
     Ok(after)

@@ -1,15 +1,21 @@
 //! Why a connection was judged as it was: its last judgement, made again from its record, and what each policy says.
 
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
 use super::code::Code;
 use super::context::off_thread;
 use super::policies::{self, Explained, PolicySets};
 use super::policy_shelf::Set;
 use super::read::Listed;
 use super::{AppContext, AppError};
-use crate::domain::decision::{Decision, Facts, replay};
+use crate::domain::decision::{Decision, Facts, Remedy, remedies, replay};
 use crate::domain::ids::{ConnectionId, JudgementId, PolicyId};
 use crate::domain::judgement::Judgement;
-use crate::store::{PgConnection, connections, judgements, policies as store};
+use crate::domain::policy::ActivePolicy;
+use crate::store::decisions::{self, Standing};
+use crate::store::policies as store;
+use crate::store::{PgConnection, connections, judge_wakes, judgements};
 
 /// A judgement made again from its record.
 #[derive(Debug)]
@@ -36,10 +42,16 @@ pub struct ExplainedSet {
 pub struct Explanation {
     /// The last judgement.
     pub judgement: Judgement,
+    /// When the same was last said from the same facts, but for the time.
+    pub last_judged_at: DateTime<Utc>,
+    /// The decision that stands. The judgement was kept with it, or is older: what nobody is asked about has none of its own.
+    pub decision: Option<Standing>,
     /// What comes out now.
     pub replayed: Replayed,
     /// What the policies say that were asked; none where a gate decided before them.
     pub sets: Vec<ExplainedSet>,
+    /// What would have to change; nothing where it accepts, or where its facts cannot be read.
+    pub remedies: Vec<Remedy>,
 }
 
 impl Explanation {
@@ -51,7 +63,7 @@ impl Explanation {
 
 /// Explains the last judgement of a connection.
 pub async fn explain(ctx: &AppContext, id: ConnectionId) -> Result<Explanation, AppError> {
-    let (judgement, texts) = {
+    let (judgement, last_held, decision, texts) = {
         let conn: &mut PgConnection = &mut *ctx.acquire().await?;
         refuse_missing(conn, id).await?;
         let judgement = judgements::latest(conn, id).await?;
@@ -61,46 +73,67 @@ pub async fn explain(ctx: &AppContext, id: ConnectionId) -> Result<Explanation, 
         };
         let judgement = judgement.ok_or_else(unjudged)?;
         let texts = store::by_digest(conn, &judgement.decision.policy_versions).await?;
-        (judgement, texts)
+        let last_held = judge_wakes::last_held(conn, id).await?;
+        let decision = decisions::standing(conn, id).await?;
+        (judgement, last_held, decision, texts)
     };
+    let (remedies, (replayed, sets)) = match Facts::from_json(&judgement.facts) {
+        Ok(facts) => (
+            remedies(&judgement.decision, &facts),
+            made_again(&judgement, facts, &texts).await?,
+        ),
+        Err(why) => (Vec::new(), impossible(why.to_string())),
+    };
+    Ok(Explanation {
+        last_judged_at: last_held.map_or(judgement.at, |held| held.max(judgement.at)),
+        judgement,
+        decision,
+        replayed,
+        sets,
+        remedies,
+    })
+}
+
+/// A judgement, decided again by the texts of then, and what each of them says.
+type MadeAgain = (Replayed, Vec<ExplainedSet>);
+
+fn impossible(why: String) -> MadeAgain {
+    (Replayed::Impossible(why), Vec::new())
+}
+
+async fn made_again(
+    judgement: &Judgement,
+    facts: Facts,
+    texts: &[ActivePolicy],
+) -> Result<MadeAgain, AppError> {
     // In the order in which they were asked.
     let mut sets: Vec<(PolicyId, Set)> = Vec::new();
     for version in &judgement.decision.policy_versions {
         let Some(text) = texts.iter().find(|text| text.digest == *version) else {
-            let why = format!("there is no text of the version {version}");
-            return Ok(impossible(judgement, why));
+            return Ok(impossible(format!(
+                "there is no text of the version {version}"
+            )));
         };
         let (policy, text) = (text.id, text.text.clone());
         let Ok(set) = off_thread(move || policies::compile(&text)).await? else {
             let why = format!("the text of the version {version} does not compile any more");
-            return Ok(impossible(judgement, why));
+            return Ok(impossible(why));
         };
         sets.push((policy, set));
     }
-    let facts = match Facts::from_json(&judgement.facts) {
-        Ok(facts) => facts,
-        Err(why) => return Ok(impossible(judgement, why.to_string())),
-    };
-    off_thread(move || explained(judgement, &sets, &facts)).await?
+    let stored = judgement.facts.clone();
+    off_thread(move || replayed(&sets, &stored, &facts)).await?
 }
 
-fn impossible(judgement: Judgement, why: String) -> Explanation {
-    Explanation {
-        judgement,
-        replayed: Replayed::Impossible(why),
-        sets: Vec::new(),
-    }
-}
-
-fn explained(
-    judgement: Judgement,
+fn replayed(
     sets: &[(PolicyId, Set)],
+    stored: &Value,
     facts: &Facts,
-) -> Result<Explanation, AppError> {
+) -> Result<MadeAgain, AppError> {
     let asked: Vec<&Set> = sets.iter().map(|(_, set)| set).collect();
-    let replayed = match replay(&judgement.facts, &PolicySets(&asked)) {
-        Ok(decision) => Replayed::Decided(decision),
-        Err(why) => Replayed::Impossible(why.to_string()),
+    let decision = match replay(stored, &PolicySets(&asked)) {
+        Ok(decision) => decision,
+        Err(why) => return Ok(impossible(why.to_string())),
     };
     let mut all = Vec::with_capacity(sets.len());
     for (policy, set) in sets {
@@ -112,11 +145,7 @@ fn explained(
             policies,
         });
     }
-    Ok(Explanation {
-        judgement,
-        replayed,
-        sets: all,
-    })
+    Ok((Replayed::Decided(decision), all))
 }
 
 /// What gates and policies said of a connection, newest first.

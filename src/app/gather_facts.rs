@@ -235,10 +235,19 @@ impl Gathered {
 
     /// Counts a connection as used from here on: it was accepted in the transaction that gathered.
     pub fn accepted(&mut self, id: ConnectionId) {
+        self.count_one(id, true);
+    }
+
+    /// Counts it no more: it was rejected or revoked there.
+    pub fn ended(&mut self, id: ConnectionId) {
+        self.count_one(id, false);
+    }
+
+    fn count_one(&mut self, id: ConnectionId, counted: bool) {
         let Some(subject) = self.subjects.get_mut(&id) else {
             return;
         };
-        if std::mem::replace(&mut subject.counted, true) {
+        if std::mem::replace(&mut subject.counted, counted) == counted {
             return;
         }
         let (service, region) = (subject.service, region_of(subject).to_string());
@@ -246,12 +255,8 @@ impl Gathered {
             || Who::Account(subject.owner.clone()),
             |m| Who::Consumer(m.consumer),
         );
-        *self
-            .uses
-            .entry(who)
-            .or_default()
-            .entry((service, region))
-            .or_default() += 1;
+        let uses = self.uses.entry(who).or_default();
+        *uses.entry((service, region)).or_default() += if counted { 1 } else { -1 };
     }
 
     /// The facts of several, in their order; what is not known is left out.

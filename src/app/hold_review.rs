@@ -11,7 +11,7 @@ use super::{AppContext, AppError, text};
 use crate::domain::actor::Actor;
 use crate::domain::ids::ConnectionId;
 use crate::domain::review_desk::{HELD_BY_PERSON, Hold, ReviewStep};
-use crate::store::judge_wakes;
+use crate::store::judge_wakes::{self, Next};
 use crate::store::reviews;
 
 /// Holds a request that nobody decided yet, until a time or until somebody ends it. It takes the place of a hold that stands.
@@ -87,7 +87,7 @@ pub async fn unhold_review(
     };
     desk::note(&mut tx, note).await?;
     // It may be decided again, also by a policy.
-    judge_wakes::put_off(&mut tx, &[(id, at)]).await?;
+    judge_wakes::put_off(&mut tx, &[Next::unjudged(id, at)]).await?;
     let after = desk::read(&mut tx, ctx, id, at).await?;
     ctx.commit(tx).await?;
     Ok(after)

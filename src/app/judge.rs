@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::json;
 
 use super::admission::Gate;
 use super::bulk_decide::is_fault;
@@ -15,15 +14,17 @@ use super::decision_words::Why;
 use super::desk::{self, Note};
 use super::gather_facts::{Gathered, gather};
 use super::hold_review::shown;
+use super::opinion::Opinion;
 use super::policies::PolicySets;
 use super::{AppContext, AppError, policy_shelf};
 use crate::domain::actor::{Actor, ActorKind};
-use crate::domain::decision::{Decision, Facts, Outcome, ReasonCode, decide};
-use crate::domain::ids::{ConnectionId, DecisionId, EndpointServiceId, JudgementId};
+use crate::domain::decision::{Decision, Outcome, ReasonCode};
+use crate::domain::ids::{ConnectionId, EndpointServiceId};
 use crate::domain::judgement::Judgement;
 use crate::domain::review::Verb;
 use crate::domain::review_desk::{Desk, Hold, ReviewStep};
-use crate::store::{PgConnection, connections, judge_wakes, judgements, reviews};
+use crate::store::judge_wakes::{self, Next};
+use crate::store::{PgConnection, connections, judgements, reviews};
 
 /// What became of a request that was looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,15 +62,19 @@ pub async fn judge(
         gates,
         known,
     };
-    let (mut said, mut until) = (Vec::new(), Vec::new());
+    let (mut said, mut next) = (Vec::new(), Vec::new());
     for id in ids {
         let judged = bench.one(conn, &mut session, *id).await?;
         if !matches!(judged, Judged::Said(Outcome::Accept | Outcome::Reject)) {
-            until.push((*id, at + again));
+            next.push(Next {
+                id: *id,
+                due_at: at + again,
+                judged_at: (judged == Judged::Said(Outcome::Hold)).then_some(at),
+            });
         }
         said.push((*id, judged));
     }
-    judge_wakes::put_off(conn, &until).await?;
+    judge_wakes::put_off(conn, &next).await?;
     Ok(said)
 }
 
@@ -115,15 +120,18 @@ impl Bench<'_> {
             .service_of(id)
             .and_then(|service| self.sets.get(&service));
         let sets: Vec<&policy_shelf::Set> = sets.into_iter().flatten().map(AsRef::as_ref).collect();
-        let decision = decide(&facts, &PolicySets(&sets));
-        let judgement = JudgementId::new(self.at);
-        let actor = actor_of(&decision);
-        let verb = match decision.outcome {
+        let opinion = Opinion::of(facts, &PolicySets(&sets));
+        let outcome = opinion.decision.outcome;
+        let actor = actor_of(&opinion.decision);
+        let verb = match outcome {
             Outcome::Hold => {
-                self.hold(conn, &actor, id, standing, &decision).await?;
-                self.record(conn, judgement, id, decision, &facts, None)
+                self.hold(conn, &actor, id, standing, &opinion.decision)
                     .await?;
-                return Ok(Judged::Said(Outcome::Hold));
+                let before = self.latest.get(&id);
+                if !before.is_some_and(|before| opinion.is_said_by(before)) {
+                    opinion.keep(conn, id, None).await?;
+                }
+                return Ok(Judged::Said(outcome));
             }
             Outcome::Accept => Verb::Accept,
             Outcome::Reject => Verb::Reject,
@@ -136,7 +144,7 @@ impl Bench<'_> {
             admitted: gate.admit(verb)?,
             asking,
         };
-        let why = why(judgement, &decision);
+        let why = why(&opinion);
         let decided = decide_locked(conn, self.ctx, &actor, id, leave, &why, self.at).await;
         let made = match decided {
             Ok(Decided::Done(made)) => made,
@@ -151,12 +159,10 @@ impl Bench<'_> {
             }
             Err(fault) => return Err(fault),
         };
-        let outcome = decision.outcome;
         if outcome == Outcome::Accept {
             session.known.accepted(id);
         }
-        self.record(conn, judgement, id, decision, &facts, Some(made))
-            .await?;
+        opinion.keep(conn, id, Some(made)).await?;
         Ok(Judged::Said(outcome))
     }
 
@@ -208,34 +214,6 @@ impl Bench<'_> {
         };
         desk::note(conn, note).await
     }
-
-    /// Keeps the judgement, unless it says what the one before said.
-    async fn record(
-        &self,
-        conn: &mut PgConnection,
-        id: JudgementId,
-        connection: ConnectionId,
-        decision: Decision,
-        facts: &Facts,
-        decided: Option<DecisionId>,
-    ) -> Result<(), AppError> {
-        let before = self.latest.get(&connection);
-        if decided.is_none() && before.is_some_and(|before| before.decision == decision) {
-            return Ok(());
-        }
-        let facts = facts
-            .to_json()
-            .map_err(|e| AppError::internal(format!("facts cannot be written: {e}")))?;
-        let judgement = Judgement {
-            id,
-            connection,
-            at: self.at,
-            decision,
-            facts,
-            decided,
-        };
-        Ok(judgements::insert(conn, &judgement).await?)
-    }
 }
 
 /// In whose name: the policy that determined it, or the gate.
@@ -257,22 +235,15 @@ pub(super) fn sentences(decision: &Decision) -> String {
 }
 
 /// Why it is decided so: the sentences, which are for the consumer too, the first code, and what leads back to the judgement.
-fn why(judgement: JudgementId, decision: &Decision) -> Why {
-    let sentences = sentences(decision);
+fn why(opinion: &Opinion) -> Why {
+    let sentences = sentences(&opinion.decision);
     let mut why = Why::because(sentences.clone());
     why.message = Some(sentences);
-    why.reason_code = decision
+    why.reason_code = opinion
+        .decision
         .reasons
         .first()
         .map(|reason| reason.code.clone().into());
-    let evidence = json!({
-        "judgement_id": judgement,
-        "gate": decision.gate,
-        "reasons": decision.reasons,
-        "policies": decision.policies,
-        "policy_versions": decision.policy_versions,
-        "licence": decision.licence,
-    });
-    why.evidence.insert("judgement".to_owned(), evidence);
+    opinion.add_to(&mut why);
     why
 }

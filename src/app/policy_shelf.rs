@@ -54,7 +54,37 @@ impl fmt::Debug for PolicyShelf {
     }
 }
 
-/// The sets that decide about each of these services: the provider's, then the service's own.
+/// The sets of a service that are in force: the provider's, then its own.
+#[derive(Debug, Default)]
+pub(super) struct InForce {
+    pub(super) sets: Vec<Arc<Set>>,
+    /// The digests of those that do not compile any more.
+    pub(super) broken: Vec<String>,
+}
+
+/// What is in force for each of these services, as far as it compiles: for whoever is not kept from deciding by a policy.
+pub(super) async fn in_force(
+    conn: &mut PgConnection,
+    ctx: &AppContext,
+    services: &[EndpointServiceId],
+) -> Result<HashMap<EndpointServiceId, InForce>, AppError> {
+    let mut all = HashMap::with_capacity(services.len());
+    for service in services {
+        let of: &mut InForce = all.entry(*service).or_default();
+        for active in policies::active(conn, *service).await? {
+            match ctx.shelf.compiled(&active.digest, &active.text).await {
+                Ok(set) => of.sets.push(set),
+                Err(fault) => {
+                    tracing::error!(policy.id = %active.id, error = %fault, "a person decides without a policy set");
+                    of.broken.push(active.digest);
+                }
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// The sets that decide about each of these services: the provider's, then the service's own. None decides where one of them does not compile any more.
 pub(super) async fn of_services(
     conn: &mut PgConnection,
     ctx: &AppContext,

@@ -9,6 +9,7 @@ use super::code::Code;
 use super::consumer_gate::{self, Asking};
 use super::decide_connection::{self, LONGEST_REASON, Outcome};
 use super::decision_words::Why;
+use super::hearing::Hearing;
 use super::{AppContext, AppError, settle_account_drift, settle_service_drift, text};
 use crate::domain::actor::{Actor, ActorKind};
 use crate::domain::drift::About;
@@ -157,8 +158,11 @@ async fn settle_connection(
                 to,
                 asking,
             };
-            let why = Why::because(reason);
-            decide_connection::record(conn, ctx, actor, &connection, outcome, &why, at).await?;
+            let mut hearing = Hearing::of(conn, ctx, &[id], at).await?;
+            let (opinion, why) = hearing.hear(id, &Why::because(reason));
+            let made =
+                decide_connection::record(conn, ctx, actor, &connection, outcome, &why, at).await?;
+            hearing.keep(conn, id, opinion, verb, made).await?;
         }
         ConnectionRemedy::Again => {
             gate.admit(Verb::Reject)?;

@@ -19,7 +19,7 @@ pub struct Judgement {
     pub decision: Decision,
     /// What it was said from: [`super::decision::Facts`] in the format of their time.
     pub facts: serde_json::Value,
-    /// The decision that was made of it; `None` where it holds.
+    /// The decision that was made of it, or by a person while it was heard, whatever it says; `None` where it holds and nobody decided.
     pub decided: Option<DecisionId>,
 }
 

@@ -1,8 +1,9 @@
 //! Enums that are stored and shown as one word.
 
-/// Declares a field-less enum together with its words: `ALL`, `as_str`, `Display`, `FromStr` and serde, all from one list.
+/// Declares a field-less enum together with its words: `ALL`, `as_str`, `Display`, `FromStr`, serde and the `OpenAPI` schema, all from one list.
+// The words are token trees: a literal would reach the derives in an invisible group, which the schema's does not see through.
 macro_rules! text_enum {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)+ }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:tt,)+ }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[derive(serde::Serialize, serde::Deserialize, utoipa::ToSchema)]

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::{PgConnection, StoreError};
-use crate::domain::actor::Actor;
+use crate::domain::actor::{Actor, ActorKind};
 use crate::domain::ids::{ConnectionId, DecisionId};
 use crate::domain::review::Verb;
 
@@ -31,6 +31,56 @@ pub struct New<'a> {
     pub ticket_url: Option<&'a str>,
     /// A stable word for why, where a rule decided.
     pub reason_code: Option<&'a str>,
+}
+
+/// The decision that stands about a connection.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// Its id.
+    pub id: DecisionId,
+    /// What was decided.
+    pub verb: Verb,
+    /// What kind of actor decided.
+    pub actor_kind: ActorKind,
+    /// Who.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+    /// What the consumer was told.
+    pub message: Option<String>,
+    /// A stable word for why, where a rule decided.
+    pub reason_code: Option<String>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// The decision that stands about a connection; `None` while there is none.
+pub async fn standing(
+    conn: &mut PgConnection,
+    connection: ConnectionId,
+) -> Result<Option<Standing>, StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT d.id AS "id: DecisionId", d.verb, d.actor_kind, d.actor, d.reason, d.message, d.reason_code, d.decided_at
+             FROM connections c JOIN decisions d ON d.id = c.decision_id
+            WHERE c.id = $1"#,
+        connection as _,
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| {
+        let broken = |what: String| StoreError::inconsistent("decisions", row.id, what);
+        Ok(Standing {
+            id: row.id,
+            verb: row.verb.parse().map_err(broken)?,
+            actor_kind: row.actor_kind.parse().map_err(broken)?,
+            actor: row.actor,
+            reason: row.reason,
+            message: row.message,
+            reason_code: row.reason_code,
+            at: row.decided_at,
+        })
+    })
+    .transpose()
 }
 
 /// Records a decision.

@@ -267,7 +267,7 @@ pub struct Decided {
     pub id: DecisionId,
     /// What was decided, by whomever.
     pub outcome: Outcome,
-    /// The facts of the last judgement of the request before it; `None` where nothing judged it.
+    /// The facts that were kept with it, or those of the last judgement of the request before it; `None` where there is neither.
     pub facts: Option<Value>,
 }
 
@@ -278,7 +278,7 @@ pub async fn decided(
     before: Option<DecisionId>,
     limit: i64,
 ) -> Result<Vec<Decided>, StoreError> {
-    // A judgement that this very decision was made of comes before those that are only older.
+    // The judgement of this very decision comes before those that are only older.
     let rows = sqlx::query!(
         r#"SELECT d.id AS "id: DecisionId", d.verb,
                   (SELECT j.facts FROM judgements j

@@ -71,23 +71,58 @@ pub async fn next(
     Ok(next)
 }
 
+/// When a request is to be judged next.
+#[derive(Debug, Clone, Copy)]
+pub struct Next {
+    /// The request.
+    pub id: ConnectionId,
+    /// When.
+    pub due_at: DateTime<Utc>,
+    /// When it was judged just now and held; `None` where it was not.
+    pub judged_at: Option<DateTime<Utc>>,
+}
+
+impl Next {
+    /// One that was not judged.
+    pub fn unjudged(id: ConnectionId, due_at: DateTime<Utc>) -> Self {
+        Self {
+            id,
+            due_at,
+            judged_at: None,
+        }
+    }
+}
+
 /// Records when these requests are to be judged next. The caller has locked them.
-pub async fn put_off(
-    conn: &mut PgConnection,
-    until: &[(ConnectionId, DateTime<Utc>)],
-) -> Result<(), StoreError> {
-    let (ids, times): (Vec<Uuid>, Vec<DateTime<Utc>>) =
-        until.iter().map(|(id, at)| (id.uuid(), *at)).unzip();
+pub async fn put_off(conn: &mut PgConnection, next: &[Next]) -> Result<(), StoreError> {
+    let ids: Vec<Uuid> = next.iter().map(|next| next.id.uuid()).collect();
+    let due: Vec<DateTime<Utc>> = next.iter().map(|next| next.due_at).collect();
+    let judged: Vec<Option<DateTime<Utc>>> = next.iter().map(|next| next.judged_at).collect();
     sqlx::query!(
-        "UPDATE connections c SET judge_due_at = u.due_at
-           FROM unnest($1::uuid[], $2::timestamptz[]) AS u (id, due_at)
+        "UPDATE connections c SET judge_due_at = u.due_at, last_judged_at = coalesce(u.judged_at, c.last_judged_at)
+           FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[]) AS u (id, due_at, judged_at)
           WHERE c.id = u.id",
         &ids,
-        &times,
+        &due,
+        &judged as &[Option<DateTime<Utc>>],
     )
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// When a connection was last judged and held; `None` where it never was.
+pub async fn last_held(
+    conn: &mut PgConnection,
+    id: ConnectionId,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let at = sqlx::query_scalar!(
+        "SELECT last_judged_at FROM connections WHERE id = $1",
+        id as _
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(at.flatten())
 }
 
 /// Carries out a part of the oldest wake that nobody else works on. Answers whether there was one.

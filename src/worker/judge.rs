@@ -11,7 +11,8 @@ use super::{PassError, Place, Shared, runner};
 use crate::app::judge::{Judged, judge};
 use crate::domain::decision::Outcome;
 use crate::domain::ids::ConnectionId;
-use crate::store::{StoreError, judge_wakes};
+use crate::store::StoreError;
+use crate::store::judge_wakes::{self, Next};
 
 /// The most requests of one transaction.
 const BATCH: usize = 50;
@@ -101,7 +102,7 @@ async fn fail(
     tracing::error!(connection.id = %id, error = %runner::chain(error), "a request could not be judged");
     let until = place.now() + delta(AFTER_FAILURE);
     let mut tx = place.begin().await?;
-    judge_wakes::put_off(&mut tx, &[(id, until)]).await?;
+    judge_wakes::put_off(&mut tx, &[Next::unjudged(id, until)]).await?;
     tx.commit().await.map_err(StoreError::from)?;
     report.failed.push(id);
     Ok(())

@@ -1,14 +1,16 @@
 //! Dry runs: what a policy would change of what was decided and of what is live, counted once whoever counts, and asked for before it is put in force.
 
+use std::time::Duration;
+
 use portcullis::app::dry_run_policy::{PAGE, Step, claim};
 use portcullis::domain::clock::Clock;
-use portcullis::domain::ids::uuid_at;
+use portcullis::domain::ids::{ConnectionId, uuid_at};
 use portcullis::worker::dry_runs::{Report, run_pass};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use crate::support::policies::{KNOWN, NOBODY, text_of};
-use crate::support::{Request, Service, TestApp, Who};
+use crate::support::{CONSUMER, Request, Service, TestApp, Who};
 
 impl TestApp {
     /// A connection that somebody accepted and that is up.
@@ -18,6 +20,22 @@ impl TestApp {
         self.run_until_rest().await;
         assert_eq!(self.summary(&request).await, "available");
         request
+    }
+
+    /// A decision that nobody was asked about.
+    async fn rejected_by_a_timer(&self, request: &Request) {
+        let connection: ConnectionId = request.id.parse().unwrap();
+        sqlx::query(
+            "INSERT INTO decisions (id, connection_id, verb, actor_kind, actor, reason, inputs, decided_at)
+             VALUES ($1, $2, 'reject', 'policy', 'timer', 'nobody decided', '{}', $3)",
+        )
+        .bind(uuid_at(self.clock.now()))
+        .bind(connection.uuid())
+        .bind(self.clock.now())
+        .execute(self.db())
+        .await
+        .unwrap();
+        self.advance(Duration::from_secs(1));
     }
 
     /// The runner of a run was not heard of for a while.
@@ -45,68 +63,70 @@ fn figures(run: &Value) -> Vec<u64> {
     .collect()
 }
 
+/// People's decisions are judged by what was known when they decided, and compared with what they decided. What nobody was asked about goes by the last
+/// judgement before it.
 #[sqlx::test(migrations = "./migrations")]
 async fn what_was_decided_and_what_lives_is_counted_by_what_would_change(pool: PgPool) {
     let app = TestApp::start(pool);
     let service = app.with_service().await;
     let other = app.created_service("other").await;
-    let (known, unknown) = (app.facts(&service, true), app.facts(&service, false));
-    // The decision, what was known before it, and what would come of it by KNOWN.
-    for (facts, verb) in [
-        (Some(&known), "accept"),   // stays
-        (Some(&known), "reject"),   // newly accepted
-        (Some(&unknown), "reject"), // newly held
-        (Some(&unknown), "accept"), // newly held, and live
-        (None, "reject"),           // cannot be judged again
-    ] {
+    let decided = async |verb: &str| {
         let request = app.requested(&service).await;
-        if let Some(facts) = facts {
-            // What was said last before the decision counts.
-            app.judged_by_hand(&request, &unknown, None).await;
-            app.advance(std::time::Duration::from_secs(1));
-            app.judged_by_hand(&request, facts, None).await;
-        }
         app.decide(&request, verb).await;
-        app.advance(std::time::Duration::from_secs(1));
-        // What is said later does not.
-        app.judged_by_hand(&request, &unknown, None).await;
+        app.advance(Duration::from_secs(1));
+        // What is said later does not count.
+        app.judged_by_hand(&request, &app.facts(&service, verb == "reject"), None)
+            .await;
         app.run_until_rest().await;
+    };
+    // What would come of each by KNOWN.
+    decided("accept").await; // newly held
+    decided("reject").await; // newly held
+    app.add_consumer_with("Acme", &[CONSUMER]).await;
+    decided("accept").await; // stays
+    decided("reject").await; // newly accepted
+    app.rejected_by_a_timer(&app.requested(&service).await)
+        .await; // cannot be judged again
+    let request = app.requested(&service).await;
+    for known in [false, true] {
+        app.judged_by_hand(&request, &app.facts(&service, known), None)
+            .await;
+        app.advance(Duration::from_secs(1));
     }
-    app.connected(&other).await;
+    app.rejected_by_a_timer(&request).await; // newly accepted
+    app.connected(&other).await; // stays
     let live = "SELECT count(*) FROM connections WHERE review_state = 'accepted' AND observed_state = 'available'";
     assert_eq!(app.count(live).await, 3);
 
-    // Nobody's account is known in the database, so what lives is held, which takes no access away.
     let wide = app.draft(None, KNOWN).await;
     let run = app.dry_run(&wide, 100).await;
-    assert_eq!(figures(&run), [4 + 3, 3, 1 + 1, 1, 2, 0, 0, 3], "{run}");
+    assert_eq!(figures(&run), [6 + 3, 3, 1, 2, 2, 0, 0, 0], "{run}");
     let narrow = app.draft(Some(&service), KNOWN).await;
     let run = app.dry_run(&narrow, 100).await;
-    assert_eq!(figures(&run), [4 + 2, 2, 1, 1, 2, 0, 0, 2], "{run}");
+    assert_eq!(figures(&run), [5 + 2, 2, 1, 2, 2, 0, 0, 0], "{run}");
     let run = app.dry_run(&narrow, 2).await;
     assert_eq!(
         figures(&run),
-        [1 + 2, 2, 1, 0, 1, 0, 0, 2],
+        [1 + 2, 2, 1, 1, 0, 0, 0, 0],
         "the last two alone: {run}"
     );
     let samples = run["result"]["samples"].as_array().unwrap();
-    let changes: Vec<&str> = samples
-        .iter()
-        .map(|sample| text_of(sample, "change"))
-        .collect();
-    assert_eq!(changes, ["newly_held", "live_held", "live_held"]);
-    assert_eq!(samples[0]["before"], "accept");
+    assert_eq!(samples.len(), 1, "{run}");
+    assert_eq!(samples[0]["change"], "newly_accepted");
+    assert_eq!(samples[0]["before"], "reject");
     assert!(text_of(&samples[0], "id").starts_with("dec_"));
-    assert!(text_of(&samples[1], "id").starts_with("con_"));
     let closing = app.draft(Some(&service), NOBODY).await;
     let run = app.dry_run(&closing, 100).await;
-    assert_eq!(figures(&run), [4 + 2, 2, 1, 0, 0, 2, 2, 0], "{run}");
+    assert_eq!(figures(&run), [5 + 2, 2, 1, 0, 0, 2, 2, 0], "{run}");
+    let samples = run["result"]["samples"].as_array().unwrap();
+    let cut = samples.iter().find(|one| one["change"] == "loses_access");
+    assert!(text_of(cut.unwrap(), "id").starts_with("con_"));
 
     // Beside a set that forbids, nothing is accepted.
     let nobody = app.tested(None, NOBODY).await;
     app.try_to_activate(&nobody, Some(3)).await.good();
     let run = app.dry_run(&narrow, 100).await;
-    assert_eq!(figures(&run), [4 + 2, 2, 1, 0, 0, 2, 2, 0], "{run}");
+    assert_eq!(figures(&run), [5 + 2, 2, 1, 0, 0, 2, 2, 0], "{run}");
     assert_eq!(run["others"], json!({ "provider": nobody["digest"] }));
 }
 
@@ -161,7 +181,7 @@ async fn another_goes_on_where_a_runner_died_and_nothing_is_counted_twice(pool: 
     let live = app.connected(&service).await;
     // More than one page of decisions about one connection, all by the same facts.
     let facts = app.facts(&service, true);
-    let connection: portcullis::domain::ids::ConnectionId = live.id.parse().unwrap();
+    let connection: ConnectionId = live.id.parse().unwrap();
     sqlx::query(
         "INSERT INTO judgements (id, connection_id, judged_at, outcome, gate, reasons, policies, policy_versions, facts)
          VALUES (gen_random_uuid(), $1, '2020-01-01', 'hold', 'policy', '[]', '{}', '{}', $2)",

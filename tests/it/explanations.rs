@@ -13,7 +13,7 @@ permit (principal, action, resource) when { principal.known };
 "#;
 
 impl TestApp {
-    async fn explained(&self, request: &Request) -> Value {
+    pub(crate) async fn explained(&self, request: &Request) -> Value {
         let path = format!("/v1/connections/{}/explanation", request.id);
         self.get(Who::Viewer, &path).await.good()
     }
@@ -34,6 +34,14 @@ async fn a_judgement_is_made_again_from_its_record_after_its_policy_is_gone(pool
     // The text of then is found although another decides now.
     app.in_force(None, KNOWN).await;
     let told = app.explained(&request).await;
+    assert_eq!(told["decision"], json!(null));
+    let by: Vec<Value> = told["remedies"].as_array().unwrap().clone();
+    assert_eq!(by.len(), 2, "{told}");
+    assert_eq!(
+        by[0],
+        json!({ "reason": "no_policy_applies", "remedy": "write_policy", "by": "provider",
+                "sentence": "Have a policy permit it.", "details": {} })
+    );
     assert_eq!(told["judgement"]["outcome"], "hold");
     assert_eq!(told["judgement"]["facts"]["account"]["proven"], false);
     assert_eq!(told["replay"]["same"], true, "{told}");
@@ -92,6 +100,17 @@ async fn a_gate_needs_no_policies_to_be_explained(pool: PgPool) {
         (&told["replay"]["same"], &told["sets"]),
         (&json!(true), &json!([])),
         "{told}"
+    );
+    assert_eq!(
+        told["remedies"],
+        json!([
+            { "reason": "quota_exceeded", "remedy": "raise_limit", "by": "provider",
+              "sentence": "Raise the limit of connections from 3 to 4.",
+              "details": { "figure": "connections", "limit": 3, "to": 4, "by": 1 } },
+            { "reason": "quota_exceeded", "remedy": "give_up", "by": "consumer",
+              "sentence": "Give up 1 of the accepted connections.",
+              "details": { "figure": "connections", "by": 1 } },
+        ])
     );
 }
 

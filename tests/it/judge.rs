@@ -29,7 +29,7 @@ impl TestApp {
         self.in_force_as(service, text, set.version()).await;
     }
 
-    async fn in_force_as(&self, service: Option<&Service>, text: &str, digest: &str) {
+    pub(crate) async fn in_force_as(&self, service: Option<&Service>, text: &str, digest: &str) {
         let id = service.map(|service| {
             let id: portcullis::domain::ids::EndpointServiceId = service.id.parse().unwrap();
             id.uuid()
@@ -138,6 +138,41 @@ async fn without_policies_a_person_decides_and_nothing_is_said(pool: PgPool) {
     assert_eq!(app.judged().await, [HELD]);
     let kept = app.count("SELECT count(*) FROM judgements").await;
     assert_eq!(kept, 1, "the same answer is kept once");
+    let told = app.explained(&request).await;
+    assert_eq!(told["last_judged_at"], json!(app.clock.now()), "{told}");
+    assert_ne!(told["judgement"]["judged_at"], told["last_judged_at"]);
+}
+
+/// The same answer from other facts is another judgement: what is explained and tried again is what was last decided from.
+#[sqlx::test(migrations = "./migrations")]
+async fn the_last_judgement_has_the_facts_of_now(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let service = app.with_service().await;
+    app.in_force(None, "permit (principal, action, resource) when { false };")
+        .await;
+    let request = app.requested(&service).await;
+    assert_eq!(app.judged().await, [HELD]);
+    app.advance(Duration::from_secs(1));
+    let acme = app.add_consumer_with("Acme", &[CONSUMER]).await;
+    assert_eq!(app.judged().await, [HELD]);
+    let told = app.explained(&request).await;
+    let account = &told["judgement"]["facts"]["account"];
+    assert_eq!(account["consumer"]["id"], acme, "{told}");
+    assert_eq!(told["last_judged_at"], told["judgement"]["judged_at"]);
+    let kept = "SELECT count(*) FROM judgements";
+    assert_eq!(app.count(kept).await, 2);
+    for _ in 0..3 {
+        app.advance(Duration::from_mins(6));
+        assert_eq!(app.judged().await, [HELD]);
+    }
+    assert_eq!(app.count(kept).await, 2, "only time has passed");
+    let told = app.explained(&request).await;
+    assert_eq!(told["last_judged_at"], json!(app.clock.now()), "{told}");
+    // Nothing judges what was decided, and the person's own judgement is the last.
+    app.decide(&request, "reject").await;
+    let told = app.explained(&request).await;
+    assert_eq!(told["judgement"]["decision_id"], told["decision"]["id"]);
+    assert_eq!(app.count(kept).await, 3);
 }
 
 /// What no policy speaks of waits; when its account becomes a consumer's, it is judged again at once.

@@ -4,7 +4,7 @@ use actix_web::get;
 use actix_web::web::{Data, Json};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
 use super::arguments::Limit;
@@ -16,9 +16,12 @@ use crate::api::responses::{AuthProblems, ConnectionMissing, InputProblems, Judg
 use crate::app::AppContext;
 use crate::app::explain_connection::{self as app, ExplainedSet, Explanation, Replayed};
 use crate::app::policies::{Answer, Effect, Explained};
-use crate::domain::decision::{Gate, Outcome, PolicyEffect};
+use crate::domain::actor::ActorKind;
+use crate::domain::decision::{Gate, Outcome, PolicyEffect, Remedy, RemedyBy, RemedyKind};
 use crate::domain::ids::{ConnectionId, DecisionId, JudgementId, PolicyId};
 use crate::domain::judgement::Judgement;
+use crate::domain::review::Verb;
+use crate::store::decisions::Standing;
 
 /// What gates and policies said of a connection.
 #[derive(Debug, Serialize, ToSchema)]
@@ -39,7 +42,7 @@ pub struct JudgementView {
     policy_versions: Vec<String>,
     /// The licence that pays.
     licence: Option<String>,
-    /// The decision that was made of it; null where it holds.
+    /// The decision that was made of it, or by a person while it was heard; null where it holds and nobody decided.
     decision_id: Option<DecisionId>,
     /// What it was said from.
     #[schema(value_type = Object)]
@@ -77,10 +80,81 @@ pub struct JudgementList {
 pub struct ExplanationView {
     /// The last judgement.
     judgement: JudgementView,
+    /// When the same was last said, from the same facts but for the time; `judged_at` where it was said once.
+    last_judged_at: DateTime<Utc>,
+    /// The decision that stands; null while there is none. Where its id is not the judgement's `decision_id`, the judgement is older than the
+    /// decision: a block, a drain, a removal of access or a timer made it, and they ask nobody.
+    decision: Option<StandingDecisionView>,
     /// The same, made again from its record.
     replay: ReplayView,
     /// What the policies say that were asked, text by text. None where a gate decided before them.
     sets: Vec<ExplainedSetView>,
+    /// What would have to change for it to come out better, reason by reason. None where it accepts.
+    remedies: Vec<RemedyView>,
+}
+
+/// The decision that stands about a connection.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StandingDecisionView {
+    /// Its id.
+    id: DecisionId,
+    /// What was decided.
+    verb: Verb,
+    /// What kind of actor decided.
+    actor_kind: ActorKind,
+    /// Who: a person's name, a policy's id, or the gate.
+    actor: String,
+    /// Why.
+    reason: String,
+    /// A stable word for why, where a rule decided.
+    reason_code: Option<String>,
+    /// What the consumer was told.
+    message: Option<String>,
+    /// When.
+    decided_at: DateTime<Utc>,
+}
+
+impl From<Standing> for StandingDecisionView {
+    fn from(row: Standing) -> Self {
+        Self {
+            id: row.id,
+            verb: row.verb,
+            actor_kind: row.actor_kind,
+            actor: row.actor,
+            reason: row.reason,
+            reason_code: row.reason_code,
+            message: row.message,
+            decided_at: row.at,
+        }
+    }
+}
+
+/// One change that would do away with a reason. The next gate may then have something to say.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RemedyView {
+    /// The code of the reason.
+    reason: String,
+    /// What would have to change: a stable word.
+    remedy: RemedyKind,
+    /// Who can bring it about; `time` where it comes by itself.
+    by: RemedyBy,
+    /// The same in a sentence, for the provider's people.
+    sentence: String,
+    /// What it is about: ids, figures, Regions.
+    #[schema(value_type = Object)]
+    details: Map<String, Value>,
+}
+
+impl From<Remedy> for RemedyView {
+    fn from(remedy: Remedy) -> Self {
+        Self {
+            reason: remedy.reason,
+            by: remedy.kind.by(),
+            remedy: remedy.kind,
+            sentence: remedy.sentence,
+            details: remedy.details,
+        }
+    }
 }
 
 /// A judgement made again from its record: the facts and the texts of then.
@@ -187,8 +261,11 @@ impl From<Explanation> for ExplanationView {
         };
         Self {
             judgement: explanation.judgement.into(),
+            last_judged_at: explanation.last_judged_at,
+            decision: explanation.decision.map(Into::into),
             replay,
             sets: explanation.sets.into_iter().map(Into::into).collect(),
+            remedies: explanation.remedies.into_iter().map(Into::into).collect(),
         }
     }
 }

@@ -198,6 +198,19 @@ impl Facts {
         serde_json::to_value(self)
     }
 
+    /// Whether stored facts say the same, apart from what moves with the clock alone: when they were gathered, and how long the connection has waited.
+    ///
+    /// They are compared as facts and not as JSON, so neither the order of members nor a default that is not written makes a difference. Facts that
+    /// this version cannot read say something else.
+    pub fn are_but_for_time(&self, stored: &serde_json::Value) -> bool {
+        let Ok(mut before) = Self::from_json(stored) else {
+            return false;
+        };
+        before.at = self.at;
+        before.connection.waited_seconds = self.connection.waited_seconds;
+        before == *self
+    }
+
     /// Reads stored facts.
     pub fn from_json(stored: &serde_json::Value) -> Result<Self, UnreadableFacts> {
         match stored["version"].as_u64() {

@@ -15,6 +15,10 @@ mod policies;
 #[cfg(test)]
 mod properties;
 mod reason;
+mod remedies;
+mod remedy;
+#[cfg(test)]
+mod remedy_tests;
 #[cfg(test)]
 mod table;
 #[cfg(test)]
@@ -36,6 +40,8 @@ pub use policies::{
     MatchedPolicy, NoPolicies, Policies, PolicyEffect, PolicyFailure, PolicyVerdict,
 };
 pub use reason::{Reason, ReasonCode};
+pub use remedies::remedies;
+pub use remedy::{Remedy, RemedyBy, RemedyKind};
 
 use serde::{Deserialize, Serialize};
 

@@ -14,9 +14,9 @@ use crate::domain::lifecycle::LifecycleState;
 use crate::domain::quota::QuotaFigure;
 
 /// A state that a gate tells apart.
-struct Row {
-    state: String,
-    facts: Facts,
+pub(super) struct Row {
+    pub(super) state: String,
+    pub(super) facts: Facts,
 }
 
 fn row(state: impl Into<String>, change: impl FnOnce(&mut Facts)) -> Row {
@@ -33,7 +33,7 @@ fn plan(facts: &mut Facts) -> &mut Plan {
 }
 
 /// The states of a gate, complete over the enumerations that it reads.
-fn rows(gate: Gate) -> Vec<Row> {
+pub(super) fn rows(gate: Gate) -> Vec<Row> {
     match gate {
         Gate::DenyList => vec![
             row("no entry", |_| {}),
@@ -250,7 +250,7 @@ fn approval_rows() -> Vec<Row> {
 }
 
 /// What policies can say.
-fn verdicts() -> Vec<(&'static str, PolicyVerdict)> {
+pub(super) fn verdicts() -> Vec<(&'static str, PolicyVerdict)> {
     use PolicyEffect::{Forbid, Neither, Permit};
     let none = PolicyVerdict {
         versions: vec![],
@@ -279,12 +279,32 @@ fn shown(hit: Option<&Hit>) -> String {
     })
 }
 
-fn with(mut facts: Facts, standing: Standing) -> Facts {
+pub(super) fn with(mut facts: Facts, standing: Standing) -> Facts {
     facts.connection.standing = standing;
     facts
 }
 
-type Codes = BTreeMap<String, BTreeSet<Gate>>;
+/// What the gates of the document gave: each code with its gates and with what would do away with it.
+#[derive(Default)]
+struct Codes {
+    gates: BTreeMap<String, BTreeSet<Gate>>,
+    remedies: BTreeMap<String, BTreeSet<RemedyKind>>,
+}
+
+impl Codes {
+    fn note(&mut self, decision: &Decision, facts: &Facts) {
+        for reason in &decision.reasons {
+            let gates = self.gates.entry(reason.code.clone()).or_default();
+            gates.insert(decision.gate);
+        }
+        for remedy in remedies(decision, facts) {
+            self.remedies
+                .entry(remedy.reason)
+                .or_default()
+                .insert(remedy.kind);
+        }
+    }
+}
 
 fn gate_section(text: &mut String, gate: Gate, codes: &mut Codes) -> std::fmt::Result {
     writeln!(text, "\n### {}\n\n{}\n", gate, gate.about())?;
@@ -293,14 +313,14 @@ fn gate_section(text: &mut String, gate: Gate, codes: &mut Codes) -> std::fmt::R
         for (state, verdict) in verdicts() {
             let decision = decide(&facts(), &|_: &Facts| verdict.clone());
             let code = &decision.reasons[0].code;
-            codes.entry(code.clone()).or_default().insert(gate);
+            codes.note(&decision, &facts());
             writeln!(text, "| {state} | **{}** `{code}` |", decision.outcome)?;
         }
         let mut two = facts();
         two.service.two_persons = true;
         let decision = decide(&two, &permits);
         let code = &decision.reasons[0].code;
-        codes.entry(code.clone()).or_default().insert(decision.gate);
+        codes.note(&decision, &two);
         let (outcome, live) = (
             decision.outcome,
             decide(&with(two, Standing::Live), &permits),
@@ -318,11 +338,14 @@ fn gate_section(text: &mut String, gate: Gate, codes: &mut Codes) -> std::fmt::R
         "| State | A request | A live connection |\n| --- | --- | --- |"
     )?;
     for Row { state, facts } in rows(gate) {
-        let hits = [Standing::Requested, Standing::Live]
-            .map(|standing| gate.ask(&with(facts.clone(), standing)));
-        for reason in hits.iter().flatten().flat_map(|hit| &hit.reasons) {
-            codes.entry(reason.code.clone()).or_default().insert(gate);
-        }
+        let hits = [Standing::Requested, Standing::Live].map(|standing| {
+            let facts = with(facts.clone(), standing);
+            let hit = gate.ask(&facts);
+            if hit.is_some() {
+                codes.note(&decide(&facts, &permits), &facts);
+            }
+            hit
+        });
         let [request, live] = hits.each_ref().map(|hit| shown(hit.as_ref()));
         writeln!(text, "| {state} | {request} | {live} |")?;
     }
@@ -356,6 +379,30 @@ fn order_section(text: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
+fn words<T: ToString>(all: Option<&BTreeSet<T>>) -> String {
+    let all = all.into_iter().flatten();
+    let all: Vec<String> = all.map(|one| format!("`{}`", one.to_string())).collect();
+    if all.is_empty() {
+        "–".to_owned()
+    } else {
+        all.join(", ")
+    }
+}
+
+fn remedy_section(text: &mut String) -> std::fmt::Result {
+    writeln!(text, "\n## What would have to change\n")?;
+    writeln!(
+        text,
+        "An explanation has these for each reason, with the figures and ids that they are about. Who does one does away with the reason; the next gate may then have\n\
+         something to say. `time` means that it comes by itself.\n"
+    )?;
+    writeln!(text, "| Remedy | By | What |\n| --- | --- | --- |")?;
+    for kind in RemedyKind::ALL {
+        writeln!(text, "| `{kind}` | {} | {} |", kind.by(), kind.sentence())?;
+    }
+    Ok(())
+}
+
 fn document() -> Result<(String, Codes), std::fmt::Error> {
     let mut text = String::from(
         "# The decision table\n\n\
@@ -364,7 +411,7 @@ fn document() -> Result<(String, Codes), std::fmt::Error> {
          [policies](policies.md). – means that the gate passes it on. To hold a live connection changes nothing about its access: a person looks.\n\n\
          ## The gates\n",
     );
-    let mut codes = Codes::new();
+    let mut codes = Codes::default();
     for gate in Gate::ALL {
         gate_section(&mut text, *gate, &mut codes)?;
     }
@@ -376,18 +423,18 @@ fn document() -> Result<(String, Codes), std::fmt::Error> {
     )?;
     writeln!(
         text,
-        "| Code | Gate | Sentence for the consumer |\n| --- | --- | --- |"
+        "| Code | Gate | Sentence for the consumer | What would do away with it |\n| --- | --- | --- | --- |"
     )?;
     for code in ReasonCode::ALL {
-        let gates = codes.get(code.as_str()).cloned().unwrap_or_default();
-        let gates: Vec<String> = gates.iter().map(|gate| format!("`{gate}`")).collect();
         writeln!(
             text,
-            "| `{code}` | {} | {} |",
-            gates.join(", "),
-            code.sentence()
+            "| `{code}` | {} | {} | {} |",
+            words(codes.gates.get(code.as_str())),
+            code.sentence(),
+            words(codes.remedies.get(code.as_str())),
         )?;
     }
+    remedy_section(&mut text)?;
     Ok((text, codes))
 }
 
@@ -413,12 +460,13 @@ fn the_documentation_is_what_the_code_says() {
 #[test]
 fn the_table_shows_every_code_and_no_other() {
     let (_, codes) = document().unwrap();
-    let shown: BTreeSet<&str> = codes.keys().map(String::as_str).collect();
+    let shown: BTreeSet<&str> = codes.gates.keys().map(String::as_str).collect();
     let known: BTreeSet<&str> = ReasonCode::ALL.iter().map(|code| code.as_str()).collect();
     assert_eq!(shown, known);
     assert!(
-        codes.values().all(|gates| gates.len() == 1),
-        "a code belongs to one gate: {codes:?}"
+        codes.gates.values().all(|gates| gates.len() == 1),
+        "a code belongs to one gate: {:?}",
+        codes.gates
     );
 }
 

@@ -480,3 +480,40 @@ fn a_dry_run_tells_who_gains_and_who_loses() {
     assert_eq!(lost[0].policies, ["no"]);
     assert!(!dry_run(&forbids, []).cuts_more_than(0));
 }
+
+/// Only the clock: everything else that is different is another fact, however little it matters to the answer.
+#[test]
+fn facts_are_the_same_when_only_time_has_passed() {
+    let now = facts();
+    let stored = |change: &dyn Fn(&mut Facts)| {
+        let mut before = facts();
+        change(&mut before);
+        before.to_json().unwrap()
+    };
+    assert!(now.are_but_for_time(&stored(&|f| {
+        f.at -= TimeDelta::minutes(5);
+        f.connection.waited_seconds = 1;
+    })));
+    for change in [
+        |f: &mut Facts| f.account.consumer = None,
+        |f: &mut Facts| f.counts.connections += 1,
+        |f: &mut Facts| f.quotas[0].would_be += 1,
+        |f: &mut Facts| f.approved = true,
+        |f: &mut Facts| f.service.two_persons = true,
+        |f: &mut Facts| f.connection.standing = Standing::Live,
+    ] {
+        assert!(!now.are_but_for_time(&stored(&change)));
+    }
+    // The order of members is nobody's business, and another version's facts are never taken for the same.
+    let text = stored(&|_| {}).to_string();
+    let mut turned = serde_json::Map::new();
+    let members: Vec<(String, serde_json::Value)> =
+        serde_json::from_str::<serde_json::Map<_, _>>(&text)
+            .unwrap()
+            .into_iter()
+            .collect();
+    turned.extend(members.into_iter().rev());
+    assert!(now.are_but_for_time(&turned.clone().into()));
+    turned.insert("version".to_owned(), 2.into());
+    assert!(!now.are_but_for_time(&turned.into()));
+}
