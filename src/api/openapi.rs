@@ -231,4 +231,29 @@ mod tests {
             assert!(document.methods_at(unknown).is_empty(), "{unknown:?}");
         }
     }
+
+    fn words<'a>(of: &'a serde_json::Value, all: &mut Vec<&'a str>) {
+        match of {
+            serde_json::Value::Object(members) => {
+                let own = members.get("enum").and_then(serde_json::Value::as_array);
+                all.extend(own.into_iter().flatten().filter_map(|word| word.as_str()));
+                members.values().for_each(|member| words(member, all));
+            }
+            serde_json::Value::Array(items) => items.iter().for_each(|item| words(item, all)),
+            _ => {}
+        }
+    }
+
+    /// The document says the words that are on the wire, and not the names that the code has for them.
+    #[test]
+    fn no_word_is_a_name_of_the_code() {
+        let document = serde_json::to_value(document()).expect("JSON");
+        let mut all = Vec::new();
+        words(&document, &mut all);
+        assert!(all.contains(&"deny_list"), "{all:?}");
+        let mut names = all
+            .iter()
+            .filter(|word| word.starts_with(char::is_uppercase));
+        assert_eq!(names.next(), None);
+    }
 }
