@@ -41,6 +41,7 @@ pub const BEARER: &str = "bearer";
         (name = "rejudgements", description = "What is live, judged again by the policies in force: preview, grace and apply."),
         (name = "reviews", description = "What waits for somebody to decide: who works on it, what holds it, and how a service wants it done."),
         (name = "policies", description = "What is asked about a connection that no gate stops: texts, their life, and what they would change."),
+        (name = "audit", description = "Who did what, when and why."),
         (name = "hooks", description = "What others post; each proves itself by a signature of its own."),
         (name = "stalls", description = "What the worker gave up on, and who takes care."),
         (name = "drifts", description = "Where AWS shows what no decision here explains, and how that is settled."),

@@ -55,6 +55,7 @@ pub mod policy_shelf;
 mod principals;
 pub mod read;
 pub mod read_access;
+pub mod read_audit;
 pub mod read_consumers;
 pub mod read_policies;
 pub mod read_rejudgements;

@@ -132,6 +132,13 @@ id!(
 );
 
 id!(
+    /// An entry of the audit trail.
+    AuditEntryId,
+    "aud_",
+    "an audit entry id"
+);
+
+id!(
     /// An organisation that connects.
     ConsumerId,
     "cns_",

@@ -7,6 +7,7 @@ pub mod access_request;
 pub mod account_region;
 pub mod actor;
 pub mod approval;
+pub mod audit_entry;
 pub mod backoff;
 pub mod batch_size;
 pub mod block;

@@ -1,4 +1,4 @@
-//! The audit trail: one line for each change, in the change's own transaction. The table refuses updates and deletes.
+//! The audit trail: one entry for each change, in the change's own transaction. The table refuses updates and deletes.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -6,52 +6,9 @@ use uuid::Uuid;
 
 use super::{PgConnection, StoreError};
 use crate::domain::actor::Actor;
-use crate::domain::ids::{
-    AccessRemovalId, AccessRequestId, AccountRegionId, BlockId, ConnectionId, ConsumerId,
-    DecisionId, DenialId, EndpointServiceId, PolicyId, RejudgementId, uuid_at,
-};
-
-/// What an audit entry is about.
-#[derive(Debug, Clone, Copy)]
-pub enum Subject {
-    /// An AccountRegion.
-    AccountRegion(AccountRegionId),
-    /// A registered service.
-    EndpointService(EndpointServiceId),
-    /// A connection.
-    Connection(ConnectionId),
-    /// A consumer.
-    Consumer(ConsumerId),
-    /// An entry of the deny list.
-    Denial(DenialId),
-    /// A block.
-    Block(BlockId),
-    /// A policy.
-    Policy(PolicyId),
-    /// Access that was asked for.
-    AccessRequest(AccessRequestId),
-    /// Access that is taken away.
-    AccessRemoval(AccessRemovalId),
-    /// A re-judgement.
-    Rejudgement(RejudgementId),
-}
-
-impl Subject {
-    fn columns(self) -> (&'static str, Uuid) {
-        match self {
-            Self::AccountRegion(id) => ("account_region", id.uuid()),
-            Self::EndpointService(id) => ("endpoint_service", id.uuid()),
-            Self::Connection(id) => ("connection", id.uuid()),
-            Self::Consumer(id) => ("consumer", id.uuid()),
-            Self::Denial(id) => ("denial", id.uuid()),
-            Self::Block(id) => ("block", id.uuid()),
-            Self::Policy(id) => ("policy", id.uuid()),
-            Self::AccessRequest(id) => ("access_request", id.uuid()),
-            Self::AccessRemoval(id) => ("access_removal", id.uuid()),
-            Self::Rejudgement(id) => ("rejudgement", id.uuid()),
-        }
-    }
-}
+pub use crate::domain::audit_entry::Subject;
+use crate::domain::audit_entry::{AuditEntry, SubjectKind};
+use crate::domain::ids::{AuditEntryId, DecisionId, uuid_at};
 
 /// One audit entry.
 #[derive(Debug)]
@@ -76,7 +33,7 @@ pub struct Entry<'a> {
 
 /// Writes an entry.
 pub async fn record(conn: &mut PgConnection, entry: Entry<'_>) -> Result<(), StoreError> {
-    let (kind, id) = entry.subject.columns();
+    let (kind, id) = (entry.subject.kind(), entry.subject.uuid());
     sqlx::query!(
         "INSERT INTO audit_entries (id, at, actor_kind, actor, action, subject_kind, subject_id, before, after, reason,
                                     request_id, decision_id)
@@ -86,7 +43,7 @@ pub async fn record(conn: &mut PgConnection, entry: Entry<'_>) -> Result<(), Sto
         entry.actor.kind.as_str(),
         entry.actor.name,
         entry.action,
-        kind,
+        kind.as_str(),
         id,
         entry.before,
         entry.after,
@@ -97,4 +54,88 @@ pub async fn record(conn: &mut PgConnection, entry: Entry<'_>) -> Result<(), Sto
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Which entries to list. What is absent does not narrow.
+#[derive(Debug, Default)]
+pub struct Filter<'a> {
+    /// What they are about.
+    pub subject: Option<Subject>,
+    /// Who did it.
+    pub actor: Option<&'a str>,
+    /// What was done, as `noun.verb`.
+    pub action: Option<&'a str>,
+    /// Which request did it.
+    pub request_id: Option<&'a str>,
+    /// Not before.
+    pub since: Option<DateTime<Utc>>,
+    /// Before.
+    pub until: Option<DateTime<Utc>>,
+}
+
+struct Row {
+    id: AuditEntryId,
+    at: DateTime<Utc>,
+    actor_kind: String,
+    actor: String,
+    action: String,
+    subject_kind: String,
+    subject_id: Uuid,
+    before: Option<Value>,
+    after: Option<Value>,
+    reason: Option<String>,
+    request_id: Option<String>,
+    decision: Option<DecisionId>,
+}
+
+impl TryFrom<Row> for AuditEntry {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        let broken = |what: String| StoreError::inconsistent("audit_entries", row.id, what);
+        let kind: SubjectKind = row.subject_kind.parse().map_err(broken)?;
+        Ok(Self {
+            id: row.id,
+            at: row.at,
+            actor_kind: row.actor_kind.parse().map_err(broken)?,
+            actor: row.actor,
+            action: row.action,
+            subject: Subject::of(kind, row.subject_id),
+            before: row.before,
+            after: row.after,
+            reason: row.reason,
+            request_id: row.request_id,
+            decision: row.decision,
+        })
+    }
+}
+
+/// A page of entries, the newest first, starting after `before`.
+pub async fn page(
+    conn: &mut PgConnection,
+    filter: &Filter<'_>,
+    before: Option<AuditEntryId>,
+    limit: i64,
+) -> Result<Vec<AuditEntry>, StoreError> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"SELECT id AS "id: AuditEntryId", at, actor_kind, actor, action, subject_kind, subject_id, before, after, reason, request_id,
+                  decision_id AS "decision: DecisionId"
+             FROM audit_entries
+            WHERE ($1::uuid IS NULL OR subject_id = $1) AND ($2::text IS NULL OR actor = $2) AND ($3::text IS NULL OR action = $3)
+              AND ($4::text IS NULL OR request_id = $4) AND ($5::timestamptz IS NULL OR at >= $5) AND ($6::timestamptz IS NULL OR at < $6)
+              AND ($7::uuid IS NULL OR id < $7)
+            ORDER BY id DESC LIMIT $8"#,
+        filter.subject.map(Subject::uuid),
+        filter.actor,
+        filter.action,
+        filter.request_id,
+        filter.since,
+        filter.until,
+        before.map(AuditEntryId::uuid),
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(AuditEntry::try_from).collect()
 }

@@ -191,6 +191,68 @@ async fn what_is_done_behind_everybodys_back_is_found_and_named(pool: PgPool) {
     );
 }
 
+/// Auditors find what was done to what, by whom and by which request, and read on where a page ends.
+#[sqlx::test(migrations = "./migrations")]
+async fn an_auditor_reads_who_did_what(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let service = app.with_service().await;
+    let request = app.requested(&service).await;
+    app.decide(&request, "accept").await;
+    story(&app).await;
+    let all = async |query: &str| {
+        let path = format!("/v1/audit-entries?{query}");
+        let listed = app.get(Who::Auditor, &path).await.good();
+        listed["items"].as_array().unwrap().clone()
+    };
+    let about = all(&format!("subject_id={}", request.id)).await;
+    let accept = &about[0];
+    assert_eq!(accept["action"], "connection.accept");
+    assert_eq!(accept["subject_kind"], "connection");
+    assert_eq!(accept["subject_id"], request.id);
+    assert!(accept["decision_id"].as_str().unwrap().starts_with("dec_"));
+    let who = accept["actor"].as_str().unwrap();
+    let by = all(&format!("actor={who}&action=connection.accept")).await;
+    assert_eq!(by, std::slice::from_ref(accept));
+    let did = all(&format!(
+        "request_id={}",
+        accept["request_id"].as_str().unwrap()
+    ))
+    .await;
+    assert!(did.contains(accept));
+    assert_eq!(
+        all("action=nothing.happened").await,
+        [] as [serde_json::Value; 0]
+    );
+    let until = accept["at"].as_str().unwrap();
+    let before = all(&format!("until={until}&action=connection.accept")).await;
+    assert!(before.is_empty(), "until is not included");
+
+    let whole = all("limit=200").await;
+    let (mut paged, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let path = format!("/v1/audit-entries?limit=3{cursor}");
+        let page = app.get(Who::Auditor, &path).await.good();
+        paged.extend(page["items"].as_array().unwrap().clone());
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(paged, whole);
+    for bad in [
+        "subject_id=dec_1",
+        "subject_id=x",
+        "since=yesterday",
+        "limit=0",
+        "colour=red",
+    ] {
+        let answer = app
+            .get(Who::Auditor, &format!("/v1/audit-entries?{bad}"))
+            .await;
+        answer.refused(bad, 400, "invalid_query");
+    }
+}
+
 /// An export is verified without a database, and says the same.
 #[sqlx::test(migrations = "./migrations")]
 async fn what_is_read_out_is_verified_without_a_database(pool: PgPool) {

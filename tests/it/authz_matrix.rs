@@ -19,6 +19,7 @@ const LOWEST: &[(&str, Who)] = &[
     ("list_account_regions", Who::Viewer),
     ("read_account_region", Who::Viewer),
     ("register_account_region", Who::Admin),
+    ("list_audit_entries", Who::Admin),
     ("list_services", Who::Viewer),
     ("read_service", Who::Viewer),
     ("register_service", Who::Admin),
@@ -170,6 +171,14 @@ async fn every_operation_is_open_to_whom_it_should_be_and_to_nobody_else(pool: P
             .replace("{id}", "nothing")
             .replace("{account_id}", "nothing")
             .replace("{dry_run_id}", "nothing");
+        let request = app.request(Who::Auditor, method.clone(), &path);
+        let answer = send(request.json(&json!({}))).await;
+        if name == "list_audit_entries" || matches!(lowest, Who::Nobody | Who::Viewer) {
+            let what = format!("{name}: {}", answer.text);
+            assert!(![401, 403, 404, 405].contains(&answer.status), "{what}");
+        } else {
+            answer.refused(&name, 403, "forbidden");
+        }
         for who in Who::ALL {
             let request = app.request(who, method.clone(), &path).json(&json!({}));
             let answer = send(request).await;

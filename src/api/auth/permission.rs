@@ -23,6 +23,18 @@ pub struct Decide;
 #[derive(Debug, Clone, Copy)]
 pub struct Manage;
 
+/// Reading the audit trail: auditors and admins.
+#[derive(Debug, Clone, Copy)]
+pub struct Audit;
+
+impl Permission for Audit {
+    const NAME: &'static str = "audit";
+
+    fn allowed(roles: &Roles) -> bool {
+        roles.has(Role::Auditor) || roles.reach(Role::Admin)
+    }
+}
+
 impl Permission for Read {
     const NAME: &'static str = "read";
 

@@ -1,4 +1,4 @@
-//! Roles: three steps, each with everything the one below it may do.
+//! Roles: three steps, each with everything the one below it may do, and the auditor beside them.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -6,12 +6,14 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// What a person or a program is trusted with. The order is the ladder.
+/// What a person or a program is trusted with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Reads everything, changes nothing.
+    /// Reads everything but the audit trail, changes nothing.
     Viewer,
+    /// Reads the audit trail too. Changes nothing, so that nobody audits what they did.
+    Auditor,
     /// Decides about connections as well.
     Approver,
     /// Registers accounts and services as well.
@@ -20,12 +22,22 @@ pub enum Role {
 
 impl Role {
     /// Every role, lowest first.
-    pub const ALL: [Self; 3] = [Self::Viewer, Self::Approver, Self::Admin];
+    pub const ALL: [Self; 4] = [Self::Viewer, Self::Auditor, Self::Approver, Self::Admin];
+
+    /// How high it is on the ladder.
+    const fn step(self) -> u8 {
+        match self {
+            Self::Viewer | Self::Auditor => 0,
+            Self::Approver => 1,
+            Self::Admin => 2,
+        }
+    }
 
     /// The name in a token.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Viewer => "viewer",
+            Self::Auditor => "auditor",
             Self::Approver => "approver",
             Self::Admin => "admin",
         }
@@ -51,7 +63,7 @@ impl FromStr for Role {
 
 /// The text is not the name of a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a role is one of viewer, approver and admin")]
+#[error("a role is one of viewer, auditor, approver and admin")]
 pub struct UnknownRole;
 
 /// The roles that a token grants.
@@ -70,9 +82,14 @@ impl Roles {
         )
     }
 
-    /// Says whether the roles reach the given step of the ladder.
-    pub fn reach(&self, step: Role) -> bool {
-        self.0.last().is_some_and(|highest| *highest >= step)
+    /// Says whether the roles reach the given role's step of the ladder.
+    pub fn reach(&self, role: Role) -> bool {
+        self.0.iter().any(|held| held.step() >= role.step())
+    }
+
+    /// Says whether the role is among them.
+    pub fn has(&self, role: Role) -> bool {
+        self.0.contains(&role)
     }
 
     /// The roles, lowest first.
@@ -104,7 +121,8 @@ mod tests {
     fn a_role_reaches_itself_and_everything_below() {
         for held in Role::ALL {
             for wanted in Role::ALL {
-                assert_eq!(Roles::from_iter([held]).reach(wanted), held >= wanted);
+                let expected = held.step() >= wanted.step();
+                assert_eq!(Roles::from_iter([held]).reach(wanted), expected);
             }
         }
     }

@@ -8,6 +8,7 @@ pub mod access_times;
 pub mod account_region_changes;
 pub mod account_regions;
 mod arguments;
+pub mod audit_entries;
 pub mod block_verbs;
 pub mod blocks;
 pub mod bulk_decisions;
@@ -59,6 +60,7 @@ fn services(cfg: &mut ServiceConfig) {
         .service(account_regions::read_account_region)
         .service(account_region_changes::change_account_region)
         .service(replicas::list_replicas)
+        .service(audit_entries::list_audit_entries)
         .service(services::list_services)
         .service(services::register_service)
         .service(services::read_service)

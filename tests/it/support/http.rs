@@ -14,17 +14,20 @@ use super::TestApp;
 pub(crate) enum Who {
     Nobody,
     Viewer,
+    Auditor,
     Approver,
     Admin,
 }
 
 impl Who {
+    /// The ladder. The auditor stands beside it.
     pub(crate) const ALL: [Self; 4] = [Self::Nobody, Self::Viewer, Self::Approver, Self::Admin];
 
     fn role(self) -> Option<Role> {
         match self {
             Self::Nobody => None,
             Self::Viewer => Some(Role::Viewer),
+            Self::Auditor => Some(Role::Auditor),
             Self::Approver => Some(Role::Approver),
             Self::Admin => Some(Role::Admin),
         }
