@@ -16,38 +16,40 @@ CREATE TABLE planned_revocations (
 CREATE INDEX planned_revocations_by_time ON planned_revocations (at);
 CREATE INDEX planned_revocations_by_removal ON planned_revocations (access_removal_id) WHERE access_removal_id IS NOT NULL;
 
--- Those that count: nothing is revoked by a word that was taken back, whether or not its row is gone yet.
+-- Those that count: nothing is revoked by a word that was taken back, whether or not its row is gone yet, and nothing by a removal once somebody has let the
+-- account in again.
 CREATE VIEW standing_revocations AS
     SELECT p.connection_id, p.access_removal_id, p.rejudgement_id, p.at, p.reason, p.by
       FROM planned_revocations p
      WHERE NOT EXISTS (SELECT FROM access_removals r WHERE r.id = p.access_removal_id AND r.state IN ('cancelling', 'cancelled'))
-       AND NOT EXISTS (SELECT FROM rejudgements r WHERE r.id = p.rejudgement_id AND r.state IN ('cancelling', 'cancelled'));
+       AND NOT EXISTS (SELECT FROM rejudgements r WHERE r.id = p.rejudgement_id AND r.state IN ('cancelling', 'cancelled'))
+       AND (p.access_removal_id IS NULL
+            OR NOT EXISTS (SELECT FROM connections c JOIN endpoint_services s ON s.id = c.endpoint_service_id, unnest(s.allowed_principals) AS allowed
+                            WHERE c.id = p.connection_id AND (allowed = '*' OR split_part(allowed, ':', 5) = c.owner_account)));
 
--- What was planned so far: the one in force, whose reason says what it is of, and the ones whose places were taken.
+-- What was planned so far: a row for each removal and each re-judgement that has planned one, whichever of them was in force, and one for a person.
 INSERT INTO planned_revocations (connection_id, access_removal_id, rejudgement_id, at, reason, by)
-SELECT v.connection_id, removal.id, CASE WHEN removal.id IS NULL THEN rejudgement.id END, v.revoke_at, v.revoke_reason, v.revoke_by
-  FROM reviews v
-  LEFT JOIN LATERAL (
-       SELECT r.id FROM access_removal_connections d JOIN access_removals r ON r.id = d.access_removal_id
-        WHERE d.connection_id = v.connection_id AND d.became = 'scheduled' AND r.ends_at = v.revoke_at
-          AND starts_with(v.revoke_reason, 'access ended as ')
-        ORDER BY r.id LIMIT 1) AS removal ON true
-  LEFT JOIN LATERAL (
-       SELECT r.id FROM rejudgement_connections d JOIN rejudgements r ON r.id = d.rejudgement_id
-        WHERE d.connection_id = v.connection_id AND d.state = 'planned' AND r.revoke_at = v.revoke_at
-          AND starts_with(v.revoke_reason, 're-judged as ')
-        ORDER BY r.id LIMIT 1) AS rejudgement ON true
- WHERE v.revoke_at IS NOT NULL;
-INSERT INTO planned_revocations (connection_id, access_removal_id, rejudgement_id, at, reason, by)
-SELECT d.connection_id, NULL::uuid, NULL::uuid, d.earlier_at, d.earlier_reason, d.earlier_by
-  FROM access_removal_connections d JOIN connections c ON c.id = d.connection_id
- WHERE d.became = 'scheduled' AND d.earlier_at IS NOT NULL AND c.review_state = 'accepted'
-   AND NOT starts_with(d.earlier_reason, 'access ended as ') AND NOT starts_with(d.earlier_reason, 're-judged as ')
+SELECT d.connection_id, r.id, NULL::uuid, r.ends_at, 'access ended as arm_' || replace(r.id::text, '-', '') || ': ' || r.reason, r.made_by
+  FROM access_removal_connections d
+  JOIN access_removals r ON r.id = d.access_removal_id AND r.state IN ('grace', 'ending')
+  JOIN reviews v ON v.connection_id = d.connection_id AND v.revoke_at IS NOT NULL
+ WHERE d.became = 'scheduled'
 UNION ALL
-SELECT d.connection_id, NULL::uuid, NULL::uuid, d.replaced_at, d.replaced_reason, d.replaced_by
-  FROM rejudgement_connections d JOIN connections c ON c.id = d.connection_id
- WHERE d.state = 'planned' AND d.replaced_at IS NOT NULL AND c.review_state = 'accepted'
-   AND NOT starts_with(d.replaced_reason, 'access ended as ') AND NOT starts_with(d.replaced_reason, 're-judged as ')
+SELECT d.connection_id, NULL, r.id, r.revoke_at,
+       're-judged as rjd_' || replace(r.id::text, '-', '') || ': ' || d.sentence || ' (' || r.applied_reason || ')', r.applied_by
+  FROM rejudgement_connections d
+  JOIN rejudgements r ON r.id = d.rejudgement_id AND r.state IN ('applying', 'applied')
+  JOIN reviews v ON v.connection_id = d.connection_id AND v.revoke_at IS NOT NULL
+ WHERE d.state = 'planned';
+INSERT INTO planned_revocations (connection_id, access_removal_id, rejudgement_id, at, reason, by)
+SELECT connection_id, NULL::uuid, NULL::uuid, at, reason, by
+  FROM (SELECT connection_id, revoke_at AS at, revoke_reason AS reason, revoke_by AS by FROM reviews
+        UNION ALL
+        SELECT connection_id, earlier_at, earlier_reason, earlier_by FROM access_removal_connections WHERE became = 'scheduled'
+        UNION ALL
+        SELECT connection_id, replaced_at, replaced_reason, replaced_by FROM rejudgement_connections WHERE state = 'planned') AS known
+ WHERE at IS NOT NULL AND NOT starts_with(reason, 'access ended as arm_') AND NOT starts_with(reason, 're-judged as rjd_')
+   AND connection_id IN (SELECT connection_id FROM reviews WHERE revoke_at IS NOT NULL)
 ON CONFLICT ON CONSTRAINT planned_revocations_one_of_each DO NOTHING;
 
 ALTER TABLE reviews DROP COLUMN revoke_at, DROP COLUMN revoke_reason, DROP COLUMN revoke_by;

@@ -17,6 +17,7 @@ use crate::domain::ids::ConnectionId;
 use crate::domain::review::Verb;
 use crate::store::PgConnection;
 use crate::store::connections::{self, Named};
+use crate::store::unit_of_work::{answer_is_faulty, apart};
 
 /// The most connections in one request.
 pub const MOST_AT_ONCE: usize = 1000;
@@ -95,7 +96,8 @@ pub async fn bulk_decide(
         let hopeless = items.iter().any(|item| item.target.is_err());
         decision.all_or_nothing(&order, hopeless).await?
     } else {
-        decision.each(&order).await?
+        // Locks are held for a part at a time, also where the request is one unit of work.
+        apart(decision.each(&order)).await?
     };
     Ok(results(items, outcomes))
 }
@@ -141,6 +143,7 @@ impl Decision<'_> {
                 Err(fault) if outcomes.is_empty() => return Err(fault),
                 Err(fault) => {
                     tracing::error!(error = %fault, "a part of a bulk decision failed");
+                    answer_is_faulty();
                     let code = fault.code();
                     let failed = chunk.iter().map(|id| {
                         let detail = "it was not decided because of a fault on our side";

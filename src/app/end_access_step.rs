@@ -207,9 +207,19 @@ async fn conclude(
         access_removals::advance(conn, id, RemovalState::Grace, RemovalState::Ending, at).await?;
         return Ok(Progress::More);
     }
-    if access_work::is_over(conn, id).await?
-        && access_removals::advance(conn, id, RemovalState::Ending, RemovalState::Done, at).await?
-    {
+    if !access_work::is_over(conn, id).await? {
+        return Ok(Progress::Rest);
+    }
+    // Plans that do not stand, because somebody let the account in again: they must not stand again later.
+    let left = access_work::planned_for_nothing(conn, id, CHUNK).await?;
+    if !left.is_empty() {
+        block_work::lock(conn, &left).await?;
+        for connection in left {
+            undo(conn, removal, connection, at).await?;
+        }
+        return Ok(Progress::More);
+    }
+    if access_removals::advance(conn, id, RemovalState::Ending, RemovalState::Done, at).await? {
         record_end(conn, removal, "access_removal.done", at).await?;
     }
     Ok(Progress::Rest)

@@ -77,9 +77,17 @@ pub async fn explain(ctx: &AppContext, id: ConnectionId) -> Result<Explanation, 
         let decision = decisions::standing(conn, id).await?;
         (judgement, last_held, decision, texts)
     };
+    // Of a decision that nobody was heard for, what gates and policies said before would be no way out.
+    let speaks = decision
+        .as_ref()
+        .is_none_or(|standing| judgement.decided == Some(standing.id));
     let (remedies, (replayed, sets)) = match Facts::from_json(&judgement.facts) {
         Ok(facts) => (
-            remedies(&judgement.decision, &facts),
+            if speaks {
+                remedies(&judgement.decision, &facts)
+            } else {
+                Vec::new()
+            },
             made_again(&judgement, facts, &texts).await?,
         ),
         Err(why) => (Vec::new(), impossible(why.to_string())),

@@ -7,12 +7,14 @@ use super::code::Code;
 use super::decide_connection::{LONGEST_REASON, refused};
 use super::decision_words::in_the_future;
 use super::desk::{self, Note, UnderReview};
+use super::tell_consumer::tell_consumer;
 use super::{AppContext, AppError, text};
 use crate::domain::actor::Actor;
 use crate::domain::ids::ConnectionId;
+use crate::domain::lifecycle::{Notice, NoticeKind};
 use crate::domain::review::{ReviewState, Verb};
 use crate::domain::review_desk::{Planner, ReviewStep, ScheduledRevocation};
-use crate::store::{planned_revocations, reviews};
+use crate::store::{PgConnection, planned_revocations, reviews};
 
 /// Gives access until another time, or without an end.
 #[tracing::instrument(skip_all, fields(connection.id = %id))]
@@ -83,6 +85,8 @@ pub async fn schedule_revocation(
         at,
     };
     desk::note(&mut tx, note).await?;
+    let kind = NoticeKind::AccessEnding;
+    tell(&mut tx, actor, id, kind, planned.at, at).await?;
     let after = desk::read(&mut tx, ctx, id, at).await?;
     ctx.commit(tx).await?;
     Ok(after)
@@ -115,9 +119,28 @@ pub async fn cancel_revocation(
         at,
     };
     desk::note(&mut tx, note).await?;
+    let kind = NoticeKind::AccessEndingCancelled;
+    tell(&mut tx, actor, id, kind, planned.at, at).await?;
     let after = desk::read(&mut tx, ctx, id, at).await?;
     ctx.commit(tx).await?;
     Ok(after)
+}
+
+/// Notes what the consumer is to be told of the end of access: whatever was told before, this is the later word.
+async fn tell(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    id: ConnectionId,
+    kind: NoticeKind,
+    ends_at: DateTime<Utc>,
+    at: DateTime<Utc>,
+) -> Result<(), AppError> {
+    let notice = Notice {
+        kind,
+        since: at,
+        content: json!({ "ends_at": ends_at }),
+    };
+    tell_consumer(conn, actor, id, &notice, at).await
 }
 
 /// Refuses where there is no access, or where the endpoint is gone.

@@ -6,7 +6,7 @@ use super::code::Code;
 use super::{AppContext, AppError};
 use crate::domain::idempotency::{KEPT_FOR, KeptAnswer, Named};
 use crate::store::idempotent_requests;
-pub use crate::store::unit_of_work::Unit;
+pub use crate::store::unit_of_work::{Unit, apart, watched};
 
 /// How long a request waits for another with the same key.
 const PATIENCE: Duration = Duration::from_secs(5);

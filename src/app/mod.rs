@@ -79,6 +79,7 @@ pub mod set_quota;
 mod settle_account_drift;
 pub mod settle_drift;
 mod settle_service_drift;
+mod spare;
 pub mod stall_care;
 mod tell_consumer;
 pub mod test_policy;

@@ -117,7 +117,7 @@ async fn preview(ctx: &AppContext, id: RejudgementId) -> Result<Progress, AppErr
 }
 
 /// Has gates and policies decide about connections whose facts are known, where nobody else has to wait for it.
-async fn judge(
+pub(super) async fn judge(
     conn: &mut PgConnection,
     ctx: &AppContext,
     cases: Vec<(ConnectionId, Facts)>,

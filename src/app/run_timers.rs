@@ -10,6 +10,7 @@ use super::admission::Gate;
 use super::decide_connection::{Leave, decide_locked};
 use super::decision_words::Why;
 use super::desk::{self, Note, UnderReview};
+use super::spare::spare;
 use super::{AppContext, AppError};
 use crate::domain::actor::{Actor, ActorKind};
 use crate::domain::approval::ApprovalEnd;
@@ -31,10 +32,17 @@ pub async fn run_timers(
     if gate.has_ended() {
         return Ok(Vec::new());
     }
-    let before = desk::locked(conn, ctx, id, at).await?;
+    let mut before = desk::locked(conn, ctx, id, at).await?;
     let mut due = steps(&facts(&before), at);
-    if due.contains(&TimerStep::RevokeScheduled) && !still_wanted(conn, &before).await? {
-        due.retain(|step| *step != TimerStep::RevokeScheduled);
+    while due.contains(&TimerStep::RevokeScheduled) {
+        match wanted(conn, ctx, &before, at).await? {
+            Wanted::Yes => break,
+            Wanted::Later => due.retain(|step| *step != TimerStep::RevokeScheduled),
+            Wanted::NoMore => {
+                before = desk::read(conn, ctx, id, at).await?;
+                due = steps(&facts(&before), at);
+            }
+        }
     }
     for step in &due {
         take(conn, ctx, gate, &before, *step, at).await?;
@@ -42,14 +50,35 @@ pub async fn run_timers(
     Ok(due)
 }
 
+/// Whether a planned revocation that is due is carried out.
+enum Wanted {
+    /// It is.
+    Yes,
+    /// Somebody is at what it is a part of. The next pass asks again.
+    Later,
+    /// It was taken back. There may be another one.
+    NoMore,
+}
+
 /// Whether the planned revocation stays wanted until the caller's transaction ends. What plans for many is asked under a lock of its own: an access removal is
-/// not taken back while its services are shared, and a re-judgement not while it is. Where somebody is at it, the next pass asks again.
-async fn still_wanted(conn: &mut PgConnection, before: &UnderReview) -> Result<bool, AppError> {
-    match before.desk.revocation.as_ref().map(|plan| plan.planner) {
-        Some(Planner::Rejudgement(id)) => Ok(rejudgements::share_standing(conn, id).await?),
-        Some(Planner::Person | Planner::AccessRemoval(_)) => Ok(true),
-        None => Ok(false),
+/// not taken back while its services are shared, and a re-judgement not while it is.
+async fn wanted(
+    conn: &mut PgConnection,
+    ctx: &AppContext,
+    before: &UnderReview,
+    at: DateTime<Utc>,
+) -> Result<Wanted, AppError> {
+    let planner = before.desk.revocation.as_ref().map(|plan| plan.planner);
+    let Some(Planner::Rejudgement(rejudgement)) = planner else {
+        return Ok(Wanted::Yes);
+    };
+    if !rejudgements::share_standing(conn, rejudgement).await? {
+        return Ok(Wanted::Later);
     }
+    if spare(conn, ctx, before.connection.id, rejudgement, at).await? {
+        return Ok(Wanted::NoMore);
+    }
+    Ok(Wanted::Yes)
 }
 
 /// What the timers of a connection look at.

@@ -29,7 +29,10 @@ pub(super) async fn undo(
     };
     let (by, reason) = match &removal.cancelled {
         Some(said) => (said.by.clone(), said.reason.clone()),
-        None => (removal.actor.name.clone(), removal.reason.clone()),
+        None => (
+            removal.actor.name.clone(),
+            "the account was let in again".to_owned(),
+        ),
     };
     let actor = Actor {
         name: by,
@@ -59,10 +62,14 @@ pub(super) async fn tell(
     removal: &AccessRemoval,
     at: DateTime<Utc>,
 ) -> Result<(), AppError> {
+    let ends_at = match kind {
+        NoticeKind::AccessEnded => at,
+        _ => removal.ends_at,
+    };
     let notice = Notice {
         kind,
         since: removal.at,
-        content: json!({ "access_removal_id": removal.id, "ends_at": removal.ends_at }),
+        content: json!({ "access_removal_id": removal.id, "ends_at": ends_at }),
     };
     tell_consumer(conn, actor, id, &notice, at).await
 }

@@ -106,21 +106,20 @@ async fn foreign(pool: &PgPool) -> Result<Option<Uuid>, AppError> {
                 .map(|leaf| leaf.id),
         );
     }
-    let mut after = Uuid::nil();
+    let (mut after, mut unknown) = (Uuid::nil(), Vec::new());
     loop {
         let page = audit_seals::settled_after(&mut conn, after, 10_000).await?;
         let Some(last) = page.last() else {
-            return Ok(None);
+            break;
         };
         after = *last;
-        // What was sealed since the seals were read is no stranger either: it is looked for once more, among the newest.
-        let found = page.into_iter().find(|id| !sealed.contains(id));
-        if let Some(id) = found {
-            let newest = audit_seals::after(&mut conn, number, i64::MAX).await?;
-            let mut since = newest.iter().flat_map(|stored| &stored.seal.leaves);
-            return Ok((!since.any(|leaf| leaf.id == id)).then_some(id));
-        }
+        unknown.extend(page.into_iter().filter(|id| !sealed.contains(id)));
     }
+    // What was sealed since the seals were read is no stranger.
+    let newest = audit_seals::after(&mut conn, number, i64::MAX).await?;
+    let leaves = newest.iter().flat_map(|stored| &stored.seal.leaves);
+    sealed.extend(leaves.map(|leaf| leaf.id));
+    Ok(unknown.into_iter().find(|id| !sealed.contains(id)))
 }
 
 /// The end of the chain, to be kept elsewhere.

@@ -53,7 +53,7 @@ impl FromStr for IdempotencyKey {
 /// Whose request it is, and which.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
-    /// The caller.
+    /// The caller, with the roles that the caller has: an answer is for nobody else.
     pub subject: String,
     /// The key that the caller chose.
     pub key: IdempotencyKey,

@@ -86,6 +86,27 @@ pub async fn planned(
     Ok(ids)
 }
 
+/// The next connections of which a removal still has a plan, in the order of all. Asked for when none of them stands.
+pub async fn planned_for_nothing(
+    conn: &mut PgConnection,
+    id: AccessRemovalId,
+    limit: i64,
+) -> Result<Vec<ConnectionId>, StoreError> {
+    let ids = sqlx::query_scalar!(
+        r#"SELECT p.connection_id AS "connection: ConnectionId"
+             FROM planned_revocations p JOIN connections c ON c.id = p.connection_id
+            WHERE p.access_removal_id = $1 AND c.review_state = 'accepted'
+              AND c.observed_state IN ('pendingAcceptance', 'pending', 'available', 'partial')
+            ORDER BY c.endpoint_service_id, c.endpoint_id
+            LIMIT $2"#,
+        id as _,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(ids)
+}
+
 /// Notes that a plan was undone.
 pub async fn note_restored(
     conn: &mut PgConnection,
@@ -113,6 +134,8 @@ pub struct Tally {
     pub revoked: i64,
     /// Planned, and taken back.
     pub restored: i64,
+    /// Planned, and kept by a person's word about that one connection.
+    pub kept: i64,
 }
 
 /// What a removal did so far.
@@ -120,8 +143,13 @@ pub async fn progress(conn: &mut PgConnection, id: AccessRemovalId) -> Result<Ta
     let row = sqlx::query_as!(
         Tally,
         r#"SELECT count(*) FILTER (WHERE became = 'rejected') AS "rejected!", count(*) FILTER (WHERE became = 'scheduled') AS "scheduled!",
-                  count(*) FILTER (WHERE became = 'revoked') AS "revoked!", count(*) FILTER (WHERE became = 'restored') AS "restored!"
-             FROM access_removal_connections WHERE access_removal_id = $1"#,
+                  count(*) FILTER (WHERE became = 'revoked') AS "revoked!", count(*) FILTER (WHERE became = 'restored') AS "restored!",
+                  count(*) FILTER (WHERE became = 'scheduled' AND c.review_state = 'accepted'
+                                     AND c.observed_state IN ('pendingAcceptance', 'pending', 'available', 'partial')
+                                     AND NOT EXISTS (SELECT FROM planned_revocations p
+                                                      WHERE p.access_removal_id = $1 AND p.connection_id = d.connection_id)) AS "kept!"
+             FROM access_removal_connections d JOIN connections c ON c.id = d.connection_id
+            WHERE access_removal_id = $1"#,
         id as _,
     )
     .fetch_one(conn)
@@ -129,14 +157,20 @@ pub async fn progress(conn: &mut PgConnection, id: AccessRemovalId) -> Result<Ta
     Ok(row)
 }
 
-/// Whether nothing of a removal is left: no plan of it is open, and AWS was seen without the principals.
+/// Whether nothing of a removal is left: no plan of it stands, AWS was seen to have rejected what it cut off, and to be without the principals.
 pub async fn is_over(conn: &mut PgConnection, id: AccessRemovalId) -> Result<bool, StoreError> {
     let over = sqlx::query_scalar!(
         r#"SELECT NOT EXISTS (
-                  SELECT FROM planned_revocations p
+                  SELECT FROM standing_revocations p
                     JOIN connections c ON c.id = p.connection_id
                     JOIN endpoint_services s ON s.id = c.endpoint_service_id
                    WHERE p.access_removal_id = $1 AND c.review_state = 'accepted' AND s.lifecycle NOT IN ('deleted', 'released')
+                     AND c.observed_state IN ('pendingAcceptance', 'pending', 'available', 'partial'))
+              AND NOT EXISTS (
+                  SELECT FROM access_removal_connections d
+                    JOIN connections c ON c.id = d.connection_id
+                    JOIN endpoint_services s ON s.id = c.endpoint_service_id
+                   WHERE d.access_removal_id = $1 AND c.review_state IN ('rejected', 'revoked') AND s.lifecycle NOT IN ('deleted', 'released')
                      AND c.observed_state IN ('pendingAcceptance', 'pending', 'available', 'partial'))
               AND NOT EXISTS (
                   SELECT FROM access_removal_services rs JOIN endpoint_services s ON s.id = rs.endpoint_service_id
@@ -150,7 +184,8 @@ pub async fn is_over(conn: &mut PgConnection, id: AccessRemovalId) -> Result<boo
 }
 
 /// The removals that take access to services from accounts and that keep them from being accepted, of these pairs; a pair is not among them also where
-/// somebody let the account in again. Stays true for as long as the caller shares the services and holds the accounts.
+/// somebody let the account in again. One that is done keeps out for as long as AWS has a principal that it took away, because AWS had it before and it was not
+/// taken out there. Stays true for as long as the caller shares the services and holds the accounts.
 pub async fn keeping_out(
     conn: &mut PgConnection,
     asked: &[(AccountId, EndpointServiceId)],
@@ -163,7 +198,9 @@ pub async fn keeping_out(
              JOIN access_removal_services rs ON rs.endpoint_service_id = asked.service
              JOIN access_removals r ON r.id = rs.access_removal_id
              JOIN endpoint_services s ON s.id = rs.endpoint_service_id
-            WHERE r.state IN ('grace', 'ending') AND (r.account_id IS NULL OR r.account_id = asked.account)
+            WHERE (r.state IN ('grace', 'ending')
+                   OR (r.state = 'done' AND EXISTS (SELECT FROM unnest(s.observed_principals) AS there WHERE there = ANY (rs.principals))))
+              AND (r.account_id IS NULL OR r.account_id = asked.account)
               AND NOT EXISTS (SELECT FROM unnest(s.allowed_principals) AS p WHERE p = '*' OR split_part(p, ':', 5) = asked.account)
             ORDER BY asked.n, r.id"#,
         &accounts as _,

@@ -122,6 +122,24 @@ pub async fn record_kept(
     Ok(done.rows_affected() == 1)
 }
 
+/// Notes that a connection whose revocation was planned is left as it is after all, because it is not rejected any more.
+pub async fn record_spared(
+    conn: &mut PgConnection,
+    id: RejudgementId,
+    connection: ConnectionId,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE rejudgement_connections SET state = 'kept', kept_as = $3
+          WHERE rejudgement_id = $1 AND connection_id = $2 AND state = 'planned'",
+        id as _,
+        connection as _,
+        KeptAs::NotRejected.as_str(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Notes that a planned revocation was taken back.
 pub async fn record_taken_back(
     conn: &mut PgConnection,

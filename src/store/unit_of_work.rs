@@ -5,6 +5,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, Postgres, Transaction};
@@ -15,7 +16,12 @@ use super::{PgPool, StoreError};
 type Tx = Transaction<'static, Postgres>;
 
 tokio::task_local! {
-    static CURRENT: Unit;
+    static CURRENT: Option<Unit>;
+}
+
+/// Does some work outside of the request's transaction: many parts that would hold their locks until the end of it. The request's own record still comes last.
+pub async fn apart<F: Future>(work: F) -> F::Output {
+    CURRENT.scope(None, work).await
 }
 
 /// The transaction of a request.
@@ -27,6 +33,23 @@ struct Slot {
     tx: Tx,
     /// A use case has given up, and what it did has to be taken back before anything else is done.
     given_up: bool,
+}
+
+tokio::task_local! {
+    static FAULTY: Arc<AtomicBool>;
+}
+
+/// Says that the answer of the request tells of a fault: it is not kept, so that the same request is done again.
+pub fn answer_is_faulty() {
+    // Outside of a request there is no answer.
+    let _ = FAULTY.try_with(|faulty| faulty.store(true, Ordering::Relaxed));
+}
+
+/// Does some work, and answers with it whether [`answer_is_faulty`] was said.
+pub async fn watched<F: Future>(work: F) -> (F::Output, bool) {
+    let faulty = Arc::new(AtomicBool::new(false));
+    let done = FAULTY.scope(Arc::clone(&faulty), work).await;
+    (done, faulty.load(Ordering::Relaxed))
 }
 
 impl Slot {
@@ -56,12 +79,12 @@ impl Unit {
 
     /// Does some work within it.
     pub async fn scope<F: Future>(&self, work: F) -> F::Output {
-        CURRENT.scope(self.clone(), work).await
+        CURRENT.scope(Some(self.clone()), work).await
     }
 
     /// The unit that this task works in.
     pub fn current() -> Option<Self> {
-        CURRENT.try_with(Clone::clone).ok()
+        CURRENT.try_with(Clone::clone).ok().flatten()
     }
 
     /// The transaction for its own record, outside of what use cases do.

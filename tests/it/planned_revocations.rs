@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use portcullis::app::rejudge;
 use portcullis::domain::actor::Actor;
+use portcullis::domain::ids::EndpointServiceId;
 use portcullis::domain::review_timer::TimerStep;
+use portcullis::worker::access;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use crate::support::drifts::OTHER;
-use crate::support::rejudgements::{HOUR, NOTHING, closed_to, id_of};
+use crate::support::rejudgements::{HOUR, NOTHING, OPEN, closed_to, id_of, kept_as};
 use crate::support::removals::{Scene, of_principal, scene};
-use crate::support::{Request, TestApp, Who};
+use crate::support::{CONSUMER, Request, TestApp, Who};
 
 /// A re-judgement of the service's that was applied; it finds the one live connection of the account.
 async fn rejudged(app: &TestApp, scene: &Scene, grace: Duration) -> Value {
@@ -202,4 +204,110 @@ async fn what_would_be_held_is_listed_and_what_loses_access_is_told(pool: PgPool
     app.carry_on().await;
     let told = "SELECT count(*) FROM connection_notices WHERE kind = 'access_ending_cancelled'";
     assert_eq!(app.count(told).await, 1);
+}
+
+/// Naming a principal of the account again is the later word. What was planned does not stand from then on, and does not stand again when the removal is over.
+#[sqlx::test(migrations = "./migrations")]
+async fn whoever_is_let_in_again_within_the_grace_stays(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let scene = scene(&app).await;
+    let begun = app
+        .end_access(&of_principal(&scene.edge, OTHER), 3600)
+        .await;
+    app.carry_access_on().await;
+    assert_eq!(whose_plan(&app, &scene.live).await.0, begun["id"]);
+    let again = json!({ "allowed_principals": [CONSUMER, OTHER] });
+    app.change(&scene.edge, &again).await;
+    assert_eq!(app.plan_of(&scene.live).await, NOTHING, "at once");
+    app.run_until_rest().await;
+    assert_eq!(app.pass_time(2 * HOUR).await, []);
+    app.carry_access_on().await;
+    app.carry_access_on().await;
+    let over = app.removal(&begun).await;
+    assert_eq!(
+        (&over["state"], &over["connections"]["restored"]),
+        (&json!("done"), &json!(1)),
+        "{over}"
+    );
+    assert_eq!(app.summary(&scene.live).await, "available");
+    let told = "SELECT count(*) FROM connection_notices WHERE kind = 'access_ending_cancelled'";
+    assert_eq!(app.count(told).await, 1);
+    // A plain change takes no connection away: not by the old plan either.
+    app.change(&scene.edge, &json!({ "allowed_principals": [CONSUMER] }))
+        .await;
+    app.run_until_rest().await;
+    assert_eq!(app.pass_time(HOUR).await, []);
+    assert_eq!(app.summary(&scene.live).await, "available");
+}
+
+/// It is done when AWS was seen to have done its part. Who lives on by a person's word is counted, and the consumer knows.
+#[sqlx::test(migrations = "./migrations")]
+async fn a_removal_is_done_when_aws_is_and_says_who_was_kept(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let scene = scene(&app).await;
+    let second = app.live(OTHER, &scene.edge).await;
+    let begun = app
+        .end_access(&of_principal(&scene.edge, OTHER), 3600)
+        .await;
+    app.carry_access_on().await;
+    let why = json!({ "reason": "they stay" });
+    app.tell(Who::Approver, &second, "cancel-revocation", &why)
+        .await
+        .good();
+    let told = "SELECT count(*) FROM connection_notices WHERE kind = 'access_ending_cancelled'";
+    assert_eq!(app.count(told).await, 1);
+    assert_eq!(app.pass_time(2 * HOUR).await, [TimerStep::RevokeScheduled]);
+    access::run_pass(&app.shared).await.unwrap();
+    access::run_pass(&app.shared).await.unwrap();
+    let seen = app.removal(&begun).await;
+    assert_eq!(seen["state"], "ending", "AWS has not been told: {seen}");
+    app.carry_access_on().await;
+    app.carry_access_on().await;
+    let seen = app.removal(&begun).await;
+    assert_eq!(seen["state"], "done");
+    assert_eq!(seen["connections"]["kept"], 1, "{seen}");
+    assert_eq!(app.summary(&second).await, "available");
+
+    // A principal that AWS has all the same lets nobody slip in afterwards.
+    let edge: EndpointServiceId = scene.edge.id.parse().unwrap();
+    let there = format!(
+        "UPDATE endpoint_services SET observed_principals = observed_principals || 'arn:aws:iam::{OTHER}:root'::text WHERE id = '{}'",
+        edge.uuid()
+    );
+    sqlx::query(sqlx::AssertSqlSafe(there))
+        .execute(app.db())
+        .await
+        .unwrap();
+    sqlx::query("UPDATE connections SET review_state = 'undecided', decision_id = NULL, observed_state = 'pendingAcceptance' WHERE owner_account = $1 AND review_state = 'revoked'")
+        .bind(OTHER)
+        .execute(app.db())
+        .await
+        .unwrap();
+    let body = json!({ "reason": "r" });
+    let answer = app.tell(Who::Approver, &scene.live, "accept", &body).await;
+    answer.refused("after the end", 409, "access_ending");
+}
+
+/// AWS has no way back, so whoever has cured what they were rejected for is judged once more when the time has come.
+#[sqlx::test(migrations = "./migrations")]
+async fn what_is_not_rejected_any_more_at_the_end_is_spared(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let scene = scene(&app).await;
+    let seen = rejudged(&app, &scene, HOUR).await;
+    app.in_force(None, OPEN).await;
+    assert_eq!(whose_plan(&app, &scene.live).await.1, seen["id"]);
+    assert_eq!(app.pass_time(2 * HOUR).await, []);
+    assert_eq!(app.plan_of(&scene.live).await, NOTHING);
+    assert_eq!(app.fate(&seen, &scene.live).await, kept_as("not_rejected"));
+    assert_eq!(app.summary(&scene.live).await, "available");
+    let story = app.story(&scene.live).await;
+    assert!(
+        story.iter().any(|step| step == "revocation_cancelled"),
+        "{story:?}"
+    );
+    // Another one's plan is another matter.
+    rejudged(&app, &scene, HOUR).await;
+    app.plan_by_hand(&scene.live, 2 * HOUR).await;
+    app.in_force(None, OPEN).await;
+    assert_eq!(app.pass_time(3 * HOUR).await, [TimerStep::RevokeScheduled]);
 }

@@ -8,7 +8,7 @@ use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::{FromRequest, HttpRequest, web};
 
 use super::permission::Permission;
-use super::role::Roles;
+use super::role::{Role, Roles};
 use super::verifier::AuthError;
 use crate::api::edge::Edge;
 use crate::api::problem::Problem;
@@ -54,12 +54,13 @@ fn identify<P: Permission>(request: &HttpRequest) -> Result<Caller<P>, Problem> 
     })
 }
 
-/// Who sends a request, if it proves that. What they may do is asked elsewhere.
-pub(crate) fn subject_of(request: &HttpRequest) -> Option<String> {
+/// Who sends a request and with which roles, as one word, if the request proves that. What they may do is asked elsewhere.
+pub(crate) fn caller_of(request: &HttpRequest) -> Option<String> {
     let edge = request.app_data::<web::Data<Edge>>()?;
     let token = bearer(request.headers()).ok()?;
     let claims = edge.verifier().verify(token, edge.now()).ok()?;
-    Some(claims.subject)
+    let roles: Vec<&str> = claims.roles.iter().map(Role::name).collect();
+    Some(format!("{} {}", roles.join(","), claims.subject))
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, AuthError> {

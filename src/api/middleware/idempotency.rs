@@ -12,13 +12,13 @@ use actix_web::{Error, HttpMessage, HttpResponse, HttpResponseBuilder, ResponseE
 use aws_lc_rs::digest;
 use futures_util::stream;
 
-use crate::api::auth::subject_of;
+use crate::api::auth::caller_of;
 use crate::api::extract::whole_body;
 use crate::api::problem::Problem;
 use crate::app::AppContext;
 use crate::app::code::Code;
 use crate::app::error::AppError;
-use crate::app::idempotency::{self, Begun, Unit};
+use crate::app::idempotency::{self, Begun, Unit, watched};
 use crate::domain::idempotency::{IdempotencyKey, KeptAnswer, Named};
 
 /// The header that names a request.
@@ -51,7 +51,12 @@ pub(crate) async fn honour<B: MessageBody>(
         }
         Err(error) => return Ok(refused(request, &Problem::from(error))),
     };
-    let response = unit.scope(next.call(request)).await?;
+    let (response, faulty) = watched(unit.scope(next.call(request))).await;
+    let response = response?;
+    if faulty {
+        // What was done in parts stands; what was not is done by whoever sends it again.
+        return Ok(response.map_into_left_body());
+    }
     ended(&ctx, &named, unit, response).await
 }
 
@@ -75,7 +80,7 @@ async fn named(
         .map_err(|_| wrong("it is not text".to_owned()))?;
     let key: IdempotencyKey = text.parse().map_err(wrong)?;
     let ctx = request.app_data::<web::Data<AppContext>>().cloned();
-    let (Some(ctx), Some(subject)) = (ctx, subject_of(request.request())) else {
+    let (Some(ctx), Some(subject)) = (ctx, caller_of(request.request())) else {
         return Ok(None);
     };
     let body = whole_body(request.take_payload()).await?;

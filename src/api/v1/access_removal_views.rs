@@ -253,6 +253,8 @@ pub struct TallyView {
     revoked: i64,
     /// Planned to be revoked, and then not.
     restored: i64,
+    /// Those of `scheduled` that live on by a person's word about the one connection.
+    kept: i64,
 }
 
 impl From<Concerned> for ConcernedView {
@@ -287,6 +289,7 @@ impl From<RemovalProgress> for AccessRemovalView {
                 scheduled: tally.scheduled,
                 revoked: tally.revoked,
                 restored: tally.restored,
+                kept: tally.kept,
             },
             done_at: row.done_at,
             cancelled: row.cancelled.map(Into::into),

@@ -15,6 +15,7 @@ use crate::api::responses::{
     AuthProblems, BodyProblems, DriftConflict, DriftMissing, InputProblems,
 };
 use crate::app::code::Code;
+use crate::app::idempotency::apart;
 use crate::app::settle_drift::{Settlement, settle_drift};
 use crate::app::{AppContext, AppError, read};
 use crate::domain::actor::ActorKind;
@@ -328,7 +329,9 @@ pub(super) async fn adopt_drifts(
     let actor = actor(caller.subject);
     let mut results = Vec::with_capacity(body.ids.len());
     for id in body.ids {
-        let refusal = match settle_drift(&ctx, &actor, id, &settlement).await {
+        // In transactions of their own, so that none holds its locks for all.
+        let settled = Box::pin(apart(settle_drift(&ctx, &actor, id, &settlement)));
+        let refusal = match settled.await {
             Ok(_) => None,
             // The whole request is at fault, or nothing more can be done now: what was adopted so far stands, and repeating is harmless.
             Err(error) if is_about_all(&error) => return Err(error.into()),

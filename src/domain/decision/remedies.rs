@@ -124,7 +124,7 @@ fn lift_denials(facts: &Facts) -> Found {
     let denials = &facts.account.denials;
     let named = listed(denials);
     RemedyKind::LiftDenial
-        .say(format!("Lift {named}."))
+        .say(format!("Lift {named}, or the block that it is of."))
         .with("denials", json!(denials))
 }
 

@@ -35,7 +35,11 @@ impl TestApp {
 
     /// The loop, once; a second pass must find nothing to do.
     pub(crate) async fn carry_on(&self) -> Report {
-        let report = run_pass(&self.shared).await.expect("a pass");
+        let mut report = run_pass(&self.shared).await.expect("a pass");
+        // On a machine that is short of time, a pass may only come to the end of its turn.
+        while report.more {
+            report = run_pass(&self.shared).await.expect("the next pass");
+        }
         let again = run_pass(&self.shared).await.expect("a second pass");
         assert_eq!(
             (again.open, again.steps),
