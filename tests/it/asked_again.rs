@@ -1,5 +1,7 @@
 //! Previews that come with a change: what activates or deactivates a policy, or removes an account, has what is live judged again, and cuts nothing off.
 
+use std::time::Duration;
+
 use portcullis::domain::review_timer::TimerStep;
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -30,6 +32,19 @@ impl TestApp {
             .await
             .unwrap();
         tx
+    }
+
+    /// Waits until so many wait for a row of these, and not for anything else on their way to it.
+    async fn waiting_for_rejudgements(&self, waiting: i64) {
+        let sql = "SELECT count(*) FROM pg_stat_activity
+                    WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%RejudgementId%'";
+        for _ in 0..2_000 {
+            if self.count(sql).await >= waiting {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        panic!("nobody waits");
     }
 }
 
@@ -147,18 +162,18 @@ async fn a_preview_is_applied_or_superseded_and_never_both(pool: PgPool) {
         let held = app.hold_rejudgements().await;
         let apply = async {
             if !apply_first {
-                app.queue_of(1).await;
+                app.waiting_for_rejudgements(1).await;
             }
             app.try_to_apply(&seen, HOUR, 0).await
         };
         let activate = async {
             if apply_first {
-                app.queue_of(1).await;
+                app.waiting_for_rejudgements(1).await;
             }
             app.try_to_activate(&policy, None).await
         };
         let let_go = async {
-            app.queue_of(2).await;
+            app.waiting_for_rejudgements(2).await;
             held.rollback().await.unwrap();
         };
         let (applied, activated, ()) = tokio::join!(apply, activate, let_go);

@@ -20,9 +20,8 @@ const SILENT: &str = "permit (principal, action, resource) when { context.waited
 async fn what_is_taken_out_of_force_was_tried_without_it(pool: PgPool) {
     let app = TestApp::start(pool);
     let service = app.with_service().await;
-    let facts = app.facts(&service, true);
+    app.add_consumer_with("Acme", &[CONSUMER]).await;
     let request = app.requested(&service).await;
-    app.judged_by_hand(&request, &facts, None).await;
     app.decide(&request, "reject").await;
     let wide = app.tested(None, KNOWN).await;
     app.try_to_activate(&wide, None).await.good();
