@@ -98,8 +98,11 @@ pub async fn after(
 pub async fn take_waiting(conn: &mut PgConnection, limit: i64) -> Result<Vec<Leaf>, StoreError> {
     let rows = sqlx::query!(
         r#"WITH next AS (
-               SELECT w.id, w.at, sha256(convert_to(audit_text(e), 'UTF8')) AS hash
-                 FROM audit_unsealed w JOIN audit_entries e ON e.id = w.id AND e.at = w.at
+               SELECT w.id, w.at, found.hash
+                 FROM audit_unsealed w
+                      -- Entry by entry: however many wait, no more are read than are taken.
+                CROSS JOIN LATERAL (SELECT sha256(convert_to(audit_text(e), 'UTF8')) AS hash FROM audit_entries e
+                                     WHERE e.id = w.id AND e.at = w.at OFFSET 0) AS found
                 ORDER BY w.id LIMIT $1),
            taken AS (
                DELETE FROM audit_unsealed AS w USING next AS n WHERE w.id = n.id AND w.at = n.at)
