@@ -1,7 +1,7 @@
 -- POSTs that named an Idempotency-Key and did something, with what they were answered: the same request gets the same answer again. The row is written in
 -- the transaction that did it, so there is never one without the other.
 CREATE TABLE idempotent_requests (
-    -- Whose key it is: two callers may choose the same one.
+    -- Whose key it is, with the roles that they have: two callers may choose the same one.
     subject       text NOT NULL,
     key           text NOT NULL,
     -- SHA-256 of the method, the path with its query, and the body.

@@ -7,8 +7,8 @@ use super::{AppError, PgConnection};
 use crate::domain::actor::Actor;
 use crate::domain::ids::ConnectionId;
 use crate::domain::lifecycle::Notice;
-use crate::store::access_work;
 use crate::store::audit::{self, Entry, Subject};
+use crate::store::notices;
 
 /// Notes it once for each occasion, however often it is called.
 pub(super) async fn tell_consumer(
@@ -18,7 +18,7 @@ pub(super) async fn tell_consumer(
     notice: &Notice,
     at: DateTime<Utc>,
 ) -> Result<(), AppError> {
-    if !access_work::notify(conn, id, notice, at).await? {
+    if !notices::insert(conn, id, notice, at).await? {
         return Ok(());
     }
     let entry = Entry {

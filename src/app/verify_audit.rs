@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::AppError;
 use crate::store::audit_seals::{self, StoredSeal};
-use crate::store::{PgPool, StoreError};
+use crate::store::{PgConnection, PgPool, StoreError};
 
 /// How many seals are read at once.
 const PAGE: i64 = 64;
@@ -92,20 +92,8 @@ fn one(verifier: &mut Verifier, stored: &StoredSeal, now: &[Option<Vec<u8>>]) ->
 /// An entry that is in no seal and does not wait for one.
 async fn foreign(pool: &PgPool) -> Result<Option<Uuid>, AppError> {
     let mut conn = pool.acquire().await.map_err(StoreError::from)?;
-    let mut sealed = HashSet::new();
-    let mut number = 0;
-    loop {
-        let page = audit_seals::after(&mut conn, number, PAGE).await?;
-        let Some(last) = page.last() else {
-            break;
-        };
-        number = last.seal.number;
-        sealed.extend(
-            page.iter()
-                .flat_map(|stored| &stored.seal.leaves)
-                .map(|leaf| leaf.id),
-        );
-    }
+    let (mut sealed, mut number) = (HashSet::new(), 0);
+    read_sealed(&mut conn, &mut number, &mut sealed).await?;
     let (mut after, mut unknown) = (Uuid::nil(), Vec::new());
     loop {
         let page = audit_seals::settled_after(&mut conn, after, 10_000).await?;
@@ -116,10 +104,25 @@ async fn foreign(pool: &PgPool) -> Result<Option<Uuid>, AppError> {
         unknown.extend(page.into_iter().filter(|id| !sealed.contains(id)));
     }
     // What was sealed since the seals were read is no stranger.
-    let newest = audit_seals::after(&mut conn, number, i64::MAX).await?;
-    let leaves = newest.iter().flat_map(|stored| &stored.seal.leaves);
-    sealed.extend(leaves.map(|leaf| leaf.id));
+    read_sealed(&mut conn, &mut number, &mut sealed).await?;
     Ok(unknown.into_iter().find(|id| !sealed.contains(id)))
+}
+
+/// Adds the ids of what the seals after a number name, and goes on to the last of them.
+async fn read_sealed(
+    conn: &mut PgConnection,
+    number: &mut u64,
+    sealed: &mut HashSet<Uuid>,
+) -> Result<(), AppError> {
+    loop {
+        let page = audit_seals::after(conn, *number, PAGE).await?;
+        let Some(last) = page.last() else {
+            return Ok(());
+        };
+        *number = last.seal.number;
+        let leaves = page.iter().flat_map(|stored| &stored.seal.leaves);
+        sealed.extend(leaves.map(|leaf| leaf.id));
+    }
 }
 
 /// The end of the chain, to be kept elsewhere.

@@ -54,7 +54,7 @@ impl FromStr for IdempotencyKey {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
     /// The caller, with the roles that the caller has: an answer is for nobody else.
-    pub subject: String,
+    pub caller: String,
     /// The key that the caller chose.
     pub key: IdempotencyKey,
     /// SHA-256 of what is asked for.

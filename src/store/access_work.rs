@@ -4,13 +4,11 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use privatelink::AccountId;
-use serde_json::Value;
 use uuid::Uuid;
 
 use super::{PgConnection, StoreError};
 use crate::domain::access_removal::Became;
-use crate::domain::ids::{AccessRemovalId, ConnectionId, EndpointServiceId, uuid_at};
-use crate::domain::lifecycle::Notice;
+use crate::domain::ids::{AccessRemovalId, ConnectionId, EndpointServiceId};
 
 /// The next live connections that a removal takes access from and that it has not come to yet, by service and endpoint. Of what is asked for now: where
 /// somebody let the account in again, it stays.
@@ -231,27 +229,4 @@ pub async fn forget_in_blocks(
     .execute(conn)
     .await?;
     Ok(())
-}
-
-/// Notes what the consumer of a connection is to be told, once for each occasion. Answers whether that is news.
-pub async fn notify(
-    conn: &mut PgConnection,
-    connection: ConnectionId,
-    notice: &Notice,
-    at: DateTime<Utc>,
-) -> Result<bool, StoreError> {
-    let content: &Value = &notice.content;
-    let done = sqlx::query!(
-        "INSERT INTO connection_notices (id, connection_id, kind, since, at, content) VALUES ($1, $2, $3, $4, $5, $6)
-         ON CONFLICT ON CONSTRAINT connection_notices_once DO NOTHING",
-        uuid_at(at),
-        connection as _,
-        notice.kind.as_str(),
-        notice.since,
-        at,
-        content,
-    )
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected() == 1)
 }

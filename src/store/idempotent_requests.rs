@@ -9,7 +9,7 @@ use crate::domain::idempotency::{Kept, KeptAnswer, Named};
 pub async fn take(conn: &mut PgConnection, named: &Named) -> Result<bool, StoreError> {
     let taken = sqlx::query_scalar!(
         r#"SELECT pg_try_advisory_xact_lock(hashtextextended(jsonb_build_array('idempotency', $1::text, $2::text)::text, 0)) AS "taken!""#,
-        named.subject,
+        named.caller,
         named.key.as_str(),
     )
     .fetch_one(conn)
@@ -25,7 +25,7 @@ pub async fn kept(
 ) -> Result<Option<Kept>, StoreError> {
     let row = sqlx::query!(
         "SELECT request_hash, at, status, headers, body FROM idempotent_requests WHERE subject = $1 AND key = $2 AND at > $3",
-        named.subject,
+        named.caller,
         named.key.as_str(),
         since,
     )
@@ -65,7 +65,7 @@ pub async fn keep(
          ON CONFLICT (subject, key) DO UPDATE
             SET request_hash = EXCLUDED.request_hash, at = EXCLUDED.at, status = EXCLUDED.status, headers = EXCLUDED.headers,
                 body = EXCLUDED.body",
-        named.subject,
+        named.caller,
         named.key.as_str(),
         &named.hash[..],
         at,

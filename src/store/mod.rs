@@ -41,6 +41,7 @@ pub mod judge_wakes;
 pub mod judgements;
 pub mod leases;
 pub mod lifecycles;
+pub mod notices;
 pub mod observed;
 pub mod parties;
 pub mod partitions;

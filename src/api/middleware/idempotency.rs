@@ -80,7 +80,7 @@ async fn named(
         .map_err(|_| wrong("it is not text".to_owned()))?;
     let key: IdempotencyKey = text.parse().map_err(wrong)?;
     let ctx = request.app_data::<web::Data<AppContext>>().cloned();
-    let (Some(ctx), Some(subject)) = (ctx, caller_of(request.request())) else {
+    let (Some(ctx), Some(caller)) = (ctx, caller_of(request.request())) else {
         return Ok(None);
     };
     let body = whole_body(request.take_payload()).await?;
@@ -99,7 +99,7 @@ async fn named(
         payload: Box::pin(stream::iter([Ok(body)])),
     });
     let named = Named {
-        subject,
+        caller,
         key,
         hash: whole,
     };
