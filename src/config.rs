@@ -82,6 +82,8 @@ pub struct HttpSettings {
     /// Where a process that only works (`--role worker`) shows `/healthz`, `/readyz` and `/metrics`; nowhere unless set. A process that
     /// serves the API shows them there.
     pub operational_listen: Option<SocketAddr>,
+    /// How many event streams there may be at once.
+    pub max_event_streams: usize,
 }
 
 impl Default for HttpSettings {
@@ -90,6 +92,7 @@ impl Default for HttpSettings {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             workers: 2,
             operational_listen: None,
+            max_event_streams: 2_048,
         }
     }
 }

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::auth::{DevelopmentIssuer, Verifier, open_key_file};
-use crate::api::{self, ApiState, Edge, NotReady, Readiness};
+use crate::api::{self, ApiState, Edge, EventFeed, NotReady, Readiness};
 use crate::app::policy_shelf::PolicyShelf;
 use crate::app::{AppContext, Nudge};
 use crate::config::{ConfigError, Settings};
@@ -77,6 +77,7 @@ pub struct Running {
     stop: CancellationToken,
     server: Option<(ServerHandle, JoinHandle<std::io::Result<()>>)>,
     worker: Option<JoinHandle<()>>,
+    events: Option<EventFeed>,
     pool: PgPool,
 }
 
@@ -100,6 +101,7 @@ pub fn start(
         stop: stop.clone(),
         server: None,
         worker: None,
+        events: None,
         pool: pool.clone(),
     };
 
@@ -121,11 +123,15 @@ pub fn start(
         };
         let hook_metrics = HookMetrics::default();
         hook_metrics.register(&mut registry);
+        let events = api::v1::events::feed(settings.http.max_event_streams);
+        events.register(&mut registry);
         let edge = Edge::new(verifier(settings)?, readiness, clock.clone(), registry);
         let mut state = ApiState::new(app, edge);
         let hook = sns_hook(settings, hook_metrics).map_err(StartError::Hook)?;
         state.sns = Some(Arc::new(hook));
         state.workers = settings.http.workers;
+        state.events = events.clone();
+        running.events = Some(events);
         running.serve(settings.http.listen, |listener| {
             api::server(listener, state)
         })?;
@@ -250,6 +256,10 @@ impl Running {
 
     /// Stops in order: no new requests, then the worker, then the database connections.
     pub async fn stop(self) {
+        if let Some(events) = self.events {
+            // A server waits for the answers that it has begun, and a stream does not end by itself.
+            events.close();
+        }
         if let Some((handle, task)) = self.server {
             handle.stop(true).await;
             let _ = task.await;

@@ -6,8 +6,10 @@
 //! cannot disagree. This file is the map: what is served and what every request passes through.
 
 pub mod auth;
+mod conditions;
 mod docs;
 mod edge;
+mod event_stream;
 pub mod extract;
 mod fallback;
 mod hooks;
@@ -33,15 +35,19 @@ use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use edge::{Edge, NotReady, Readiness};
+pub use event_stream::EventFeed;
 pub use middleware::request_id::{RequestId, current as current_request_id};
 
 use crate::app::AppContext;
 use crate::sns::Hook;
-use middleware::{idempotency, metrics, request_id, security_headers, trace::Trace};
+use middleware::{idempotency, metrics, preconditions, request_id, security_headers, trace::Trace};
 use openapi::Document;
 
 /// How many threads serve requests unless told otherwise.
 pub const DEFAULT_WORKERS: usize = 2;
+
+/// How many event streams there may be at once unless told otherwise.
+pub const DEFAULT_STREAMS: usize = 2_048;
 
 /// How long an idle connection is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -66,6 +72,8 @@ pub struct ApiState {
     pub workers: usize,
     /// Who judges what SNS posts; without one there is no `/hooks/sns`.
     pub sns: Option<Arc<Hook>>,
+    /// What event streams send.
+    pub events: EventFeed,
 }
 
 impl ApiState {
@@ -76,6 +84,7 @@ impl ApiState {
             edge,
             workers: DEFAULT_WORKERS,
             sns: None,
+            events: v1::events::feed(DEFAULT_STREAMS),
         }
     }
 }
@@ -90,9 +99,11 @@ pub fn server(listener: TcpListener, state: ApiState) -> std::io::Result<Server>
         edge,
         workers,
         sns,
+        events,
     } = state;
     serve(listener, edge, workers, move |cfg| {
         cfg.app_data(web::Data::new(app.clone()));
+        cfg.app_data(web::Data::new(events.clone()));
         if let Some(hook) = &sns {
             cfg.app_data(web::Data::from(hook.clone()));
         }
@@ -155,6 +166,7 @@ fn assemble(
         .configure(docs::configure)
         .default_service(web::to(fallback::refuse))
         // The last one named is the first that a request meets.
+        .wrap(from_fn(preconditions::honour))
         .wrap(from_fn(idempotency::honour))
         .wrap(from_fn(security_headers::add))
         .wrap(from_fn(metrics::measure))

@@ -3,17 +3,20 @@
 //! The operations come from the handlers, collected while they are registered. Each operation's id
 //! is the name of its handler.
 
+use std::collections::BTreeSet;
+
 use actix_web::http::Method;
 use actix_web::web::Bytes;
 use actix_web::{App, web};
 use utoipa::OpenApi as _;
-use utoipa::openapi::path::{ParameterBuilder, ParameterIn, PathItem};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn, PathItem};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{Components, OpenApi};
+use utoipa::openapi::{Components, OpenApi, RefOr};
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::conditions;
 use super::problem::{DiagnosticView, FieldProblem, ProblemDocument};
 use super::responses;
 
@@ -41,11 +44,13 @@ pub const BEARER: &str = "bearer";
         (name = "rejudgements", description = "What is live, judged again by the policies in force: preview, grace and apply."),
         (name = "reviews", description = "What waits for somebody to decide: who works on it, what holds it, and how a service wants it done."),
         (name = "policies", description = "What is asked about a connection that no gate stops: texts, their life, and what they would change."),
+        (name = "events", description = "What happened, in one order without gaps."),
         (name = "audit", description = "Who did what, when and why."),
         (name = "hooks", description = "What others post; each proves itself by a signature of its own."),
         (name = "stalls", description = "What the worker gave up on, and who takes care."),
         (name = "drifts", description = "Where AWS shows what no decision here explains, and how that is settled."),
-        (name = "operations", description = "Health, metrics and this document; public."),
+        (name = "operations", description = "Work that goes on for longer than a request, and how far it is."),
+        (name = "health", description = "Health, metrics and this document; public."),
     ),
     security(("bearer" = [])),
     components(schemas(ProblemDocument, FieldProblem, DiagnosticView)),
@@ -64,7 +69,7 @@ pub(super) fn collect(routes: impl Fn(&mut ServiceConfig)) -> OpenApi {
         .openapi(base())
         .configure(|cfg| super::documented(cfg, routes))
         .split_for_parts();
-    with_idempotency(document)
+    with_conditions(with_idempotency(document))
 }
 
 /// Every POST of the API takes an `Idempotency-Key`; the middleware sees to it, and no handler has to say so.
@@ -94,6 +99,78 @@ fn with_idempotency(mut document: OpenApi) -> OpenApi {
         responses::add_idempotency(&mut post.responses.responses);
     }
     document
+}
+
+/// What the middleware for preconditions does to the operations on resources that have states.
+fn with_conditions(mut document: OpenApi) -> OpenApi {
+    let versioned: BTreeSet<String> = bodies_with_a_version(&document);
+    for (path, item) in &mut document.paths.paths {
+        if let Some(get) = item
+            .get
+            .as_mut()
+            .filter(|_| conditions::reads_a_state(path))
+        {
+            header(
+                get,
+                "If-None-Match",
+                "Tags that the caller has: where the answer would have one of them, it is 304.",
+            );
+            responses::add_unchanged(&mut get.responses.responses);
+        }
+        let writes = [&mut item.post, &mut item.put, &mut item.patch];
+        for write in writes
+            .into_iter()
+            .flatten()
+            .filter(|_| conditions::writes_a_state(path))
+        {
+            header(
+                write,
+                "If-Match",
+                "The `ETag` of the state that the write is meant for; in any other state it is refused with 412.",
+            );
+            let needed = operation_body(write).is_some_and(|body| versioned.contains(body));
+            responses::add_preconditions(&mut write.responses.responses, needed);
+        }
+    }
+    document
+}
+
+fn header(operation: &mut Operation, name: &str, description: &str) {
+    let parameter = ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Header)
+        .description(Some(description))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .example(Some("\"7-0190c3a1f2b4\"".into()));
+    let parameters = operation.parameters.get_or_insert_with(Vec::new);
+    parameters.push(parameter.build().into());
+}
+
+/// The name of the schema of an operation's body.
+fn operation_body(operation: &Operation) -> Option<&str> {
+    let RefOr::T(body) = operation.request_body.as_ref()? else {
+        return None;
+    };
+    let RefOr::T(content) = body.content.get("application/json")? else {
+        return None;
+    };
+    match content.schema.as_ref()? {
+        RefOr::Ref(reference) => reference.ref_location.rsplit('/').next(),
+        RefOr::T(_) => None,
+    }
+}
+
+/// The bodies that may name a state by its `version`.
+fn bodies_with_a_version(document: &OpenApi) -> BTreeSet<String> {
+    let schemas = document.components.iter().flat_map(|all| &all.schemas);
+    let has_version = |schema: &RefOr<Schema>| match schema {
+        RefOr::T(Schema::Object(object)) => object.properties.contains_key("version"),
+        _ => false,
+    };
+    schemas
+        .filter(|(_, schema)| has_version(schema))
+        .map(|(name, _)| name.clone())
+        .collect()
 }
 
 fn base() -> OpenApi {

@@ -47,7 +47,7 @@ fn ok() -> HttpResponse {
 ///
 /// It looks at nothing else, so a failing database does not get the process restarted.
 #[utoipa::path(
-    tag = "operations",
+    tag = "health",
     security(()),
     responses((status = 200, description = "The process is alive.", body = Probe))
 )]
@@ -58,7 +58,7 @@ async fn healthz() -> HttpResponse {
 
 /// Says whether the process can serve requests now
 #[utoipa::path(
-    tag = "operations",
+    tag = "health",
     security(()),
     responses((status = 200, description = "Requests can be served.", body = Probe), FaultProblems)
 )]
@@ -73,7 +73,7 @@ async fn readyz(edge: web::Data<Edge>) -> Result<HttpResponse, Problem> {
 
 /// Shows the metrics in the `OpenMetrics` text format
 #[utoipa::path(
-    tag = "operations",
+    tag = "health",
     security(()),
     responses(
         (
@@ -98,7 +98,7 @@ async fn metrics(edge: web::Data<Edge>) -> Result<HttpResponse, Problem> {
 
 /// Shows this document
 #[utoipa::path(
-    tag = "operations",
+    tag = "health",
     security(()),
     responses((status = 200, description = "The OpenAPI document.", body = serde_json::Value))
 )]

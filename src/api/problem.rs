@@ -28,6 +28,7 @@ const FAULT: &str = "Something went wrong on our side. Try again; if it goes on,
                      request id to whoever runs this installation.";
 
 /// Chooses the HTTP status of a code.
+#[expect(clippy::too_many_lines, reason = "one table, a line for each code")]
 pub const fn status(code: Code) -> StatusCode {
     match code {
         Code::InvalidRequest
@@ -53,6 +54,7 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::AccessRequestNotFound
         | Code::AccessRemovalNotFound
         | Code::PrincipalNotFound
+        | Code::OperationNotFound
         | Code::RejudgementNotFound => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -120,13 +122,16 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::IdempotencyInProgress
         | Code::PolicyCutsTooMuch => StatusCode::CONFLICT,
         Code::PolicyInvalid | Code::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+        Code::EventsGone => StatusCode::GONE,
+        Code::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+        Code::PreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
         Code::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Code::SnsTopicNotAllowed | Code::SnsSignatureInvalid | Code::SnsMessageTooOld => {
             StatusCode::FORBIDDEN
         }
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        Code::Unavailable | Code::Timeout => StatusCode::SERVICE_UNAVAILABLE,
+        Code::Unavailable | Code::Timeout | Code::TooManyStreams => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 

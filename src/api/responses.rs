@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 
 use utoipa::IntoResponses;
 use utoipa::openapi::content::ContentBuilder;
+use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::response::{Response, ResponseBuilder};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{Ref, RefOr};
 
 use super::problem::{CONTENT_TYPE, status};
@@ -43,6 +45,10 @@ problems! {
         InvalidJson, InvalidPath, InvalidQuery, InvalidRequest, RequestTimeout, PayloadTooLarge,
         UnsupportedMediaType
     ];
+    /// The operation named does not exist.
+    OperationMissing = [OperationNotFound];
+    /// The feed of events cannot go on there.
+    FeedProblems = [EventsGone];
     /// The account and Region named is not registered.
     AccountRegionMissing = [AccountRegionNotFound];
     /// The endpoint service named does not exist.
@@ -219,7 +225,50 @@ pub(super) fn add_idempotency(responses: &mut BTreeMap<String, RefOr<Response>>)
         Code::RequestTimeout,
         Code::PayloadTooLarge,
     ];
-    for (status, more) in describe(&codes) {
+    add(responses, &codes);
+}
+
+/// What a write to a resource with a state may answer. `needed`: it has to say which state it is meant for.
+pub(super) fn add_preconditions(responses: &mut BTreeMap<String, RefOr<Response>>, needed: bool) {
+    let codes = [
+        Code::PreconditionFailed,
+        Code::InvalidRequest,
+        Code::PreconditionRequired,
+    ];
+    add(responses, &codes[..if needed { 3 } else { 2 }]);
+    for (status, response) in responses.iter_mut() {
+        if let (true, RefOr::T(response)) = (status.starts_with('2'), response) {
+            let header = tag_header("The new state, where `If-Match` was sent.");
+            response.headers.insert("ETag".to_owned(), header.into());
+        }
+    }
+}
+
+/// What a read of a resource with a state answers.
+pub(super) fn add_unchanged(responses: &mut BTreeMap<String, RefOr<Response>>) {
+    if let Some(RefOr::T(response)) = responses.get_mut("200") {
+        let header = tag_header(
+            "Names what is shown. Send it as `If-Match` with a change, or as `If-None-Match` when reading again.",
+        );
+        response.headers.insert("ETag".to_owned(), header.into());
+    }
+    let unchanged = ResponseBuilder::new()
+        .description("The caller has this representation already.")
+        .header("ETag", tag_header("Its tag."));
+    responses.insert("304".to_owned(), unchanged.build().into());
+    add(responses, &[Code::InvalidRequest]);
+}
+
+fn tag_header(description: &str) -> Header {
+    HeaderBuilder::new()
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .description(Some(description))
+        .build()
+}
+
+/// Adds codes to what an operation says that it may answer.
+fn add(responses: &mut BTreeMap<String, RefOr<Response>>, codes: &[Code]) {
+    for (status, more) in describe(codes) {
         match (responses.get_mut(&status), more) {
             (Some(RefOr::T(known)), RefOr::T(more)) => {
                 if !known.description.contains(&more.description) {

@@ -7,7 +7,8 @@ use super::candidate::Candidate;
 use super::code::Code;
 use super::context::off_thread;
 use super::decide_connection::LONGEST_REASON;
-use super::write_policy::{again, candidate, refuse_other_version};
+use super::preconditions::ExpectedVersion;
+use super::write_policy::{again, candidate};
 use super::{AppContext, AppError, test_policy, text};
 use crate::domain::actor::Actor;
 use crate::domain::consumer::Said;
@@ -36,7 +37,7 @@ pub async fn activate(
     ctx: &AppContext,
     actor: &Actor,
     id: PolicyId,
-    version: i64,
+    version: ExpectedVersion,
     confirmed: Option<u64>,
     reason: &str,
 ) -> Result<ForceChange, AppError> {
@@ -45,7 +46,7 @@ pub async fn activate(
     // First, so that what is in force beside it stays so until the commit.
     policy_steps::lock_force(&mut tx).await?;
     let policy = candidate(&mut tx, id).await?;
-    refuse_other_version(&policy, version)?;
+    version.check(policy.version, Code::PolicyChanged)?;
     let run = dry_runs::newest_done(&mut tx, id, false).await?;
     let run = refuse_untested(&policy, run)?;
     let loaded = Candidate::load(&mut tx, ctx, &policy).await?;

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::code::Code;
+use super::preconditions::ExpectedVersion;
 use super::register_account_region::check_role;
 use super::{AppContext, AppError, text};
 use crate::domain::account_region::AccountRegion;
@@ -15,7 +16,7 @@ use crate::store::audit::{self, Entry, Subject};
 #[derive(Debug, Default)]
 pub struct AccountRegionChange {
     /// The version that the caller has read.
-    pub version: i64,
+    pub version: ExpectedVersion,
     /// Whether the worker serves it.
     pub enabled: Option<bool>,
     /// What people call it.
@@ -53,13 +54,9 @@ pub async fn change_account_region(
     let before = account_regions::by_id(&mut tx, id)
         .await?
         .ok_or_else(missing)?;
-    if before.version != change.version {
-        let detail = format!(
-            "it is at version {}, not {}; read it again",
-            before.version, change.version
-        );
-        return Err(AppError::new(Code::AccountRegionChanged, detail).field("version"));
-    }
+    change
+        .version
+        .check(before.version, Code::AccountRegionChanged)?;
     let wanted = applied(before.clone(), change)?;
     if !account_regions::record_change(&mut tx, &wanted).await? {
         return Err(AppError::internal(

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::code::Code;
+use super::preconditions::ExpectedVersion;
 use super::register_consumer::slug_taken;
 use super::{AppContext, AppError, consumer_details as check, text};
 use crate::domain::actor::Actor;
@@ -19,7 +20,7 @@ use crate::store::{consumer_accounts, consumers};
 #[derive(Debug, Default)]
 pub struct ConsumerChange {
     /// The version that the caller has read.
-    pub version: i64,
+    pub version: ExpectedVersion,
     /// What people call it.
     pub name: Option<String>,
     /// A short name that is used once.
@@ -50,13 +51,9 @@ pub async fn change_consumer(
     let before = consumers::by_id(&mut tx, id)
         .await?
         .ok_or_else(|| missing(id))?;
-    if before.version != change.version {
-        let detail = format!(
-            "it is at version {}, not {}; read it again",
-            before.version, change.version
-        );
-        return Err(AppError::new(Code::ConsumerChanged, detail).field("version"));
-    }
+    change
+        .version
+        .check(before.version, Code::ConsumerChanged)?;
     let wanted = applied(before.clone(), change)?;
     let closes = wanted.state == ConsumerState::Closed && before.state != ConsumerState::Closed;
     if closes && consumer_accounts::any(&mut tx, id).await? {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::code::Code;
 use super::decide_connection::LONGEST_REASON;
+use super::preconditions::ExpectedVersion;
 use super::review_settings::LONGEST;
 use super::{AppContext, AppError, text};
 use crate::domain::actor::Actor;
@@ -19,7 +20,7 @@ use crate::store::{PgConnection, endpoint_services, lifecycles, review_rules};
 #[derive(Debug, Default)]
 pub struct ReviewRulesChange {
     /// The version that the caller has read.
-    pub version: i64,
+    pub version: ExpectedVersion,
     /// How many persons have to approve.
     pub approvals_required: Option<i16>,
     /// How long a request may wait, in seconds.
@@ -62,13 +63,9 @@ pub async fn change_review_rules(
     lifecycles::lock(&mut tx, id).await?;
     refuse_unknown(&mut tx, id).await?;
     let before = review_rules::of_service(&mut tx, id).await?;
-    if before.version != change.version {
-        let detail = format!(
-            "they are at version {}, not {}; read them again",
-            before.version, change.version
-        );
-        return Err(AppError::new(Code::ReviewRulesChanged, detail).field("version"));
-    }
+    change
+        .version
+        .check(before.version, Code::ReviewRulesChanged)?;
     let desired = applied(before, change)?;
     let (was, is) = (
         before.effective(&ctx.reviews),

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::admission::may_change;
 use super::code::Code;
+use super::preconditions::ExpectedVersion;
 use super::principals::{has_everybody, normalised_principals, refuse_everybody};
 use super::settle_service_drift::settle_by_change;
 use super::{AppContext, AppError, text};
@@ -47,7 +48,7 @@ pub enum Member {
 )]
 pub struct ServiceChange {
     /// The version that the caller has read.
-    pub version: i64,
+    pub version: ExpectedVersion,
     /// What people call it.
     pub name: Option<String>,
     /// Whether each connection has to be accepted.
@@ -110,13 +111,7 @@ pub async fn change_service(
         .await?
         .ok_or_else(missing)?;
     may_change(&before)?;
-    if before.version != change.version {
-        let detail = format!(
-            "it is at version {}, not {}; read it again",
-            before.version, change.version
-        );
-        return Err(AppError::new(Code::ServiceChanged, detail).field("version"));
-    }
+    change.version.check(before.version, Code::ServiceChanged)?;
     let desired = applied(before.clone(), change)?;
     load_balancers::refuse_taken(&mut tx, &before, &desired).await?;
     if !service_changes::record_desired(&mut tx, &desired, at).await? {

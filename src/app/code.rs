@@ -36,6 +36,10 @@ macro_rules! codes {
 }
 
 codes! {
+    /// Events between what the caller has read and what is kept are missing.
+    EventsGone = "events_gone", "The feed cannot go on there";
+    /// There are as many event streams as there may be.
+    TooManyStreams = "too_many_streams", "There are too many event streams";
     /// A value is well formed but not one we can act on.
     InvalidRequest = "invalid_request", "The request is not valid";
     /// The body is not JSON, or not JSON of the expected shape.
@@ -50,12 +54,18 @@ codes! {
     IdempotencyKeyReused = "idempotency_key_reused", "The Idempotency-Key belongs to another request";
     /// A request with the key is still being done.
     IdempotencyInProgress = "idempotency_in_progress", "A request with this Idempotency-Key is being done";
+    /// The write was meant for another state of the resource.
+    PreconditionFailed = "precondition_failed", "The resource is in another state";
+    /// The change does not say which state it is meant for.
+    PreconditionRequired = "precondition_required", "The change must name the state it is meant for";
     /// No token, or one we do not accept.
     Unauthenticated = "unauthenticated", "Authentication is required";
     /// The token was good once.
     TokenExpired = "token_expired", "The token has expired";
     /// The caller is known and may not do this.
     Forbidden = "forbidden", "The caller may not do this";
+    /// No such piece of work.
+    OperationNotFound = "operation_not_found", "There is no such operation";
     /// No such path.
     NotFound = "not_found", "There is nothing here";
     /// No such AWS account and Region.

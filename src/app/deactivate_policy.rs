@@ -6,7 +6,8 @@ use super::activate_policy::{ForceChange, end, follow, refuse_cutting, refuse_ou
 use super::candidate::Candidate;
 use super::code::Code;
 use super::decide_connection::LONGEST_REASON;
-use super::write_policy::{again, missing, refuse_other_version};
+use super::preconditions::ExpectedVersion;
+use super::write_policy::{again, missing};
 use super::{AppContext, AppError, text};
 use crate::domain::actor::Actor;
 use crate::domain::consumer::Said;
@@ -22,7 +23,7 @@ pub async fn deactivate(
     ctx: &AppContext,
     actor: &Actor,
     id: PolicyId,
-    version: i64,
+    version: ExpectedVersion,
     confirmed: Option<u64>,
     reason: &str,
 ) -> Result<ForceChange, AppError> {
@@ -37,7 +38,7 @@ pub async fn deactivate(
         let detail = format!("it is {}", policy.state);
         return Err(AppError::new(Code::PolicyNotActive, detail));
     }
-    refuse_other_version(&policy, version)?;
+    version.check(policy.version, Code::PolicyChanged)?;
     let run = dry_runs::newest_done(&mut tx, id, true).await?;
     let untried = || {
         let detail = "a dry run of what is decided without it has to be done";

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::admission::refused;
 use super::code::Code;
+use super::preconditions::ExpectedVersion;
 use super::{AppContext, AppError, PgConnection, text};
 use crate::domain::actor::Actor;
 use crate::domain::endpoint_service::{Origin, RegisteredService};
@@ -30,7 +31,7 @@ pub enum RejectWhen {
 #[derive(Debug, Clone)]
 pub struct Wish {
     /// The version that the caller has read.
-    pub version: i64,
+    pub version: ExpectedVersion,
     /// Why.
     pub reason: String,
     /// When live connections are rejected. A deletion of a service that is being drained has none: the drain's stands.
@@ -159,20 +160,14 @@ fn reject_at(reject: Option<RejectWhen>, now: DateTime<Utc>) -> Result<DateTime<
 pub(super) async fn locked(
     conn: &mut PgConnection,
     id: EndpointServiceId,
-    version: i64,
+    version: ExpectedVersion,
     verb: LifecycleVerb,
 ) -> Result<RegisteredService, AppError> {
     lifecycles::lock(conn, id).await?;
     let service = read(conn, id).await?;
     // Before the version: what happened to the service says more than that something did.
     service.lifecycle.state.after(verb).map_err(refused)?;
-    if service.version != version {
-        let detail = format!(
-            "it is at version {}, not {version}; read it again",
-            service.version
-        );
-        return Err(AppError::new(Code::ServiceChanged, detail).field("version"));
-    }
+    version.check(service.version, Code::ServiceChanged)?;
     Ok(service)
 }
 

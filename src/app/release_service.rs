@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::drain_service::{locked, read};
+use super::preconditions::ExpectedVersion;
 use super::{AppContext, AppError, text};
 use crate::domain::actor::Actor;
 use crate::domain::drift_inbox::DriftState;
@@ -18,7 +19,7 @@ pub async fn release_service(
     ctx: &AppContext,
     actor: &Actor,
     id: EndpointServiceId,
-    version: i64,
+    version: ExpectedVersion,
     reason: &str,
 ) -> Result<RegisteredService, AppError> {
     let reason = text::checked("reason", reason, super::decide_connection::LONGEST_REASON)?;

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::code::Code;
 use super::decide_connection::LONGEST_REASON;
 use super::policies::{self, MAX_BYTES, TEMPLATES};
+use super::preconditions::ExpectedVersion;
 use super::{AppContext, AppError, text};
 use crate::domain::actor::Actor;
 use crate::domain::consumer::Said;
@@ -88,7 +89,7 @@ pub async fn create(
 #[derive(Debug, Default)]
 pub struct PolicyChange {
     /// The version that the caller has read.
-    pub version: i64,
+    pub version: ExpectedVersion,
     /// Another text: the policy is a draft again.
     pub text: Option<String>,
     /// Another note, or none.
@@ -113,7 +114,7 @@ pub async fn change(
     };
     let mut tx = ctx.begin().await?;
     let before = candidate(&mut tx, id).await?;
-    refuse_other_version(&before, change.version)?;
+    change.version.check(before.version, Code::PolicyChanged)?;
     let at = ctx.clock.now();
     let other_text = written.filter(|written| *written != before.text);
     if let Some(written) = &other_text {
@@ -198,17 +199,6 @@ pub(super) fn settled(policy: &Policy) -> AppError {
 /// The row after a step under its lock.
 pub(super) async fn again(conn: &mut PgConnection, id: PolicyId) -> Result<Policy, AppError> {
     store::by_id(conn, id).await?.ok_or_else(|| missing(id))
-}
-
-pub(super) fn refuse_other_version(policy: &Policy, version: i64) -> Result<(), AppError> {
-    if policy.version == version {
-        return Ok(());
-    }
-    let detail = format!(
-        "it is at version {}, not {version}; read it again",
-        policy.version
-    );
-    Err(AppError::new(Code::PolicyChanged, detail).field("version"))
 }
 
 pub(super) fn missing(id: PolicyId) -> AppError {

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{PgConnection, StoreError};
+use super::{PgConnection, StoreError, unit_of_work};
 use crate::domain::actor::Actor;
 pub use crate::domain::audit_entry::Subject;
 use crate::domain::audit_entry::{AuditEntry, SubjectKind};
@@ -53,6 +53,7 @@ pub async fn record(conn: &mut PgConnection, entry: Entry<'_>) -> Result<(), Sto
     )
     .execute(conn)
     .await?;
+    unit_of_work::note_written(id);
     Ok(())
 }
 

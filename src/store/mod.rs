@@ -30,6 +30,7 @@ pub mod drifts;
 pub mod dry_runs;
 pub mod endpoint_services;
 pub mod error;
+pub mod events;
 pub mod facts;
 pub mod glance;
 pub mod hint_setups;
@@ -43,6 +44,7 @@ pub mod leases;
 pub mod lifecycles;
 pub mod notices;
 pub mod observed;
+pub mod operations;
 pub mod parties;
 pub mod partitions;
 pub mod planned_revocations;
@@ -61,6 +63,7 @@ pub mod service_changes;
 pub mod stalls;
 pub mod sync_queue;
 pub mod unit_of_work;
+pub mod versions;
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -74,7 +77,7 @@ pub use sqlx::{PgConnection, PgPool};
 pub type PooledConnection = sqlx::pool::PoolConnection<sqlx::Postgres>;
 
 /// The tables that grow for ever, partitioned by month.
-pub const PARTITIONED: [&str; 3] = ["observations", "sync_attempts", "audit_entries"];
+pub const PARTITIONED: [&str; 4] = ["observations", "sync_attempts", "audit_entries", "events"];
 
 /// Opens a pool. Connections are made lazily, so that a database that is down shows in `/readyz` and not as a crash at start.
 pub fn pool(url: &str, max_connections: u32) -> Result<PgPool, StoreError> {

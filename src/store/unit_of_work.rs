@@ -5,11 +5,12 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, Postgres, Transaction};
 use tokio::sync::{Mutex, OwnedMutexGuard};
+use uuid::Uuid;
 
 use super::{PgPool, StoreError};
 
@@ -227,4 +228,44 @@ impl DerefMut for Look {
     fn deref_mut(&mut self) -> &mut PgConnection {
         &mut self.0.tx
     }
+}
+
+tokio::task_local! {
+    static WATCHED: Watch;
+}
+
+/// Counts the entries about one subject that a request writes itself.
+#[derive(Debug, Clone)]
+pub struct Watch {
+    subject: Uuid,
+    written: Arc<AtomicI64>,
+}
+
+impl Watch {
+    /// Watches a subject.
+    pub fn over(subject: Uuid) -> Self {
+        Self {
+            subject,
+            written: Arc::default(),
+        }
+    }
+
+    /// Does some work, and counts what it writes.
+    pub async fn scope<F: Future>(&self, work: F) -> F::Output {
+        WATCHED.scope(self.clone(), work).await
+    }
+
+    /// How many entries were written.
+    pub fn written(&self) -> i64 {
+        self.written.load(Ordering::Relaxed)
+    }
+}
+
+/// Notes that an entry was written. Nobody need be watching.
+pub(super) fn note_written(subject: Uuid) {
+    let _ = WATCHED.try_with(|watch| {
+        if watch.subject == subject {
+            watch.written.fetch_add(1, Ordering::Relaxed);
+        }
+    });
 }

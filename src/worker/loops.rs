@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Place, Shared, access, blocks, census, dry_runs, expire, hint_follow, hint_queue, hint_setup,
-    inventory, judge, rejudgements, seal_audit,
+    inventory, judge, number_events, rejudgements, seal_audit,
 };
 use super::{observe, runner, sync_connections, sync_services};
 
@@ -30,6 +30,8 @@ pub(super) fn everywhere(shared: &Shared, stop: &CancellationToken) -> JoinSet<(
     all.spawn(async move { rejudgements::run(&shared, &stop).await });
     let (shared, stop) = with();
     all.spawn(async move { seal_audit::run(&shared, &stop).await });
+    let (shared, stop) = with();
+    all.spawn(async move { number_events::run(&shared, &stop).await });
     all
 }
 

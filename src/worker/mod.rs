@@ -35,6 +35,7 @@ mod loops;
 pub mod metered;
 pub mod metered_messaging;
 pub mod metrics;
+pub mod number_events;
 pub mod observe;
 pub mod pages;
 pub mod place;

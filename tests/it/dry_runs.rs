@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use portcullis::app::dry_run_policy::{PAGE, Step, claim};
+use portcullis::app::preconditions::ExpectedVersion;
 use portcullis::domain::clock::Clock;
 use portcullis::domain::ids::{ConnectionId, uuid_at};
 use portcullis::worker::dry_runs::{Report, run_pass};
@@ -168,8 +169,14 @@ async fn a_small_share_needs_no_confirmation(pool: PgPool) {
     let actor = portcullis::domain::actor::Actor::worker();
     let id = text_of(&policy, "id").parse().unwrap();
     let version = policy["version"].as_i64().unwrap();
-    let done =
-        portcullis::app::activate_policy::activate(&ctx, &actor, id, version, None, "to see");
+    let done = portcullis::app::activate_policy::activate(
+        &ctx,
+        &actor,
+        id,
+        ExpectedVersion::Exactly(version),
+        None,
+        "to see",
+    );
     done.await.unwrap();
     assert_eq!(app.policy(&policy).await["state"], "active");
 }

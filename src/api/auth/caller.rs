@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::{FromRequest, HttpRequest, web};
+use chrono::{DateTime, Utc};
 
 use super::permission::Permission;
 use super::role::{Role, Roles};
@@ -25,6 +26,8 @@ pub struct Caller<P> {
     pub subject: String,
     /// What they are trusted with.
     pub roles: Roles,
+    /// When the token ends.
+    pub expires_at: DateTime<Utc>,
     permission: PhantomData<fn() -> P>,
 }
 
@@ -50,6 +53,7 @@ fn identify<P: Permission>(request: &HttpRequest) -> Result<Caller<P>, Problem> 
     Ok(Caller {
         subject: claims.subject,
         roles: claims.roles,
+        expires_at: claims.expires_at,
         permission: PhantomData,
     })
 }

@@ -9,6 +9,7 @@ use super::account_regions::AccountRegionView;
 use super::actor;
 use super::arguments::given;
 use crate::api::auth::{Caller, Manage};
+use crate::api::conditions::Meant;
 use crate::api::extract::{ApiJson, ApiPath};
 use crate::api::problem::Problem;
 use crate::api::responses::{
@@ -22,8 +23,8 @@ use crate::domain::ids::AccountRegionId;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccountRegionChangeBody {
-    /// The `version` that you have read. Whoever changed the AccountRegion since makes this an `account_region_changed`.
-    version: i64,
+    /// The `version` that you have read; may be left out with `If-Match`. Whoever changed the AccountRegion since makes this an `account_region_changed`.
+    version: Option<i64>,
     /// Whether the worker serves it. A disabled one is given up within a second or two, and nothing is called there until it is enabled again.
     enabled: Option<bool>,
     /// What people call it.
@@ -59,12 +60,13 @@ pub struct AccountRegionChangeBody {
 #[patch("/v1/account-regions/{id}")]
 pub(super) async fn change_account_region(
     caller: Caller<Manage>,
+    meant: Meant,
     ApiPath(id): ApiPath<AccountRegionId>,
     ApiJson(body): ApiJson<AccountRegionChangeBody>,
     ctx: Data<AppContext>,
 ) -> Result<Json<AccountRegionView>, Problem> {
     let change = AccountRegionChange {
-        version: body.version,
+        version: meant.version(body.version)?,
         enabled: body.enabled,
         name: body.name,
         role_arn: body.role_arn,

@@ -14,6 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::actor;
 use super::arguments::Limit;
 use crate::api::auth::{Caller, Manage, Read};
+use crate::api::conditions::Meant;
 use crate::api::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::api::problem::Problem;
 use crate::api::responses::{
@@ -107,8 +108,8 @@ pub struct NewConsumerBody {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConsumerChangeBody {
-    /// The `version` that you have read. Whoever changed the consumer since makes this a `consumer_changed`.
-    version: i64,
+    /// The `version` that you have read; may be left out with `If-Match`. Whoever changed the consumer since makes this a `consumer_changed`.
+    version: Option<i64>,
     /// What people call it.
     #[schema(min_length = 1, max_length = 128)]
     name: Option<String>,
@@ -264,12 +265,13 @@ pub(super) async fn read_consumer(
 #[patch("/v1/consumers/{id}")]
 pub(super) async fn change_consumer(
     caller: Caller<Manage>,
+    meant: Meant,
     ApiPath(id): ApiPath<ConsumerId>,
     ApiJson(body): ApiJson<ConsumerChangeBody>,
     ctx: Data<AppContext>,
 ) -> Result<Json<ConsumerView>, Problem> {
     let wanted = ConsumerChange {
-        version: body.version,
+        version: meant.version(body.version)?,
         name: body.name,
         slug: body.slug,
         notes: body.notes,

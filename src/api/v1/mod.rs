@@ -21,8 +21,10 @@ pub mod denials;
 pub mod doctor;
 pub mod drifts;
 pub mod dry_runs;
+pub mod events;
 pub mod explanations;
 pub mod imports;
+pub mod operations;
 pub mod policies;
 pub mod policy_steps;
 pub mod policy_views;
@@ -61,6 +63,9 @@ fn services(cfg: &mut ServiceConfig) {
         .service(account_region_changes::change_account_region)
         .service(replicas::list_replicas)
         .service(audit_entries::list_audit_entries)
+        .service(events::list_events)
+        .service(operations::list_operations)
+        .service(operations::read_operation)
         .service(services::list_services)
         .service(services::register_service)
         .service(services::read_service)

@@ -10,6 +10,7 @@ use super::actor;
 use super::arguments::{Limit, given};
 use super::policy_views::PolicyView;
 use crate::api::auth::{Caller, Manage, Read};
+use crate::api::conditions::Meant;
 use crate::api::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::api::problem::Problem;
 use crate::api::responses::{
@@ -54,8 +55,8 @@ pub struct NewPolicyBody {
 #[serde(deny_unknown_fields)]
 #[expect(clippy::option_option, reason = "null is not absent")]
 pub struct PolicyChangeBody {
-    /// The `version` that you have read. Whoever changed the policy since makes this a `policy_changed`.
-    version: i64,
+    /// The `version` that you have read; may be left out with `If-Match`. Whoever changed the policy since makes this a `policy_changed`.
+    version: Option<i64>,
     /// Another text: the policy is a draft again, and a dry run of it that is not over fails.
     #[schema(max_length = 65_536)]
     text: Option<String>,
@@ -200,12 +201,13 @@ pub(super) async fn read_policy(
 #[patch("/v1/policies/{id}")]
 pub(super) async fn change_policy(
     caller: Caller<Manage>,
+    meant: Meant,
     ApiPath(id): ApiPath<PolicyId>,
     ApiJson(body): ApiJson<PolicyChangeBody>,
     ctx: Data<AppContext>,
 ) -> Result<Json<PolicyView>, Problem> {
     let change = PolicyChange {
-        version: body.version,
+        version: meant.version(body.version)?,
         text: body.text,
         note: body.note,
         reason: body.reason,

@@ -9,6 +9,7 @@ use super::actor;
 use super::decisions::ReasonBody;
 use super::policy_views::{PolicyCaseView, PolicyForceView, PolicyView, ReasonView};
 use crate::api::auth::{Caller, Manage, Read};
+use crate::api::conditions::Meant;
 use crate::api::extract::{ApiJson, ApiPath};
 use crate::api::problem::{DiagnosticView, Problem};
 use crate::api::responses::{
@@ -127,8 +128,8 @@ impl From<CaseResult> for CaseResultView {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyForceBody {
-    /// The `version` that you have read.
-    version: i64,
+    /// The `version` that you have read; may be left out with `If-Match`.
+    version: Option<i64>,
     /// Why, for the record.
     #[schema(
         min_length = 1,
@@ -226,14 +227,22 @@ pub(super) async fn test_policy(
 #[post("/v1/policies/{id}/activate")]
 pub(super) async fn activate_policy(
     caller: Caller<Manage>,
+    meant: Meant,
     ApiPath(id): ApiPath<PolicyId>,
     ApiJson(body): ApiJson<PolicyForceBody>,
     ctx: Data<AppContext>,
 ) -> Result<Json<PolicyForceView>, Problem> {
     let actor = actor(caller.subject);
     let confirmed = body.confirm_losing_access;
-    let activated =
-        activation::activate(&ctx, &actor, id, body.version, confirmed, &body.reason).await?;
+    let activated = activation::activate(
+        &ctx,
+        &actor,
+        id,
+        meant.version(body.version)?,
+        confirmed,
+        &body.reason,
+    )
+    .await?;
     Ok(Json(activated.into()))
 }
 
@@ -254,14 +263,22 @@ pub(super) async fn activate_policy(
 #[post("/v1/policies/{id}/deactivate")]
 pub(super) async fn deactivate_policy(
     caller: Caller<Manage>,
+    meant: Meant,
     ApiPath(id): ApiPath<PolicyId>,
     ApiJson(body): ApiJson<PolicyForceBody>,
     ctx: Data<AppContext>,
 ) -> Result<Json<PolicyForceView>, Problem> {
     let actor = actor(caller.subject);
     let confirmed = body.confirm_losing_access;
-    let ended =
-        deactivation::deactivate(&ctx, &actor, id, body.version, confirmed, &body.reason).await?;
+    let ended = deactivation::deactivate(
+        &ctx,
+        &actor,
+        id,
+        meant.version(body.version)?,
+        confirmed,
+        &body.reason,
+    )
+    .await?;
     Ok(Json(ended.into()))
 }
 

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::actor;
 use super::arguments::given;
 use crate::api::auth::{Caller, Manage, Read};
+use crate::api::conditions::Meant;
 use crate::api::extract::{ApiJson, ApiPath};
 use crate::api::problem::Problem;
 use crate::api::responses::{
@@ -71,8 +72,8 @@ impl From<(ReviewRules, Effective)> for ReviewRulesView {
 #[serde(deny_unknown_fields)]
 #[expect(clippy::option_option, reason = "null is not absent")]
 pub struct ReviewRulesBody {
-    /// The `version` that you have read. Whoever changed the rules since makes this a `review_rules_changed`.
-    version: i64,
+    /// The `version` that you have read; may be left out with `If-Match`. Whoever changed the rules since makes this a `review_rules_changed`.
+    version: Option<i64>,
     /// How many persons have to accept a connection: 1 or 2. Approvals that stand go on standing.
     #[schema(minimum = 1, maximum = 2)]
     approvals_required: Option<i16>,
@@ -126,12 +127,13 @@ pub(super) async fn read_review_rules(
 #[patch("/v1/services/{id}/review-rules")]
 pub(super) async fn change_review_rules(
     caller: Caller<Manage>,
+    meant: Meant,
     ApiPath(id): ApiPath<EndpointServiceId>,
     ApiJson(body): ApiJson<ReviewRulesBody>,
     ctx: Data<AppContext>,
 ) -> Result<Json<ReviewRulesView>, Problem> {
     let change = ReviewRulesChange {
-        version: body.version,
+        version: meant.version(body.version)?,
         approvals_required: body.approvals_required,
         review_sla_seconds: body.review_sla_seconds,
         on_overdue: body.on_overdue,

@@ -12,6 +12,7 @@ use super::actor;
 use super::arguments::aws_id;
 use super::services::ServiceView;
 use crate::api::auth::{Caller, Manage};
+use crate::api::conditions::Meant;
 use crate::api::extract::{ApiJson, ApiPath};
 use crate::api::problem::Problem;
 use crate::api::responses::{
@@ -29,8 +30,8 @@ use crate::domain::ids::EndpointServiceId;
     reason = "each confirms a thing of its own, and is named after it"
 )]
 pub struct ServiceChangeBody {
-    /// The `version` that you have read. Whoever changed the service since makes this a `service_changed`.
-    version: i64,
+    /// The `version` that you have read; may be left out with `If-Match`. Whoever changed the service since makes this a `service_changed`.
+    version: Option<i64>,
     /// What people call it. On a service that Portcullis created it is also the tag `Name`.
     #[schema(min_length = 1, max_length = 128)]
     name: Option<String>,
@@ -115,12 +116,13 @@ pub struct ChangedServiceView {
 #[patch("/v1/services/{id}")]
 pub(super) async fn change_service(
     caller: Caller<Manage>,
+    meant: Meant,
     ApiPath(id): ApiPath<EndpointServiceId>,
     ApiJson(body): ApiJson<ServiceChangeBody>,
     ctx: Data<AppContext>,
 ) -> Result<Json<ChangedServiceView>, Problem> {
     let change = ServiceChange {
-        version: body.version,
+        version: meant.version(body.version)?,
         name: body.name,
         acceptance_required: body.acceptance_required,
         allowed_principals: body.allowed_principals,

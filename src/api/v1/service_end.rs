@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use super::actor;
 use super::services::ServiceView;
 use crate::api::auth::{Caller, Manage};
+use crate::api::conditions::Meant;
 use crate::api::extract::{ApiJson, ApiPath};
 use crate::api::problem::Problem;
 use crate::api::responses::{
@@ -178,8 +179,8 @@ pub(super) async fn with_drain(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DrainBody {
-    /// The `version` that you have read.
-    version: i64,
+    /// The `version` that you have read; may be left out with `If-Match`.
+    version: Option<i64>,
     /// Why: 1 to 1000 characters. Also the reason of the rejections, and of what consumers are told.
     #[schema(
         min_length = 1,
@@ -204,8 +205,8 @@ pub struct DrainBody {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeleteBody {
-    /// The `version` that you have read.
-    version: i64,
+    /// The `version` that you have read; may be left out with `If-Match`.
+    version: Option<i64>,
     /// Why: 1 to 1000 characters.
     #[schema(min_length = 1, max_length = 1000)]
     reason: String,
@@ -223,8 +224,8 @@ pub struct DeleteBody {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EndBody {
-    /// The `version` that you have read.
-    version: i64,
+    /// The `version` that you have read; may be left out with `If-Match`.
+    version: Option<i64>,
     /// Why: 1 to 1000 characters.
     #[schema(min_length = 1, max_length = 1000)]
     reason: String,
@@ -260,12 +261,13 @@ fn reject_when(
 #[post("/v1/services/{id}/drain")]
 pub(super) async fn drain_service(
     caller: Caller<Manage>,
+    meant: Meant,
     ApiPath(id): ApiPath<EndpointServiceId>,
     ApiJson(body): ApiJson<DrainBody>,
     ctx: Data<AppContext>,
 ) -> Result<Json<ServiceView>, Problem> {
     let wish = Wish {
-        version: body.version,
+        version: meant.version(body.version)?,
         reason: body.reason,
         reject: reject_when(body.reject_after_seconds, body.reject_at)?,
         then_delete: body.then_delete,
@@ -291,12 +293,13 @@ pub(super) async fn drain_service(
 #[post("/v1/services/{id}/delete")]
 pub(super) async fn delete_service(
     caller: Caller<Manage>,
+    meant: Meant,
     ApiPath(id): ApiPath<EndpointServiceId>,
     ApiJson(body): ApiJson<DeleteBody>,
     ctx: Data<AppContext>,
 ) -> Result<Json<ServiceView>, Problem> {
     let wish = Wish {
-        version: body.version,
+        version: meant.version(body.version)?,
         reason: body.reason,
         reject: reject_when(body.reject_after_seconds, body.reject_at)?,
         then_delete: true,
@@ -322,12 +325,14 @@ pub(super) async fn delete_service(
 #[post("/v1/services/{id}/cancel-drain")]
 pub(super) async fn cancel_service_drain(
     caller: Caller<Manage>,
+    meant: Meant,
     ApiPath(id): ApiPath<EndpointServiceId>,
     ApiJson(body): ApiJson<EndBody>,
     ctx: Data<AppContext>,
 ) -> Result<Json<ServiceView>, Problem> {
     let actor = actor(caller.subject);
-    let active = cancels::cancel_drain(&ctx, &actor, id, body.version, &body.reason).await?;
+    let active =
+        cancels::cancel_drain(&ctx, &actor, id, meant.version(body.version)?, &body.reason).await?;
     with_drain(&ctx, active).await
 }
 
@@ -347,11 +352,14 @@ pub(super) async fn cancel_service_drain(
 #[post("/v1/services/{id}/release")]
 pub(super) async fn release_service(
     caller: Caller<Manage>,
+    meant: Meant,
     ApiPath(id): ApiPath<EndpointServiceId>,
     ApiJson(body): ApiJson<EndBody>,
     ctx: Data<AppContext>,
 ) -> Result<Json<ServiceView>, Problem> {
     let actor = actor(caller.subject);
-    let released = releases::release_service(&ctx, &actor, id, body.version, &body.reason).await?;
+    let released =
+        releases::release_service(&ctx, &actor, id, meant.version(body.version)?, &body.reason)
+            .await?;
     with_drain(&ctx, released).await
 }

@@ -341,13 +341,17 @@ fn serve(shared: &Shared, issuer: &DevelopmentIssuer, hook: Arc<Hook>) -> String
         shelf: shared.shelf.clone(),
         policies: shared.policies,
     };
+    let mut registry = Registry::default();
+    let events = api::v1::events::feed(api::DEFAULT_STREAMS);
+    events.register(&mut registry);
     let edge = Edge::new(
         Verifier::new([issuer.trusted_key()]),
         Arc::new(Always),
         shared.clock.clone(),
-        Registry::default(),
+        registry,
     );
     let mut state = ApiState::new(app, edge);
+    state.events = events;
     state.workers = 1;
     state.sns = Some(hook);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");

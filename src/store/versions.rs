@@ -1,0 +1,37 @@
+//! The versions of resources: what the audit trail has about them. Whoever changes a resource writes an entry in the same transaction, so nothing has to be
+//! counted twice, and no table needs a column for it.
+
+use uuid::Uuid;
+
+use super::{PgConnection, StoreError};
+use crate::domain::entity_tag::Version;
+use crate::domain::ids::DriftId;
+
+/// The version of a subject of the audit trail, as this connection sees it.
+pub async fn of(conn: &mut PgConnection, subject: Uuid) -> Result<Version, StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT count(*) AS "entries!", (array_agg(id ORDER BY at DESC, id DESC))[1] AS newest
+             FROM audit_entries WHERE subject_id = $1"#,
+        subject,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(Version {
+        entries: row.entries,
+        newest: row.newest,
+    })
+}
+
+/// What a drift is about: settling it changes that.
+pub async fn subject_of_drift(
+    conn: &mut PgConnection,
+    id: DriftId,
+) -> Result<Option<Uuid>, StoreError> {
+    let subject = sqlx::query_scalar!(
+        "SELECT COALESCE(connection_id, endpoint_service_id, account_region_id) FROM drifts WHERE id = $1",
+        id as _,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(subject.flatten())
+}
