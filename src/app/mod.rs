@@ -74,6 +74,7 @@ pub mod rejudge;
 pub mod rejudge_step;
 pub mod release_service;
 pub mod request_check;
+pub mod retain;
 pub mod retry_sync;
 pub mod review_queue;
 pub mod review_settings;

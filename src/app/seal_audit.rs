@@ -16,6 +16,8 @@ pub async fn seal(ctx: &AppContext, key: Option<&SealingKey>) -> Result<usize, A
     }
     let leaves = audit_seals::take_waiting(&mut tx, BATCH).await?;
     if leaves.is_empty() {
+        // The lock is given back at once: dropped, the transaction would end a little later.
+        tx.commit().await?;
         return Ok(0);
     }
     let before = audit_seals::last(&mut tx).await?;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::AppError;
 use crate::store::audit_seals::{self, StoredSeal};
+use crate::store::retention::{self, StoredRetirement};
 use crate::store::{PgConnection, PgPool, StoreError};
 
 /// How many seals are read at once.
@@ -31,6 +32,11 @@ pub async fn verify(
     kept: Vec<Head>,
 ) -> Result<Result<Verified, Fault>, AppError> {
     let mut verifier = Verifier::new(keys, kept);
+    for word in retirements(pool).await? {
+        if let Err(fault) = verifier.retirement(word.said, &word.hash, word.signature.as_ref()) {
+            return Ok(Err(fault));
+        }
+    }
     let mut number = 0;
     loop {
         let page = {
@@ -60,7 +66,8 @@ pub async fn verify(
     }
     let count = audit_seals::count(&mut conn).await?;
     drop(conn);
-    if count.entries != count.sealed + count.waiting
+    let retired = i64::try_from(checked.retired).unwrap_or(i64::MAX);
+    if count.entries != count.sealed - retired + count.waiting
         && let Some(foreign) = foreign(pool).await?
     {
         return Ok(Err(Fault::EntryForeign(foreign)));
@@ -69,6 +76,11 @@ pub async fn verify(
         checked,
         waiting: count.waiting,
     }))
+}
+
+async fn retirements(pool: &PgPool) -> Result<Vec<StoredRetirement>, AppError> {
+    let mut conn = pool.acquire().await.map_err(StoreError::from)?;
+    Ok(retention::retirements(&mut conn).await?)
 }
 
 async fn hashes(
@@ -142,6 +154,10 @@ pub async fn export(
 ) -> Result<(), AppError> {
     let mut conn = pool.acquire().await.map_err(StoreError::from)?;
     let failed = |error| AppError::internal(format!("the trail cannot be written: {error}"));
+    for word in retention::retirements(&mut conn).await? {
+        let line = Line::Retirement(word.said, word.hash, word.signature);
+        write(&line.write()).map_err(failed)?;
+    }
     let mut number = 0;
     loop {
         let page = audit_seals::after(&mut conn, number, PAGE).await?;

@@ -105,6 +105,12 @@ fn tell(checked: &Checked, signed: bool, waiting: Option<i64>) {
         "{} entries in {} seals are as they were written",
         checked.entries, checked.seals
     );
+    if checked.retired > 0 {
+        println!(
+            "{} older entries were let go by a signed word",
+            checked.retired
+        );
+    }
     if signed {
         println!("{} signatures are good", checked.signatures);
     } else {

@@ -55,6 +55,7 @@ pub mod rejudged;
 pub mod rejudgement_steps;
 pub mod rejudgements;
 pub mod replicas;
+pub mod retention;
 pub mod review_queue;
 pub mod review_rules;
 pub mod review_timers;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use serde::Deserialize;
 
+pub use crate::app::retain::Retention;
 use crate::domain::private_dns::Pace;
 use crate::domain::sync_step::Rules;
 
@@ -18,6 +19,8 @@ pub struct WorkerSettings {
     /// How often leases are renewed and free ones claimed.
     #[serde(with = "humantime_serde")]
     pub lease_interval: Duration,
+    /// For how many whole months rows are kept of the tables that grow for ever.
+    pub retention: Retention,
     /// The most AccountRegions that one replica serves.
     pub max_account_regions: usize,
     /// How often all connections of an AccountRegion are listed.
@@ -79,6 +82,7 @@ impl Default for WorkerSettings {
         Self {
             lease_ttl: Duration::from_secs(4),
             lease_interval: Duration::from_secs(1),
+            retention: Retention::default(),
             max_account_regions: 200,
             listing_interval: Duration::from_secs(5),
             service_interval: Duration::from_mins(5),

@@ -22,6 +22,7 @@ use super::metered::{Meter, Metered};
 use super::metered_messaging::MeteredMessaging;
 use super::term::LeaseTerm;
 use super::{PassError, Place, Shared, identity, loops, runner, stalls};
+use crate::app::retain::retain;
 use crate::domain::account_region::Lease;
 use crate::domain::backoff;
 use crate::domain::batch_size::BatchSize;
@@ -445,6 +446,13 @@ impl Worker {
             partitions::ensure(&mut conn, now).await?;
             replicas::clear_dead(&mut conn).await?;
             idempotent_requests::forget(&mut conn, now - KEPT_FOR).await?;
+            drop(conn);
+            let key = self.shared.sealing_key.as_deref();
+            let retention = &self.shared.settings.retention;
+            // What is kept for too long is no reason to drop leases.
+            if let Err(error) = retain(&self.shared.app(), key, retention).await {
+                tracing::warn!(error = %runner::chain(&error), "could not let go of old months");
+            }
             *last = Some(now);
         }
         Ok(())

@@ -1,11 +1,13 @@
 //! The audit trail cannot be changed quietly: whatever is done to its rows behind everybody's back is found, and the first row is named.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use audit_chain::{Checked, Fault, Head, PublicKey, SealingKey, verify_export};
 use portcullis::api::auth::open_key_file;
+use portcullis::app::retain::{Retention, retain};
 use portcullis::app::verify_audit::{self, Verified};
-use portcullis::worker::seal_audit;
+use portcullis::worker::{number_events, seal_audit};
 use serde_json::json;
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -335,4 +337,68 @@ async fn the_text_of_an_entry_is_the_same_in_every_session(pool: PgPool) {
         .execute(&mut *conn)
         .await
         .unwrap();
+}
+
+/// Months that are old enough go, by a signed word; nothing else may be missing for it.
+#[sqlx::test(migrations = "./migrations")]
+async fn old_months_are_let_go_by_a_signed_word(pool: PgPool) {
+    let mut app = TestApp::start(pool);
+    let key = [with_key(&mut app)];
+    story(&app).await;
+    let sealed = ids(&app).await.len();
+    number_events::run_pass(&app.shared).await.unwrap();
+    let head = [verify_audit::head(app.db()).await.unwrap().unwrap()];
+    app.advance(Duration::from_hours(24 * 75));
+    app.make_partitions().await;
+    app.add_consumer_with("later", &[]).await;
+    let retention = Retention {
+        audit_months: 1,
+        events_months: 1,
+        ..Retention::default()
+    };
+    let ctx = app.application();
+    let retain = async || {
+        let key = app.shared.sealing_key.as_deref();
+        retain(&ctx, key, &retention).await.unwrap();
+    };
+    // Twice: what is gone is not let go again.
+    retain().await;
+    retain().await;
+    let words = "SELECT count(*) FROM audit_retirements";
+    assert_eq!(app.count(words).await, 1);
+    assert_eq!(ids(&app).await.len(), 1, "this month's is kept");
+    let whole = verified(&app, &key, &head).await.unwrap();
+    let retired = u64::try_from(sealed).unwrap();
+    assert_eq!((whole.checked.retired, whole.checked.entries), (retired, 0));
+    let mut lines = Vec::new();
+    let line = |line: &str| {
+        lines.extend_from_slice(line.as_bytes());
+        lines.push(b'\n');
+        Ok(())
+    };
+    verify_audit::export(app.db(), line).await.unwrap();
+    let offline = verify_export(&lines[..], key.to_vec(), head.to_vec()).unwrap();
+    assert_eq!(offline, Ok(whole.checked));
+    // The feed begins later.
+    let events = app.get(Who::Viewer, "/v1/events?cursor=0").await;
+    events.refused("gone", 410, "events_gone");
+
+    // What was sealed since may not be missing.
+    seal_all(&app).await;
+    let later = ids(&app).await[0];
+    behind_everybodys_back(&app, "DELETE FROM audit_entries").await;
+    let missing = Fault::EntryMissing {
+        entry: later,
+        number: 3,
+    };
+    assert_eq!(verified(&app, &key, &head).await, Err(missing));
+    // Nor does a word count that somebody else wrote, or nobody signed.
+    let other = "UPDATE audit_retirements SET before = before + interval '1 year'";
+    behind_everybodys_back(&app, other).await;
+    let changed = Fault::RetirementChanged(2);
+    assert_eq!(verified(&app, &key, &head).await, Err(changed));
+    let unsigned = "UPDATE audit_retirements SET before = before - interval '1 year', key_id = NULL, signature = NULL";
+    behind_everybodys_back(&app, unsigned).await;
+    let unsigned = Fault::RetirementUnsigned(2);
+    assert_eq!(verified(&app, &key, &head).await, Err(unsigned));
 }

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::key::{PublicKey, Signature};
+use crate::retirement::Retirement;
 use crate::seal::{Hash, Leaf, Seal, hash_of};
 use crate::verify::{Checked, Fault, Head, Verifier};
 
@@ -15,6 +16,8 @@ use crate::verify::{Checked, Fault, Head, Verifier};
 pub enum Line {
     /// A seal with its stored hash and its signature.
     Seal(Seal, Hash, Option<Signature>),
+    /// The word that old entries were let go, likewise.
+    Retirement(Retirement, Hash, Option<Signature>),
     /// The text of an entry: a JSON object whose very bytes are hashed.
     Entry(String),
 }
@@ -59,6 +62,24 @@ struct SealBody {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct RetirementLine {
+    retirement: RetirementBody,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RetirementBody {
+    before: i64,
+    at: i64,
+    head: u64,
+    head_hash: String,
+    hash: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    signature: Option<SignatureBody>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct SignatureBody {
     key: String,
     bytes: String,
@@ -69,6 +90,19 @@ impl Line {
     pub fn write(&self) -> String {
         match self {
             Self::Entry(text) => text.clone(),
+            Self::Retirement(word, hash, signature) => {
+                let line = RetirementLine {
+                    retirement: RetirementBody {
+                        before: word.before,
+                        at: word.at,
+                        head: word.head.number,
+                        head_hash: STANDARD.encode(word.head.hash),
+                        hash: STANDARD.encode(hash),
+                        signature: signature.as_ref().map(SignatureBody::from),
+                    },
+                };
+                serde_json::to_string(&line).unwrap_or_default()
+            }
             Self::Seal(seal, hash, signature) => {
                 let line = SealLine {
                     seal: SealBody {
@@ -77,10 +111,7 @@ impl Line {
                         previous: STANDARD.encode(seal.previous),
                         leaves: STANDARD.encode(Leaf::pack(&seal.leaves)),
                         hash: STANDARD.encode(hash),
-                        signature: signature.as_ref().map(|signature| SignatureBody {
-                            key: signature.key.clone(),
-                            bytes: STANDARD.encode(&signature.bytes),
-                        }),
+                        signature: signature.as_ref().map(SignatureBody::from),
                     },
                 };
                 // Numbers and text always can be written.
@@ -91,17 +122,30 @@ impl Line {
 
     /// Reads one.
     pub fn read(text: &str) -> Result<Self, ReadError> {
+        if text.starts_with(r#"{"retirement":"#) {
+            let RetirementLine { retirement } = serde_json::from_str(text)?;
+            let word = Retirement {
+                before: retirement.before,
+                at: retirement.at,
+                head: Head {
+                    number: retirement.head,
+                    hash: hash(&retirement.head_hash, "head")?,
+                },
+            };
+            let signature = retirement.signature.map(Signature::try_from).transpose()?;
+            let stored = hash(&retirement.hash, "hash")?;
+            return Ok(Self::Retirement(word, stored, signature));
+        }
+        Self::read_seal_or_entry(text)
+    }
+
+    fn read_seal_or_entry(text: &str) -> Result<Self, ReadError> {
         if !text.starts_with(r#"{"seal":"#) {
             serde_json::from_str::<serde::de::IgnoredAny>(text)?;
             return Ok(Self::Entry(text.to_owned()));
         }
         let SealLine { seal } = serde_json::from_str(text)?;
-        let signature = seal.signature.map(|signature| {
-            Ok::<_, ReadError>(Signature {
-                key: signature.key,
-                bytes: decode(&signature.bytes, "signature")?,
-            })
-        });
+        let signature = seal.signature.map(Signature::try_from);
         let leaves = Leaf::unpack(&decode(&seal.leaves, "leaves")?);
         Ok(Self::Seal(
             Seal {
@@ -113,6 +157,26 @@ impl Line {
             hash(&seal.hash, "hash")?,
             signature.transpose()?,
         ))
+    }
+}
+
+impl From<&Signature> for SignatureBody {
+    fn from(signature: &Signature) -> Self {
+        Self {
+            key: signature.key.clone(),
+            bytes: STANDARD.encode(&signature.bytes),
+        }
+    }
+}
+
+impl TryFrom<SignatureBody> for Signature {
+    type Error = ReadError;
+
+    fn try_from(body: SignatureBody) -> Result<Self, ReadError> {
+        Ok(Self {
+            key: body.key,
+            bytes: decode(&body.bytes, "signature")?,
+        })
     }
 }
 
@@ -133,32 +197,46 @@ pub fn verify_export(
 ) -> Result<Result<Checked, Fault>, ReadError> {
     let mut verifier = Verifier::new(keys, heads);
     // The entries of the last seal that have not come yet.
-    let mut open = Vec::new().into_iter();
+    let mut open = Vec::new().into_iter().peekable();
     let mut number = 0;
     for (place, text) in (1..).zip(input.lines()) {
         let at = |error| ReadError::Line(place, Box::new(error));
         let text = text.map_err(|error| at(error.into()))?;
         let verdict = match Line::read(&text).map_err(at)? {
             Line::Seal(seal, hash, signature) => {
-                if let Some(fault) = missing(&mut verifier, number, open.next()) {
-                    return Ok(Err(fault));
+                for leaf in open {
+                    if let Some(fault) = missing(&mut verifier, number, Some(leaf)) {
+                        return Ok(Err(fault));
+                    }
                 }
                 let verdict = verifier.seal(&seal, &hash, signature.as_ref());
                 number = seal.number;
-                open = seal.leaves.into_iter();
+                open = seal.leaves.into_iter().peekable();
                 verdict
             }
+            Line::Retirement(word, hash, signature) => {
+                verifier.retirement(word, &hash, signature.as_ref())
+            }
             Line::Entry(text) => {
+                let hash = hash_of(text.as_bytes());
+                // Entries that were let go have no line.
+                while let Some(leaf) = open.next_if(|leaf| verifier.lets_go(number, leaf, &hash)) {
+                    if let Some(fault) = missing(&mut verifier, number, Some(leaf)) {
+                        return Ok(Err(fault));
+                    }
+                }
                 let leaf = open.next().ok_or_else(|| at(ReadError::Extra))?;
-                verifier.entry(number, &leaf, Some(&hash_of(text.as_bytes())))
+                verifier.entry(number, &leaf, Some(&hash))
             }
         };
         if let Err(fault) = verdict {
             return Ok(Err(fault));
         }
     }
-    if let Some(fault) = missing(&mut verifier, number, open.next()) {
-        return Ok(Err(fault));
+    for leaf in open {
+        if let Some(fault) = missing(&mut verifier, number, Some(leaf)) {
+            return Ok(Err(fault));
+        }
     }
     Ok(verifier.end())
 }
@@ -220,6 +298,47 @@ mod tests {
             lines.extend(texts.iter().map(|text| (*text).to_owned()));
         }
         lines
+    }
+
+    #[test]
+    fn entries_that_were_let_go_have_no_line() {
+        let mut lines = exported(&[&["1", "2"], &["3"]]);
+        let heads: Vec<Head> = lines
+            .iter()
+            .filter_map(|line| match Line::read(line).unwrap() {
+                Line::Seal(seal, hash, _) => Some((seal.number, hash)),
+                Line::Entry(_) | Line::Retirement(..) => None,
+            })
+            .map(|(number, hash)| Head { number, hash })
+            .collect();
+        let word = |head, before| {
+            let word = Retirement {
+                before,
+                at: 0,
+                head,
+            };
+            Line::Retirement(word, word.hash(), Some(a_key().sign(&word.hash())))
+        };
+        let line = word(heads[0], 10);
+        assert_eq!(Line::read(&line.write()).unwrap(), line);
+        // The second entry of the first seal, and the first one.
+        lines.remove(2);
+        lines.remove(1);
+        let read = |first: Line| {
+            let text = format!("{}\n{}", first.write(), lines.join("\n"));
+            verify_export(text.as_bytes(), Vec::new(), Vec::new()).unwrap()
+        };
+        let checked = read(word(heads[0], 10)).unwrap();
+        assert_eq!((checked.entries, checked.retired), (1, 2));
+        // Not old enough, or of a chain that is another one.
+        let entry = Uuid::from_u128(7);
+        let missing = Fault::EntryMissing { entry, number: 1 };
+        assert_eq!(read(word(heads[0], 9)), Err(missing));
+        let other = Head {
+            number: 1,
+            hash: [9; 32],
+        };
+        assert_eq!(read(word(other, 10)), Err(Fault::OtherChain(1)));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::fmt;
 use uuid::Uuid;
 
 use crate::key::{PublicKey, Signature};
+use crate::retirement::Retirement;
 use crate::seal::{Hash, Leaf, Seal, hex};
 
 /// The end of the chain at some time. Kept elsewhere, it finds out whoever cuts off the end.
@@ -86,6 +87,12 @@ pub enum Fault {
     /// An entry is there that was not written as entries are.
     #[error("entry {0} was put there afterwards")]
     EntryForeign(Uuid),
+    /// The word that old entries were let go is not what it was.
+    #[error("the retirement up to seal {0} was changed")]
+    RetirementChanged(u64),
+    /// The word that old entries were let go is signed by none of the keys.
+    #[error("the retirement up to seal {0} is signed by none of the keys")]
+    RetirementUnsigned(u64),
     /// The chain does not reach a head that was kept.
     #[error("the chain ends with seal {ends_with}, before the head {number}")]
     CutOff {
@@ -106,6 +113,8 @@ pub struct Checked {
     pub seals: u64,
     /// How many entries in them.
     pub entries: u64,
+    /// How many more were let go, because they were old enough.
+    pub retired: u64,
     /// How many signatures.
     pub signatures: u64,
     /// The end of the chain.
@@ -117,6 +126,7 @@ pub struct Checked {
 pub struct Verifier {
     keys: Vec<PublicKey>,
     kept: Vec<Head>,
+    retired: Vec<Retirement>,
     checked: Checked,
 }
 
@@ -126,8 +136,29 @@ impl Verifier {
         Self {
             keys,
             kept,
+            retired: Vec::new(),
             checked: Checked::default(),
         }
+    }
+
+    /// Takes the word that old entries were let go, with the hash that it was stored with. All of them come before the first seal.
+    pub fn retirement(
+        &mut self,
+        word: Retirement,
+        stored: &Hash,
+        signature: Option<&Signature>,
+    ) -> Result<(), Fault> {
+        let number = word.head.number;
+        if word.hash() != *stored {
+            return Err(Fault::RetirementChanged(number));
+        }
+        let signed = |by: &Signature| self.keys.iter().any(|key| key.verifies(stored, by));
+        if !self.keys.is_empty() && !signature.is_some_and(signed) {
+            return Err(Fault::RetirementUnsigned(number));
+        }
+        self.kept.push(word.head);
+        self.retired.push(word);
+        Ok(())
     }
 
     /// Takes the next seal, with the hash that it was stored with.
@@ -182,10 +213,19 @@ impl Verifier {
         Ok(())
     }
 
+    /// Whether an entry of a seal has no line because it was let go: the line that comes is another one's.
+    pub(crate) fn lets_go(&self, number: u64, leaf: &Leaf, comes: &Hash) -> bool {
+        leaf.hash != *comes && self.retired.iter().any(|word| word.covers(leaf.at, number))
+    }
+
     /// Compares an entry of a seal with the hash of its text as it is now; `None` where it is not there.
     pub fn entry(&mut self, number: u64, leaf: &Leaf, now: Option<&Hash>) -> Result<(), Fault> {
         let entry = leaf.id;
         match now {
+            None if self.retired.iter().any(|word| word.covers(leaf.at, number)) => {
+                self.checked.retired += 1;
+                Ok(())
+            }
             None => Err(Fault::EntryMissing { entry, number }),
             Some(hash) if *hash != leaf.hash => Err(Fault::EntryChanged { entry, number }),
             Some(_) => {
