@@ -35,18 +35,20 @@ pub struct Edge {
 }
 
 impl Edge {
-    /// Puts the parts together and adds the HTTP metrics to the registry.
+    /// Puts the parts together and adds the metrics of requests and tokens to the registry.
     ///
     /// The registry is given away: whatever else is to be shown under `/metrics` must be in it.
     pub fn new(
-        verifier: Verifier,
+        verifier: impl Into<Arc<Verifier>>,
         readiness: Arc<dyn Readiness>,
         clock: Arc<dyn Clock>,
         mut registry: Registry,
     ) -> Self {
         let http_metrics = HttpMetrics::register(&mut registry);
+        let verifier = verifier.into();
+        verifier.metrics().register(&mut registry);
         Self {
-            verifier: Arc::new(verifier),
+            verifier,
             readiness,
             clock,
             registry: Arc::new(registry),

@@ -40,7 +40,9 @@ pub use middleware::request_id::{RequestId, current as current_request_id};
 
 use crate::app::AppContext;
 use crate::sns::Hook;
-use middleware::{idempotency, metrics, preconditions, request_id, security_headers, trace::Trace};
+use middleware::{
+    idempotency, identity, metrics, preconditions, request_id, security_headers, trace::Trace,
+};
 use openapi::Document;
 
 /// How many threads serve requests unless told otherwise.
@@ -168,6 +170,7 @@ fn assemble(
         // The last one named is the first that a request meets.
         .wrap(from_fn(preconditions::honour))
         .wrap(from_fn(idempotency::honour))
+        .wrap(from_fn(identity::establish))
         .wrap(from_fn(security_headers::add))
         .wrap(from_fn(metrics::measure))
         .wrap(TracingLogger::<Trace>::new())

@@ -131,7 +131,9 @@ pub const fn status(code: Code) -> StatusCode {
             StatusCode::FORBIDDEN
         }
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        Code::Unavailable | Code::Timeout | Code::TooManyStreams => StatusCode::SERVICE_UNAVAILABLE,
+        Code::Unavailable | Code::IssuerUnavailable | Code::Timeout | Code::TooManyStreams => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
     }
 }
 

@@ -35,7 +35,9 @@ macro_rules! problems {
 
 problems! {
     /// What any operation with a `Caller` may answer.
-    AuthProblems = [Unauthenticated, TokenExpired, Forbidden, Internal, Unavailable, Timeout];
+    AuthProblems = [
+        Unauthenticated, TokenExpired, Forbidden, Internal, Unavailable, IssuerUnavailable, Timeout
+    ];
     /// What any operation without one may answer.
     FaultProblems = [Internal, Unavailable, Timeout];
     /// What an operation with path or query parameters may answer.

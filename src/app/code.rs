@@ -242,6 +242,8 @@ codes! {
     SnsMessageTooOld = "sns_message_too_old", "The SNS message is too old";
     /// A fault of ours.
     Internal = "internal", "Something went wrong on our side";
+    /// Whether the caller's token is good cannot be said without its issuer's keys.
+    IssuerUnavailable = "issuer_unavailable", "The keys of the token's issuer are not known right now";
     /// A part we depend on cannot be reached now.
     Unavailable = "unavailable", "The service is not available right now";
     /// A part we depend on did not answer in time.

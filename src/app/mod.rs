@@ -10,6 +10,7 @@ pub mod answer_access;
 pub mod approve;
 pub mod ask_access;
 mod ask_again;
+pub mod auth_settings;
 pub mod block;
 pub mod block_step;
 pub mod bulk_decide;

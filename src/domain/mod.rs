@@ -49,6 +49,7 @@ pub mod review;
 pub mod review_desk;
 pub mod review_rules;
 pub mod review_timer;
+pub mod role;
 pub mod service_drift;
 pub mod service_plan;
 pub mod settlement;

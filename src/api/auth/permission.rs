@@ -1,6 +1,6 @@
 //! Permissions: what a handler asks of its caller, as a type in its signature.
 
-use super::role::{Role, Roles};
+use crate::domain::role::{Role, Roles};
 
 /// Something a handler may demand of its caller.
 pub trait Permission: 'static {

@@ -191,8 +191,6 @@ fn rules(cfg: &mut ServiceConfig) {
 
 /// The caller as the audit trail knows it, with the request's id.
 fn actor(subject: String) -> Actor {
-    let request = current_request_id()
-        .map(|id| id.as_str().to_owned())
-        .unwrap_or_default();
-    Actor::person(subject, request)
+    let request = current_request_id().map(|id| id.as_str().to_owned());
+    Actor::caller(subject, request)
 }
