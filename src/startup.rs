@@ -139,6 +139,7 @@ pub fn start(
         state.workers = settings.http.workers;
         state.events = events.clone();
         running.events = Some(events);
+        state.service_tokens = settings.auth.service_tokens.rules();
         running.serve(settings.http.listen, |listener| {
             api::server(listener, state)
         })?;

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use prometheus_client::registry::Registry;
 
-use super::auth::Verifier;
+use super::auth::{TokenUses, Verifier};
 use super::middleware::metrics::HttpMetrics;
 use crate::domain::clock::Clock;
 
@@ -28,6 +28,7 @@ pub struct NotReady(pub String);
 #[derive(Clone)]
 pub struct Edge {
     verifier: Arc<Verifier>,
+    token_uses: TokenUses,
     readiness: Arc<dyn Readiness>,
     clock: Arc<dyn Clock>,
     registry: Arc<Registry>,
@@ -49,6 +50,7 @@ impl Edge {
         verifier.metrics().register(&mut registry);
         Self {
             verifier,
+            token_uses: TokenUses::default(),
             readiness,
             clock,
             registry: Arc::new(registry),
@@ -58,6 +60,10 @@ impl Edge {
 
     pub(super) fn verifier(&self) -> &Verifier {
         &self.verifier
+    }
+
+    pub(super) fn token_uses(&self) -> &TokenUses {
+        &self.token_uses
     }
 
     pub(super) fn readiness(&self) -> &dyn Readiness {

@@ -55,7 +55,8 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::AccessRemovalNotFound
         | Code::PrincipalNotFound
         | Code::OperationNotFound
-        | Code::RejudgementNotFound => StatusCode::NOT_FOUND,
+        | Code::RejudgementNotFound
+        | Code::ServiceTokenNotFound => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Code::AccountRegionChanged
@@ -120,6 +121,8 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::DryRunMissing
         | Code::DryRunOutdated
         | Code::IdempotencyInProgress
+        | Code::ServiceTokenExists
+        | Code::ServiceTokenEnded
         | Code::PolicyCutsTooMuch => StatusCode::CONFLICT,
         Code::PolicyInvalid | Code::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
         Code::EventsGone => StatusCode::GONE,

@@ -52,6 +52,7 @@ pub mod review_timer;
 pub mod role;
 pub mod service_drift;
 pub mod service_plan;
+pub mod service_token;
 pub mod settlement;
 pub mod share;
 pub mod silence;

@@ -157,7 +157,14 @@ async fn documents_that_are_not_as_they_should_be_give_no_keys(pool: PgPool) {
             "HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
         )
     };
-    let rows: Vec<(&str, Option<String>, Option<Value>, &str, u16)> = vec![
+    type Row = (
+        &'static str,
+        Option<String>,
+        Option<Value>,
+        &'static str,
+        u16,
+    );
+    let rows: Vec<Row> = vec![
         (
             "nobody answers in time",
             Some(String::new()),
@@ -346,14 +353,14 @@ async fn keys_are_fetched_before_they_get_old_and_after_a_failure_sooner() {
         verifier.refresh_due(clock.now()).await;
         issuer.asked()
     };
-    let verified = || {
+    let says = || {
         verifier
             .verify(&token, clock.now())
             .map(|claims| claims.subject)
     };
-    assert_eq!(verified(), Err(AuthError::KeysUnavailable));
+    assert_eq!(says(), Err(AuthError::KeysUnavailable));
     assert_eq!(step(0).await, 1);
-    assert_eq!(verified(), Ok("corp|ada".to_owned()));
+    assert_eq!(says(), Ok("corp|ada".to_owned()));
     assert_eq!(step(599).await, 1, "not due yet");
     assert_eq!(step(1).await, 2);
     let failing = "HTTP/1.1 500 X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
@@ -361,15 +368,11 @@ async fn keys_are_fetched_before_they_get_old_and_after_a_failure_sooner() {
     assert_eq!(step(600).await, 3);
     assert_eq!(step(9).await, 3, "not that soon");
     assert_eq!(step(1).await, 4);
-    assert_eq!(
-        verified(),
-        Ok("corp|ada".to_owned()),
-        "by the keys of before"
-    );
+    assert_eq!(says(), Ok("corp|ada".to_owned()), "by the keys of before");
     issuer.change(|it| (it.instead, it.keys) = (None, Vec::new()));
     assert_eq!(step(10).await, 5);
     let gone = Err(AuthError::Refused(Reason::Key));
-    assert_eq!(verified(), gone, "it has no keys any more");
+    assert_eq!(says(), gone, "it has no keys any more");
 }
 
 #[tokio::test]

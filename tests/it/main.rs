@@ -69,6 +69,7 @@ mod service_load_balancers;
 mod service_payer;
 mod service_private_dns;
 mod service_replacement_faults;
+mod service_tokens;
 mod sns_attacks;
 mod sns_hook;
 mod spreading;

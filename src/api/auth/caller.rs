@@ -10,11 +10,14 @@ use chrono::{DateTime, Utc};
 
 use super::permission::Permission;
 use super::refusal::AuthError;
+use super::service_token;
 use super::trust::Claims;
 use crate::api::edge::Edge;
 use crate::api::problem::Problem;
+use crate::app::AppContext;
 use crate::app::code::Code;
 use crate::app::error::AppError;
+use crate::app::recognise_service_token::PREFIX;
 use crate::domain::role::{Role, Roles};
 
 /// After how many seconds a caller may ask again whom nobody can check just now.
@@ -32,7 +35,15 @@ pub struct Caller<P> {
     pub roles: Roles,
     /// When the token ends.
     pub expires_at: DateTime<Utc>,
+    claims: Claims,
     permission: PhantomData<fn() -> P>,
+}
+
+impl<P> Caller<P> {
+    /// Says whether they may also do what needs another permission.
+    pub fn may<Q: Permission>(&self) -> bool {
+        self.claims.may::<Q>()
+    }
 }
 
 impl<P: Permission> FromRequest for Caller<P> {
@@ -56,13 +67,14 @@ fn identify<P: Permission>(request: &HttpRequest) -> Result<Caller<P>, Problem> 
         edge.verifier().count(error);
         refuse(error)
     })?;
-    if !P::allowed(&claims.roles) {
-        return Err(forbid::<P>());
+    if !claims.may::<P>() {
+        return Err(forbid::<P>(&claims));
     }
     Ok(Caller {
-        subject: claims.subject,
-        roles: claims.roles,
+        subject: claims.subject.clone(),
+        roles: claims.roles.clone(),
         expires_at: claims.expires_at,
+        claims,
         permission: PhantomData,
     })
 }
@@ -73,8 +85,11 @@ pub(crate) struct Identity(Result<Claims, AuthError>);
 
 impl Identity {
     /// Finds out who sends a request with these headers.
-    pub(crate) async fn of(headers: &HeaderMap, edge: &Edge) -> Self {
+    pub(crate) async fn of(headers: &HeaderMap, edge: &Edge, ctx: Option<&AppContext>) -> Self {
         Self(match bearer(headers) {
+            Ok(token) if token.starts_with(PREFIX) => {
+                service_token::identify(token, ctx, edge.token_uses()).await
+            }
             Ok(token) => edge.verifier().verify_or_refresh(token, edge.now()).await,
             Err(error) => Err(error),
         })
@@ -147,8 +162,12 @@ fn later(code: Code) -> Problem {
         .header(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER))
 }
 
-fn forbid<P: Permission>() -> Problem {
+fn forbid<P: Permission>(claims: &Claims) -> Problem {
     let permission = P::NAME;
+    if P::FOR_PEOPLE && claims.is_program() {
+        let detail = "This is for people: service tokens do not manage service tokens.";
+        return Problem::new(Code::Forbidden, detail);
+    }
     let challenge =
         format!(r#"Bearer realm="portcullis", error="insufficient_scope", scope="{permission}""#);
     let problem = Problem::new(

@@ -14,6 +14,7 @@ mod key_file;
 mod metrics;
 mod permission;
 mod refusal;
+mod service_token;
 mod strict_json;
 #[cfg(test)]
 pub(crate) mod test_tokens;
@@ -29,8 +30,9 @@ pub use issuer::{AUDIENCE, DEVELOPMENT_ISSUER, DevelopmentIssuer, IssuerError};
 pub use key_fetch::KeyClient;
 pub use key_file::{KeyFileError, SigningKey, open as open_key_file};
 pub use metrics::AuthMetrics;
-pub use permission::{Audit, Decide, Manage, Permission, Read};
+pub use permission::{Audit, Decide, Manage, ManageTokens, Permission, Read};
 pub use refusal::{AuthError, Reason};
+pub(super) use service_token::TokenUses;
 pub use trust::{Claims, TrustedIssuer};
 pub(super) use verifier::Trust;
 pub use verifier::{Verifier, keep_fresh};

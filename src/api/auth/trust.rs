@@ -10,11 +10,13 @@ use super::issuer_keys::IssuerKeys;
 use super::jwks::KeySet;
 use super::key_fetch::KeyClient;
 use super::metrics::AuthMetrics;
+use super::permission::Permission;
 use super::refusal::{AuthError, Reason};
 use super::token::Token;
 use crate::app::auth_settings::{ClaimPath, IssuerSettings};
-use crate::domain::actor::{SEPARATOR, name_at};
+use crate::domain::actor::{ActorKind, SEPARATOR, name_at};
 use crate::domain::role::{Role, Roles};
+use crate::domain::service_token::Scope;
 
 /// How far another clock may be off, in seconds.
 const LEEWAY_SECONDS: i64 = 60;
@@ -32,8 +34,26 @@ pub struct Claims {
     pub subject: String,
     /// What the caller is trusted with.
     pub roles: Roles,
+    /// The permissions that the token is narrowed to; `None` is all that its roles grant.
+    pub scopes: Option<Vec<Scope>>,
     /// When the token ends.
     pub expires_at: DateTime<Utc>,
+}
+
+impl Claims {
+    /// Says whether the caller may do what needs the permission `P`.
+    pub fn may<P: Permission>(&self) -> bool {
+        let named = |scope: &Scope| scope.as_str() == P::NAME;
+        let within = self.scopes.as_ref();
+        P::allowed(&self.roles)
+            && within.is_none_or(|scopes| scopes.iter().any(named))
+            && !(P::FOR_PEOPLE && self.is_program())
+    }
+
+    /// Whether it is a program with a service token.
+    pub fn is_program(&self) -> bool {
+        ActorKind::of_caller(&self.subject) == ActorKind::ServiceToken
+    }
 }
 
 /// Somebody whose tokens are accepted.
@@ -144,6 +164,7 @@ impl TrustedIssuer {
         Ok(Claims {
             subject: self.name(token)?,
             roles,
+            scopes: None,
             expires_at,
         })
     }

@@ -10,6 +10,7 @@ use actix_web::{Error, HttpMessage as _, web};
 
 use crate::api::auth::Identity;
 use crate::api::edge::Edge;
+use crate::app::AppContext;
 
 /// Leaves the [`Identity`] of the sender with the request.
 pub(crate) async fn establish<B: MessageBody>(
@@ -19,7 +20,9 @@ pub(crate) async fn establish<B: MessageBody>(
     if request.path().starts_with("/v1/")
         && let Some(edge) = request.app_data::<web::Data<Edge>>().cloned()
     {
-        let identity = Identity::of(request.headers(), &edge).await;
+        let ctx = request.app_data::<web::Data<AppContext>>().cloned();
+        let ctx = ctx.as_ref().map(web::Data::get_ref);
+        let identity = Identity::of(request.headers(), &edge, ctx).await;
         request.extensions_mut().insert(identity);
     }
     next.call(request).await
