@@ -126,6 +126,15 @@ async fn keys_that_are_too_old_are_not_believed_and_others_are(pool: PgPool) {
     assert_eq!(ready, json!({ "status": "ok" }));
 }
 
+/// What happens, what it answers in place of keys and of its discovery document, what is counted, and the status of its tokens.
+type Row = (
+    &'static str,
+    Option<String>,
+    Option<Value>,
+    &'static str,
+    u16,
+);
+
 /// What an issuer publishes, what is counted of it, and that nothing of it is believed.
 #[sqlx::test(migrations = "./migrations")]
 async fn documents_that_are_not_as_they_should_be_give_no_keys(pool: PgPool) {
@@ -157,13 +166,6 @@ async fn documents_that_are_not_as_they_should_be_give_no_keys(pool: PgPool) {
             "HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
         )
     };
-    type Row = (
-        &'static str,
-        Option<String>,
-        Option<Value>,
-        &'static str,
-        u16,
-    );
     let rows: Vec<Row> = vec![
         (
             "nobody answers in time",
