@@ -13,6 +13,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::api::auth::{DevelopmentIssuer, Role as TokenRole};
 use crate::config::Settings;
 use crate::demo::{self, DemoArgs};
+use crate::domain::actor::SEPARATOR;
 use crate::domain::clock::{Clock as _, SystemClock};
 use crate::startup::{self, Role};
 use crate::{api, store, telemetry};
@@ -210,6 +211,12 @@ fn openapi(check: bool) -> Result<ExitCode, Failure> {
 fn token(args: &TokenArgs) -> Result<ExitCode, Failure> {
     if let Some(directory) = args.key_file.parent() {
         std::fs::create_dir_all(directory)?;
+    }
+    if args.subject.contains(SEPARATOR) {
+        return Err(format!(
+            "a development subject has no {SEPARATOR:?}: names with one are other issuers'"
+        )
+        .into());
     }
     let issuer = DevelopmentIssuer::open(&args.key_file)?;
     let ttl = Duration::from_secs(args.ttl);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use crate::app::auth_settings::AuthSettings;
 use crate::app::policy_settings::PolicySettings;
 use crate::app::review_settings::ReviewSettings;
 use crate::sns::HookSettings;
@@ -116,16 +117,6 @@ impl Default for DatabaseSettings {
     }
 }
 
-/// Who may call the API.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct AuthSettings {
-    /// Whether tokens of the development issuer (`portcullis token`) are accepted. Never on the internet.
-    pub development_issuer: bool,
-    /// Where the development issuer's key is; made if missing.
-    pub development_key_file: Option<PathBuf>,
-}
-
 /// How AWS is reached.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -209,9 +200,7 @@ impl Settings {
         if self.database.max_connections < 2 {
             problems.push("database.max_connections must be at least 2".to_owned());
         }
-        if self.auth.development_issuer && self.auth.development_key_file.is_none() {
-            problems.push("auth.development_issuer needs auth.development_key_file".to_owned());
-        }
+        problems.extend(self.auth.problems());
         if let Some(url) = &self.aws.endpoint_url
             && !(url.starts_with("http://") || url.starts_with("https://"))
         {

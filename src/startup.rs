@@ -12,7 +12,9 @@ use prometheus_client::registry::Registry;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::auth::{DevelopmentIssuer, Verifier, open_key_file};
+use crate::api::auth::{
+    AuthMetrics, DevelopmentIssuer, KeyClient, TrustedIssuer, Verifier, keep_fresh, open_key_file,
+};
 use crate::api::{self, ApiState, Edge, EventFeed, NotReady, Readiness};
 use crate::app::policy_shelf::PolicyShelf;
 use crate::app::{AppContext, Nudge};
@@ -55,6 +57,9 @@ pub enum StartError {
     /// The development issuer's key.
     #[error("the development issuer's key cannot be used")]
     Key(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What is trusted when issuers are asked for their keys.
+    #[error("auth.extra_root_file cannot be used")]
+    Roots(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The key that signs the audit trail.
     #[error("audit.signing_key_file cannot be used")]
     SealingKey(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -125,13 +130,16 @@ pub fn start(
         hook_metrics.register(&mut registry);
         let events = api::v1::events::feed(settings.http.max_event_streams);
         events.register(&mut registry);
-        let edge = Edge::new(verifier(settings)?, readiness, clock.clone(), registry);
+        let verifier = Arc::new(verifier(settings)?);
+        tokio::spawn(keep_fresh(verifier.clone(), clock.clone(), stop.clone()));
+        let edge = Edge::new(verifier, readiness, clock.clone(), registry);
         let mut state = ApiState::new(app, edge);
         let hook = sns_hook(settings, hook_metrics).map_err(StartError::Hook)?;
         state.sns = Some(Arc::new(hook));
         state.workers = settings.http.workers;
         state.events = events.clone();
         running.events = Some(events);
+        state.service_tokens = settings.auth.service_tokens.rules();
         running.serve(settings.http.listen, |listener| {
             api::server(listener, state)
         })?;
@@ -192,25 +200,41 @@ fn sns_hook(
     Ok(Hook::new(settings, Arc::new(fetch), roots, metrics))
 }
 
-/// Who may call: the development issuer if it is switched on. Nobody at all is a mistake.
+/// Who may call: those whom the configured issuers vouch for, and the development issuer if it is switched on. Nobody at all is a mistake.
 fn verifier(settings: &Settings) -> Result<Verifier, StartError> {
-    match (
-        &settings.auth.development_key_file,
-        settings.auth.development_issuer,
-    ) {
-        (Some(path), true) => {
-            let issuer = DevelopmentIssuer::open(path).map_err(|e| StartError::Key(Box::new(e)))?;
-            tracing::warn!(
-                "tokens of the development issuer are accepted; do not put this on the internet"
-            );
-            Ok(Verifier::new([issuer.trusted_key()]))
-        }
-        _ => Err(ConfigError::Invalid(vec![
-            "no token would be accepted: set auth.development_issuer and auth.development_key_file"
-                .to_owned(),
-        ])
-        .into()),
+    let auth = &settings.auth;
+    let mut trusted = Vec::new();
+    if let (Some(path), true) = (&auth.development_key_file, auth.development_issuer) {
+        let issuer = DevelopmentIssuer::open(path).map_err(|e| StartError::Key(Box::new(e)))?;
+        tracing::warn!(
+            "tokens of the development issuer are accepted; do not put this on the internet"
+        );
+        trusted.push(issuer.trusted());
     }
+    let metrics = AuthMetrics::default();
+    if !auth.issuers.is_empty() {
+        let client = key_client(settings).map_err(StartError::Roots)?;
+        let configured = auth.issuers.iter().map(|issuer| {
+            TrustedIssuer::configured(issuer.clone(), client.clone(), metrics.clone())
+        });
+        trusted.extend(configured);
+    }
+    if trusted.is_empty() {
+        let what = "no token would be accepted: give auth.issuers, or for development auth.development_issuer and \
+                    auth.development_key_file";
+        return Err(ConfigError::Invalid(vec![what.to_owned()]).into());
+    }
+    Ok(Verifier::counting(trusted, metrics))
+}
+
+/// What asks issuers for their keys: the public authorities are trusted, and those in `auth.extra_root_file`.
+fn key_client(settings: &Settings) -> Result<KeyClient, Box<dyn std::error::Error + Send + Sync>> {
+    let mut extra = Vec::new();
+    if let Some(path) = &settings.auth.extra_root_file {
+        let certificates = sns::trust::certificates(&std::fs::read(path)?)?;
+        extra = certificates.iter().map(|c| c.to_vec()).collect();
+    }
+    Ok(KeyClient::new(&extra)?)
 }
 
 impl Running {

@@ -83,9 +83,14 @@ const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "reqwest",
-        // What an SNS message makes us ask AWS for, behind the trait `sns::fetch::Fetch`.
-        &["src/demo/", "src/sns/http.rs"],
-        "only the tour and the one way out of the hooks are HTTP clients",
+        &[
+            "src/demo/",
+            // What an SNS message makes us ask AWS for, behind the trait `sns::fetch::Fetch`.
+            "src/sns/http.rs",
+            // The keys of issuers.
+            "src/api/auth/key_fetch.rs",
+        ],
+        "only the tour, the one way out of the hooks and that to the issuers are HTTP clients",
     ),
     (
         "webpki",

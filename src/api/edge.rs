@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use prometheus_client::registry::Registry;
 
-use super::auth::Verifier;
+use super::auth::{TokenUses, Verifier};
 use super::middleware::metrics::HttpMetrics;
 use crate::domain::clock::Clock;
 
@@ -28,6 +28,7 @@ pub struct NotReady(pub String);
 #[derive(Clone)]
 pub struct Edge {
     verifier: Arc<Verifier>,
+    token_uses: TokenUses,
     readiness: Arc<dyn Readiness>,
     clock: Arc<dyn Clock>,
     registry: Arc<Registry>,
@@ -35,18 +36,21 @@ pub struct Edge {
 }
 
 impl Edge {
-    /// Puts the parts together and adds the HTTP metrics to the registry.
+    /// Puts the parts together and adds the metrics of requests and tokens to the registry.
     ///
     /// The registry is given away: whatever else is to be shown under `/metrics` must be in it.
     pub fn new(
-        verifier: Verifier,
+        verifier: impl Into<Arc<Verifier>>,
         readiness: Arc<dyn Readiness>,
         clock: Arc<dyn Clock>,
         mut registry: Registry,
     ) -> Self {
         let http_metrics = HttpMetrics::register(&mut registry);
+        let verifier = verifier.into();
+        verifier.metrics().register(&mut registry);
         Self {
-            verifier: Arc::new(verifier),
+            verifier,
+            token_uses: TokenUses::default(),
             readiness,
             clock,
             registry: Arc::new(registry),
@@ -56,6 +60,10 @@ impl Edge {
 
     pub(super) fn verifier(&self) -> &Verifier {
         &self.verifier
+    }
+
+    pub(super) fn token_uses(&self) -> &TokenUses {
+        &self.token_uses
     }
 
     pub(super) fn readiness(&self) -> &dyn Readiness {

@@ -36,11 +36,15 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use edge::{Edge, NotReady, Readiness};
 pub use event_stream::EventFeed;
+pub(crate) use middleware::idempotency::KeptInstead;
 pub use middleware::request_id::{RequestId, current as current_request_id};
 
 use crate::app::AppContext;
+use crate::app::auth_settings::{ServiceTokenRules, ServiceTokenSettings};
 use crate::sns::Hook;
-use middleware::{idempotency, metrics, preconditions, request_id, security_headers, trace::Trace};
+use middleware::{
+    idempotency, identity, metrics, preconditions, request_id, security_headers, trace::Trace,
+};
 use openapi::Document;
 
 /// How many threads serve requests unless told otherwise.
@@ -70,6 +74,8 @@ pub struct ApiState {
     pub edge: Edge,
     /// How many threads serve requests.
     pub workers: usize,
+    /// How long service tokens may be good for.
+    pub service_tokens: ServiceTokenRules,
     /// Who judges what SNS posts; without one there is no `/hooks/sns`.
     pub sns: Option<Arc<Hook>>,
     /// What event streams send.
@@ -83,6 +89,7 @@ impl ApiState {
             app,
             edge,
             workers: DEFAULT_WORKERS,
+            service_tokens: ServiceTokenSettings::default().rules(),
             sns: None,
             events: v1::events::feed(DEFAULT_STREAMS),
         }
@@ -98,12 +105,14 @@ pub fn server(listener: TcpListener, state: ApiState) -> std::io::Result<Server>
         app,
         edge,
         workers,
+        service_tokens,
         sns,
         events,
     } = state;
     serve(listener, edge, workers, move |cfg| {
         cfg.app_data(web::Data::new(app.clone()));
         cfg.app_data(web::Data::new(events.clone()));
+        cfg.app_data(web::Data::new(service_tokens));
         if let Some(hook) = &sns {
             cfg.app_data(web::Data::from(hook.clone()));
         }
@@ -168,6 +177,7 @@ fn assemble(
         // The last one named is the first that a request meets.
         .wrap(from_fn(preconditions::honour))
         .wrap(from_fn(idempotency::honour))
+        .wrap(from_fn(identity::establish))
         .wrap(from_fn(security_headers::add))
         .wrap(from_fn(metrics::measure))
         .wrap(TracingLogger::<Trace>::new())

@@ -45,6 +45,7 @@ pub const BEARER: &str = "bearer";
         (name = "reviews", description = "What waits for somebody to decide: who works on it, what holds it, and how a service wants it done."),
         (name = "policies", description = "What is asked about a connection that no gate stops: texts, their life, and what they would change."),
         (name = "events", description = "What happened, in one order without gaps."),
+        (name = "service-tokens", description = "Tokens of programs: what they may do, for how long, and their end."),
         (name = "audit", description = "Who did what, when and why."),
         (name = "hooks", description = "What others post; each proves itself by a signature of its own."),
         (name = "stalls", description = "What the worker gave up on, and who takes care."),
@@ -179,9 +180,8 @@ fn base() -> OpenApi {
     document.info.contact = None;
     let scheme = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
-        .bearer_format("JWT")
         .description(Some(
-            "A signed token; `portcullis token` issues one for development.",
+            "A token of an identity provider that this installation trusts, or a service token; `portcullis token` issues one for development.",
         ))
         .build();
     document

@@ -9,6 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::auth::Trust;
 use super::edge::{Edge, NotReady};
 use super::openapi::DocumentData;
 use super::problem::Problem;
@@ -35,12 +36,19 @@ struct Probe {
     /// `ok`, or there would be a problem instead.
     #[schema(example = "ok")]
     status: &'static str,
+    /// What does not work, where the rest does: identity providers, by their names in the configuration, whose keys are not known. Their tokens are
+    /// refused meanwhile.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    issuers_without_keys: Vec<String>,
 }
 
-fn ok() -> HttpResponse {
+fn ok(issuers_without_keys: Vec<String>) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "no-store"))
-        .json(Probe { status: "ok" })
+        .json(Probe {
+            status: "ok",
+            issuers_without_keys,
+        })
 }
 
 /// Says that the process is alive
@@ -53,10 +61,12 @@ fn ok() -> HttpResponse {
 )]
 #[get("/healthz")]
 async fn healthz() -> HttpResponse {
-    ok()
+    ok(Vec::new())
 }
 
 /// Says whether the process can serve requests now
+///
+/// It can where the database answers and the keys of at least one issuer of tokens are known.
 #[utoipa::path(
     tag = "health",
     security(()),
@@ -65,7 +75,14 @@ async fn healthz() -> HttpResponse {
 #[get("/readyz")]
 async fn readyz(edge: web::Data<Edge>) -> Result<HttpResponse, Problem> {
     match tokio::time::timeout(READY_TIMEOUT, edge.readiness().check()).await {
-        Ok(Ok(())) => Ok(ok()),
+        Ok(Ok(())) => match edge.verifier().trust(edge.now()) {
+            Trust::Whole => Ok(ok(Vec::new())),
+            Trust::Partial(out) => Ok(ok(out)),
+            Trust::None(out) => {
+                let why = format!("no issuer's keys are known: {}", out.join(", "));
+                Err(AppError::unavailable(NotReady(why)).into())
+            }
+        },
         Ok(Err(reason)) => Err(AppError::unavailable(reason).into()),
         Err(_) => Err(AppError::unavailable(NotReady("the check took too long".to_owned())).into()),
     }

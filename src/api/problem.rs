@@ -55,7 +55,8 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::AccessRemovalNotFound
         | Code::PrincipalNotFound
         | Code::OperationNotFound
-        | Code::RejudgementNotFound => StatusCode::NOT_FOUND,
+        | Code::RejudgementNotFound
+        | Code::ServiceTokenNotFound => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Code::AccountRegionChanged
@@ -120,6 +121,8 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::DryRunMissing
         | Code::DryRunOutdated
         | Code::IdempotencyInProgress
+        | Code::ServiceTokenExists
+        | Code::ServiceTokenEnded
         | Code::PolicyCutsTooMuch => StatusCode::CONFLICT,
         Code::PolicyInvalid | Code::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
         Code::EventsGone => StatusCode::GONE,
@@ -131,7 +134,9 @@ pub const fn status(code: Code) -> StatusCode {
             StatusCode::FORBIDDEN
         }
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        Code::Unavailable | Code::Timeout | Code::TooManyStreams => StatusCode::SERVICE_UNAVAILABLE,
+        Code::Unavailable | Code::IssuerUnavailable | Code::Timeout | Code::TooManyStreams => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
     }
 }
 

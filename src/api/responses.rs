@@ -35,7 +35,9 @@ macro_rules! problems {
 
 problems! {
     /// What any operation with a `Caller` may answer.
-    AuthProblems = [Unauthenticated, TokenExpired, Forbidden, Internal, Unavailable, Timeout];
+    AuthProblems = [
+        Unauthenticated, TokenExpired, Forbidden, Internal, Unavailable, IssuerUnavailable, Timeout
+    ];
     /// What any operation without one may answer.
     FaultProblems = [Internal, Unavailable, Timeout];
     /// What an operation with path or query parameters may answer.
@@ -69,7 +71,7 @@ problems! {
     /// The connection is in no state to be accepted, or may not be.
     AcceptConflict = [
         ConnectionAlreadyDecided, ConnectionClosed, ConnectionStateUnknown, ServiceDraining, ServiceDeleting, ServiceEnded,
-        AccountDenied, QuotaExceeded, ApprovalBySamePerson, AccessEnding
+        AccountDenied, QuotaExceeded, ApprovalBySamePerson, ApprovalsRequired, AccessEnding
     ];
     /// The connection is in no state to be rejected.
     DecisionConflict = [ConnectionAlreadyDecided, ConnectionClosed, ConnectionStateUnknown, ServiceEnded];
@@ -177,6 +179,12 @@ problems! {
     ApplyConflict = [RejudgementNotPreviewed, PreviewChanged];
     /// Somebody else cancelled it first.
     RejudgementCancelConflict = [RejudgementCancelled];
+    /// The service token named does not exist.
+    ServiceTokenMissing = [ServiceTokenNotFound];
+    /// Another one has the name.
+    ServiceTokenConflict = [ServiceTokenExists];
+    /// It was revoked, or its time is over.
+    ServiceTokenEndConflict = [ServiceTokenEnded];
     /// Another consumer has the slug.
     ConsumerConflict = [ConsumerExists];
     /// The consumer is not as the caller believes, or cannot become what is asked for.
@@ -194,7 +202,7 @@ problems! {
     /// Somebody answered already, or access may not be given.
     AccessApprovalConflict = [
         AccessRequestAnswered, AccountDenied, ServiceDraining, ServiceDeleting, ServiceEnded, AccountTaken, ConsumerClosed,
-        ApprovalBySamePerson
+        ApprovalBySamePerson, ApprovalsRequired
     ];
     /// Somebody answered already.
     AccessAnswerConflict = [AccessRequestAnswered];

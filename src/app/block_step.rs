@@ -13,7 +13,7 @@ use super::change_principals;
 use super::decide_connection::{self, Outcome};
 use super::decision_words::Why;
 use super::{AppContext, AppError};
-use crate::domain::actor::{Actor, ActorKind};
+use crate::domain::actor::Actor;
 use crate::domain::block::{Block, BlockState, account_of, cut};
 use crate::domain::endpoint_service::RegisteredService;
 use crate::domain::ids::{BlockId, ConnectionId, EndpointServiceId};
@@ -85,11 +85,7 @@ async fn next_doors(
 
 /// Whoever blocked, as decisions and audit entries name them.
 fn actor(block: &Block) -> Actor {
-    Actor {
-        kind: ActorKind::Person,
-        name: block.said.by.clone(),
-        request_id: block.request_id.clone(),
-    }
+    Actor::caller(block.said.by.as_str(), block.request_id.clone())
 }
 
 /// A service and then the block, both locked; `None` where either is missing or somebody else has the block.

@@ -98,6 +98,8 @@ codes! {
     PrincipalNotFound = "principal_not_found", "The endpoint service does not name the principal";
     /// No such re-judgement.
     RejudgementNotFound = "rejudgement_not_found", "The re-judgement does not exist";
+    /// No such service token.
+    ServiceTokenNotFound = "service_token_not_found", "The service token does not exist";
     /// The path exists, the method does not.
     MethodNotAllowed = "method_not_allowed", "The method is not allowed here";
     /// The client took too long to send its request.
@@ -228,6 +230,10 @@ codes! {
     DryRunOutdated = "dry_run_outdated", "The dry run does not say what would happen now";
     /// More live connections would lose access than may without a word.
     PolicyCutsTooMuch = "policy_cuts_too_much", "The policy would cut off too many live connections";
+    /// Another one has the name.
+    ServiceTokenExists = "service_token_exists", "Another service token has this name";
+    /// It was revoked, or its time is over.
+    ServiceTokenEnded = "service_token_ended", "The service token is not good any more";
     /// The body is larger than we read.
     PayloadTooLarge = "payload_too_large", "The request body is too large";
     /// The body is not declared as JSON.
@@ -242,6 +248,8 @@ codes! {
     SnsMessageTooOld = "sns_message_too_old", "The SNS message is too old";
     /// A fault of ours.
     Internal = "internal", "Something went wrong on our side";
+    /// Whether the caller's token is good cannot be said without its issuer's keys.
+    IssuerUnavailable = "issuer_unavailable", "The keys of the token's issuer are not known right now";
     /// A part we depend on cannot be reached now.
     Unavailable = "unavailable", "The service is not available right now";
     /// A part we depend on did not answer in time.

@@ -14,7 +14,7 @@ use super::context::off_thread;
 use super::gather_facts::LivePages;
 use super::write_policy::{missing, settled, stamp};
 use super::{AppContext, AppError, test_policy};
-use crate::domain::actor::{Actor, ActorKind};
+use crate::domain::actor::Actor;
 use crate::domain::decision::{Case, Facts, Outcome};
 use crate::domain::ids::{ConnectionId, DryRunId, EndpointServiceId, PolicyId};
 use crate::domain::policy::PolicyState;
@@ -248,11 +248,7 @@ impl Run {
         if !dry_runs::finish(&mut tx, self.id, self.runner, at).await? {
             return Ok(Step::Lost);
         }
-        let actor = Actor {
-            kind: ActorKind::Person,
-            name: self.requested_by.clone(),
-            request_id: None,
-        };
+        let actor = Actor::caller(self.requested_by.as_str(), None);
         test_policy::conclude(&mut tx, &actor, self.policy, at).await?;
         ctx.commit(tx).await?;
         Ok(Step::Done)

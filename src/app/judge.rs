@@ -17,7 +17,7 @@ use super::hold_review::shown;
 use super::opinion::Opinion;
 use super::policies::PolicySets;
 use super::{AppContext, AppError, policy_shelf};
-use crate::domain::actor::{Actor, ActorKind};
+use crate::domain::actor::Actor;
 use crate::domain::decision::{Decision, Outcome, ReasonCode};
 use crate::domain::ids::{ConnectionId, EndpointServiceId};
 use crate::domain::judgement::Judgement;
@@ -105,7 +105,7 @@ impl Bench<'_> {
         let standing = desk
             .and_then(|desk| desk.hold.as_ref())
             .filter(|hold| hold.stands(self.at));
-        let held_by_person = standing.is_some_and(|hold| hold.by_kind == ActorKind::Person);
+        let held_by_person = standing.is_some_and(|hold| hold.by_kind.is_caller());
         let Some(gate) = session.gates.get(&id).copied() else {
             return Ok(Judged::Left);
         };

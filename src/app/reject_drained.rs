@@ -6,7 +6,7 @@ use super::admission::Gate;
 use super::decide_connection::{Outcome, record};
 use super::decision_words::Why;
 use super::{AppContext, AppError, PgConnection};
-use crate::domain::actor::{Actor, ActorKind};
+use crate::domain::actor::Actor;
 use crate::domain::endpoint_service::RegisteredService;
 use crate::domain::lifecycle::Said;
 use crate::domain::review::{ReviewState, Verb};
@@ -14,11 +14,7 @@ use crate::store::{drain_progress, lifecycles};
 
 /// Whoever asked for the drain, long after the request.
 pub fn drainer(said: &Said) -> Actor {
-    Actor {
-        kind: ActorKind::Person,
-        name: said.by.clone(),
-        request_id: None,
-    }
+    Actor::caller(said.by.as_str(), None)
 }
 
 /// Decides about the next connections, at most so many, in the caller's transaction, which has proven the lease. Answers about how many; none

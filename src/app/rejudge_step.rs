@@ -20,7 +20,7 @@ use super::policy_shelf::{self, Set};
 use super::rejudge::changed;
 use super::tell_consumer::tell_consumer;
 use super::{AppContext, AppError, consumer_gate};
-use crate::domain::actor::{Actor, ActorKind};
+use crate::domain::actor::Actor;
 use crate::domain::consumer::Said;
 use crate::domain::decision::{Decision, Facts, Outcome, decide};
 use crate::domain::ids::{ConnectionId, EndpointServiceId, RejudgementId};
@@ -273,11 +273,7 @@ impl Part<'_> {
 
 /// Whoever gave the word, as the audit trail names them.
 fn person(said: &Said, request: Option<&String>) -> Actor {
-    Actor {
-        kind: ActorKind::Person,
-        name: said.by.clone(),
-        request_id: request.cloned(),
-    }
+    Actor::caller(said.by.as_str(), request.cloned())
 }
 
 /// Takes the next planned revocations back; when there are none, it is over.

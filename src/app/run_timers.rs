@@ -12,7 +12,7 @@ use super::decision_words::Why;
 use super::desk::{self, Note, UnderReview};
 use super::spare::spare;
 use super::{AppContext, AppError};
-use crate::domain::actor::{Actor, ActorKind};
+use crate::domain::actor::Actor;
 use crate::domain::approval::ApprovalEnd;
 use crate::domain::ids::ConnectionId;
 use crate::domain::review_desk::{Planner, ReviewStep};
@@ -90,7 +90,7 @@ pub fn facts(before: &UnderReview) -> Facts {
         observed: connection.observed.state.clone(),
         first_seen_at: connection.first_seen_at,
         rules: before.rules,
-        held_by_person: held.is_some_and(|hold| hold.by_kind == ActorKind::Person),
+        held_by_person: held.is_some_and(|hold| hold.by_kind.is_caller()),
         reminded_at: desk.reminded_at,
         escalated_at: desk.escalated_at,
         expires_at: desk.expires_at,

@@ -122,7 +122,10 @@ async fn open(conn: &mut PgConnection, id: DriftId) -> Result<Drift, AppError> {
         (state, Some(settled)) => {
             let by = match settled.by_kind {
                 ActorKind::Worker => "by itself".to_owned(),
-                ActorKind::Person | ActorKind::Policy | ActorKind::Aws => {
+                ActorKind::Person
+                | ActorKind::ServiceToken
+                | ActorKind::Policy
+                | ActorKind::Aws => {
                     format!("by {}", settled.by)
                 }
             };

@@ -7,6 +7,8 @@ text_enum!(
     ActorKind {
         /// Somebody with a token.
         Person = "person",
+        /// A program with a service token.
+        ServiceToken = "service_token",
         /// A policy.
         Policy = "policy",
         /// The sync worker.
@@ -15,6 +17,33 @@ text_enum!(
         Aws = "aws",
     }
 );
+
+/// Stands between an issuer's name and the subject of its token in a caller's name. No issuer's name has it, and no bare subject.
+pub const SEPARATOR: char = '|';
+
+/// What stands in place of an issuer's name before the id of a service token. No issuer is called so.
+pub const SERVICE_TOKEN: &str = "service-token";
+
+impl ActorKind {
+    /// The kind of a caller by name. The names of callers are made by those who check their tokens, so that a name is one caller's alone: an issuer's
+    /// name, the separator and the subject; [`SERVICE_TOKEN`], the separator and the id; or the bare subject of a development token.
+    pub fn of_caller(name: &str) -> Self {
+        match name.split_once(SEPARATOR) {
+            Some((SERVICE_TOKEN, _)) => Self::ServiceToken,
+            _ => Self::Person,
+        }
+    }
+
+    /// Whether it is somebody who sends requests, a person or a program.
+    pub fn is_caller(self) -> bool {
+        matches!(self, Self::Person | Self::ServiceToken)
+    }
+}
+
+/// The name of a caller whom an issuer vouches for.
+pub fn name_at(issuer: &str, subject: &str) -> String {
+    format!("{issuer}{SEPARATOR}{subject}")
+}
 
 /// Who did something, and in answer to which request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +63,16 @@ impl Actor {
             kind: ActorKind::Person,
             name: subject.into(),
             request_id: Some(request_id.into()),
+        }
+    }
+
+    /// Somebody who sent a request, by the name that their token gives them.
+    pub fn caller(name: impl Into<String>, request_id: Option<String>) -> Self {
+        let name = name.into();
+        Self {
+            kind: ActorKind::of_caller(&name),
+            name,
+            request_id,
         }
     }
 
@@ -71,5 +110,26 @@ impl Actor {
             name: "aws".to_owned(),
             request_id: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_service_tokens_are_called_service_tokens() {
+        let kinds = [
+            ("ada", ActorKind::Person),
+            ("corp|ada", ActorKind::Person),
+            ("corp|service-token|stk_1", ActorKind::Person),
+            ("service-tokens|ada", ActorKind::Person),
+            ("service-token", ActorKind::Person),
+            ("service-token|stk_1", ActorKind::ServiceToken),
+        ];
+        for (name, kind) in kinds {
+            assert_eq!(Actor::caller(name, None).kind, kind, "{name}");
+        }
+        assert_eq!(name_at("corp", "a|b"), "corp|a|b");
     }
 }

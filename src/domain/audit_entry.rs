@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::actor::ActorKind;
 use super::ids::{
     AccessRemovalId, AccessRequestId, AccountRegionId, AuditEntryId, BlockId, ConnectionId,
-    ConsumerId, DecisionId, DenialId, EndpointServiceId, PolicyId, RejudgementId,
+    ConsumerId, DecisionId, DenialId, EndpointServiceId, PolicyId, RejudgementId, ServiceTokenId,
 };
 use super::text::text_enum;
 
@@ -87,6 +87,8 @@ subjects! {
     AccessRemoval(AccessRemovalId) = "access_removal";
     /// A re-judgement.
     Rejudgement(RejudgementId) = "rejudgement";
+    /// A token of a program.
+    ServiceToken(ServiceTokenId) = "service_token";
 }
 
 /// An entry, as it is read.

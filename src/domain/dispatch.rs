@@ -36,7 +36,11 @@ impl Urgency {
         match (hurried, attempts, actor) {
             (false, 1.., _) => Self::Sweep,
             (true, ..) | (false, _, ActorKind::Person) => Self::Person,
-            (false, _, ActorKind::Policy | ActorKind::Worker | ActorKind::Aws) => Self::Policy,
+            (
+                false,
+                _,
+                ActorKind::ServiceToken | ActorKind::Policy | ActorKind::Worker | ActorKind::Aws,
+            ) => Self::Policy,
         }
     }
 
@@ -204,6 +208,7 @@ mod tests {
         use ActorKind as A;
         assert_eq!(Urgency::of(A::Person, 0, false), Urgency::Person);
         assert_eq!(Urgency::of(A::Policy, 0, false), Urgency::Policy);
+        assert_eq!(Urgency::of(A::ServiceToken, 0, false), Urgency::Policy);
         for actor in [A::Person, A::Policy] {
             assert_eq!(Urgency::of(actor, 1, false), Urgency::Sweep);
             assert_eq!(Urgency::of(actor, 4, true), Urgency::Person);

@@ -194,6 +194,13 @@ id!(
 );
 
 id!(
+    /// A token of a program.
+    ServiceTokenId,
+    "stk_",
+    "a service token id"
+);
+
+id!(
     /// An answer of gates and policies about a connection.
     JudgementId,
     "jdg_",

@@ -61,6 +61,7 @@ pub mod review_rules;
 pub mod review_timers;
 pub mod reviews;
 pub mod service_changes;
+pub mod service_tokens;
 pub mod stalls;
 pub mod sync_queue;
 pub mod unit_of_work;

@@ -136,6 +136,11 @@ const LOWEST: &[(&str, Who)] = &[
     ("read_policy_schema", Who::Viewer),
     ("explain_connection", Who::Viewer),
     ("list_judgements", Who::Viewer),
+    ("list_service_tokens", Who::Admin),
+    ("make_service_token", Who::Admin),
+    ("read_service_token", Who::Admin),
+    ("rotate_service_token", Who::Admin),
+    ("revoke_service_token", Who::Admin),
 ];
 
 struct Operation {
@@ -200,7 +205,7 @@ async fn every_operation_is_open_to_whom_it_should_be_and_to_nobody_else(pool: P
     let written = app
         .count(
             "SELECT (SELECT count(*) FROM account_regions) + (SELECT count(*) FROM endpoint_services)
-                  + (SELECT count(*) FROM consumers) + (SELECT count(*) FROM denials) + (SELECT count(*) FROM blocks) + (SELECT count(*) FROM policies) + (SELECT count(*) FROM rejudgements) + (SELECT count(*) FROM access_requests) + (SELECT count(*) FROM access_removals) + (SELECT count(*) FROM decisions) + (SELECT count(*) FROM audit_entries)",
+                  + (SELECT count(*) FROM consumers) + (SELECT count(*) FROM denials) + (SELECT count(*) FROM blocks) + (SELECT count(*) FROM policies) + (SELECT count(*) FROM rejudgements) + (SELECT count(*) FROM access_requests) + (SELECT count(*) FROM access_removals) + (SELECT count(*) FROM service_tokens) + (SELECT count(*) FROM decisions) + (SELECT count(*) FROM audit_entries)",
         )
         .await;
     assert_eq!(written, 0, "none of these requests was a good one");

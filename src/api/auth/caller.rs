@@ -5,16 +5,23 @@ use std::marker::PhantomData;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use chrono::{DateTime, Utc};
 
 use super::permission::Permission;
-use super::role::{Role, Roles};
-use super::verifier::AuthError;
+use super::refusal::AuthError;
+use super::service_token;
+use super::trust::Claims;
 use crate::api::edge::Edge;
 use crate::api::problem::Problem;
+use crate::app::AppContext;
 use crate::app::code::Code;
 use crate::app::error::AppError;
+use crate::app::recognise_service_token::PREFIX;
+use crate::domain::role::{Role, Roles};
+
+/// After how many seconds a caller may ask again whom nobody can check just now.
+const RETRY_AFTER: &str = "10";
 
 /// Proof that the request was made by somebody who holds the permission `P`.
 ///
@@ -22,13 +29,21 @@ use crate::app::error::AppError;
 /// request should be looked at before its caller is known.
 #[derive(Debug, Clone)]
 pub struct Caller<P> {
-    /// Who it is: the `sub` claim of the token.
+    /// Who it is: a name that nobody else has, see [`Claims::subject`].
     pub subject: String,
     /// What they are trusted with.
     pub roles: Roles,
     /// When the token ends.
     pub expires_at: DateTime<Utc>,
+    claims: Claims,
     permission: PhantomData<fn() -> P>,
+}
+
+impl<P> Caller<P> {
+    /// Says whether they may also do what needs another permission.
+    pub fn may<Q: Permission>(&self) -> bool {
+        self.claims.may::<Q>()
+    }
 }
 
 impl<P: Permission> FromRequest for Caller<P> {
@@ -44,25 +59,47 @@ fn identify<P: Permission>(request: &HttpRequest) -> Result<Caller<P>, Problem> 
     let edge = request
         .app_data::<web::Data<Edge>>()
         .ok_or_else(|| Problem::from(AppError::internal("the application has no verifier")))?;
-    let claims = bearer(request.headers())
-        .and_then(|token| edge.verifier().verify(token, edge.now()))
-        .map_err(refuse)?;
-    if !P::allowed(&claims.roles) {
-        return Err(forbid::<P>());
+    let known = request.extensions().get::<Identity>().cloned();
+    let Some(Identity(known)) = known else {
+        return Err(AppError::internal("nobody asked who sends the request").into());
+    };
+    let claims = known.map_err(|error| {
+        edge.verifier().count(error);
+        refuse(error)
+    })?;
+    if !claims.may::<P>() {
+        return Err(forbid::<P>(&claims));
     }
     Ok(Caller {
-        subject: claims.subject,
-        roles: claims.roles,
+        subject: claims.subject.clone(),
+        roles: claims.roles.clone(),
         expires_at: claims.expires_at,
+        claims,
         permission: PhantomData,
     })
 }
 
+/// Who sends a request, or why that is not known; found out once for each request, before anything else is done with it.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity(Result<Claims, AuthError>);
+
+impl Identity {
+    /// Finds out who sends a request with these headers.
+    pub(crate) async fn of(headers: &HeaderMap, edge: &Edge, ctx: Option<&AppContext>) -> Self {
+        Self(match bearer(headers) {
+            Ok(token) if token.starts_with(PREFIX) => {
+                service_token::identify(token, ctx, edge.token_uses()).await
+            }
+            Ok(token) => edge.verifier().verify_or_refresh(token, edge.now()).await,
+            Err(error) => Err(error),
+        })
+    }
+}
+
 /// Who sends a request and with which roles, as one word, if the request proves that. What they may do is asked elsewhere.
 pub(crate) fn caller_of(request: &HttpRequest) -> Option<String> {
-    let edge = request.app_data::<web::Data<Edge>>()?;
-    let token = bearer(request.headers()).ok()?;
-    let claims = edge.verifier().verify(token, edge.now()).ok()?;
+    let extensions = request.extensions();
+    let claims = extensions.get::<Identity>()?.0.as_ref().ok()?;
     let roles: Vec<&str> = claims.roles.iter().map(Role::name).collect();
     Some(format!("{} {}", roles.join(","), claims.subject))
 }
@@ -88,13 +125,21 @@ fn bearer(headers: &HeaderMap) -> Result<&str, AuthError> {
 /// Says no, and in the challenge of RFC 6750 how a caller could do better.
 fn refuse(error: AuthError) -> Problem {
     tracing::debug!(error.reason = %error, "a caller was not identified");
+    match error {
+        AuthError::KeysUnavailable => return later(Code::IssuerUnavailable),
+        AuthError::LookupFailed => return later(Code::Unavailable),
+        AuthError::Missing | AuthError::Malformed | AuthError::Refused(_) | AuthError::Expired => {}
+    }
     let (code, detail, challenge) = match error {
         AuthError::Missing => (
             Code::Unauthenticated,
             "Send a token in the header Authorization: Bearer <token>.",
             r#"Bearer realm="portcullis""#,
         ),
-        AuthError::Malformed | AuthError::Refused(_) => (
+        AuthError::Malformed
+        | AuthError::Refused(_)
+        | AuthError::KeysUnavailable
+        | AuthError::LookupFailed => (
             Code::Unauthenticated,
             "The bearer token is not accepted.",
             r#"Bearer realm="portcullis", error="invalid_token", error_description="not accepted""#,
@@ -111,8 +156,18 @@ fn refuse(error: AuthError) -> Problem {
     )
 }
 
-fn forbid<P: Permission>() -> Problem {
+/// The token may be good; nobody can say so just now.
+fn later(code: Code) -> Problem {
+    Problem::new(code, code.title())
+        .header(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER))
+}
+
+fn forbid<P: Permission>(claims: &Claims) -> Problem {
     let permission = P::NAME;
+    if P::FOR_PEOPLE && claims.is_program() {
+        let detail = "This is for people: service tokens do not manage service tokens.";
+        return Problem::new(Code::Forbidden, detail);
+    }
     let challenge =
         format!(r#"Bearer realm="portcullis", error="insufficient_scope", scope="{permission}""#);
     let problem = Problem::new(

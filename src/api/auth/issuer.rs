@@ -13,15 +13,19 @@ use chrono::{DateTime, Utc};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
 use serde::Serialize;
 
+use super::jwks::KeySet;
 use super::key_file::{self, KeyFileError, SigningKey};
-use super::role::Role;
-use super::verifier::{TOKEN_TYPE, TrustedKey};
+use super::trust::TrustedIssuer;
+use crate::domain::role::Role;
 
 /// The `iss` claim of development tokens.
 pub const DEVELOPMENT_ISSUER: &str = "portcullis-development";
 
 /// The `aud` claim of every token for this API.
 pub const AUDIENCE: &str = "portcullis";
+
+/// The `typ` header of every token for this API (RFC 9068).
+const TOKEN_TYPE: &str = "at+jwt";
 
 /// Why a development token could not be issued.
 #[derive(Debug, thiserror::Error)]
@@ -90,15 +94,11 @@ impl DevelopmentIssuer {
         Ok(jsonwebtoken::encode(&header, &claims, &self.signing)?)
     }
 
-    /// The key to give to a [`Verifier`](super::Verifier) that shall accept these tokens.
-    pub fn trusted_key(&self) -> TrustedKey {
-        TrustedKey::new(
-            self.key_id.clone(),
-            DEVELOPMENT_ISSUER,
-            AUDIENCE,
-            Algorithm::EdDSA,
-            DecodingKey::from_ed_der(&self.public),
-        )
+    /// What to give to a [`Verifier`](super::Verifier) that shall accept these tokens.
+    pub fn trusted(&self) -> TrustedIssuer {
+        let key = DecodingKey::from_ed_der(&self.public);
+        let keys = KeySet::of(self.key_id.clone(), Algorithm::EdDSA, key);
+        TrustedIssuer::of_key(DEVELOPMENT_ISSUER, AUDIENCE, TOKEN_TYPE, keys)
     }
 
     /// The 32 bytes of the public key.

@@ -1,11 +1,14 @@
 //! Permissions: what a handler asks of its caller, as a type in its signature.
 
-use super::role::{Role, Roles};
+use crate::domain::role::{Role, Roles};
 
 /// Something a handler may demand of its caller.
 pub trait Permission: 'static {
-    /// The name that a refusal shows.
+    /// The name that a refusal shows, and that a service token may be narrowed to.
     const NAME: &'static str;
+
+    /// Whether it is for people alone, whatever a service token is trusted with.
+    const FOR_PEOPLE: bool = false;
 
     /// Says whether the roles grant it.
     fn allowed(roles: &Roles) -> bool;
@@ -26,6 +29,19 @@ pub struct Manage;
 /// Reading the audit trail: auditors and admins.
 #[derive(Debug, Clone, Copy)]
 pub struct Audit;
+
+/// Managing the tokens of programs: admins, and only if they are people, so that a stolen token makes no others.
+#[derive(Debug, Clone, Copy)]
+pub struct ManageTokens;
+
+impl Permission for ManageTokens {
+    const NAME: &'static str = "manage-tokens";
+    const FOR_PEOPLE: bool = true;
+
+    fn allowed(roles: &Roles) -> bool {
+        roles.reach(Role::Admin)
+    }
+}
 
 impl Permission for Audit {
     const NAME: &'static str = "audit";

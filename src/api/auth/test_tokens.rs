@@ -29,7 +29,7 @@ impl TestTokens {
 
     /// Trusts this issuer only.
     pub(crate) fn verifier(&self) -> Verifier {
-        Verifier::new([self.issuer.trusted_key()])
+        Verifier::new([self.issuer.trusted()])
     }
 
     /// A good token for `somebody` with the given role.

@@ -4,8 +4,10 @@ use chrono::TimeDelta;
 use jsonwebtoken::Algorithm;
 use serde_json::json;
 
+use super::issuer::DEVELOPMENT_ISSUER;
+use super::jwks::KeySet;
 use super::test_tokens::{TestTokens, encoded};
-use super::{AuthError, Role, Verifier};
+use super::{AuthError, Reason, Role, TrustedIssuer, Verifier};
 
 fn assert_refused(tokens: &TestTokens, token: &str, why: &str) {
     let outcome = tokens.verifier().verify(token, tokens.now);
@@ -39,7 +41,7 @@ fn expiry_follows_the_given_clock_with_a_minute_of_leeway() {
     assert!(at(660).is_ok());
     assert_eq!(at(661), Err(AuthError::Expired));
     assert!(at(-60).is_ok());
-    assert_eq!(at(-61), Err(AuthError::Refused("not valid yet")));
+    assert_eq!(at(-61), Err(AuthError::Refused(Reason::NotYet)));
 }
 
 #[test]
@@ -61,6 +63,12 @@ fn wrong_and_missing_claims_are_refused() {
         json!({ "exp": u64::MAX }),
         json!({ "nbf": "soon" }),
         json!({ "roles": "admin" }),
+        json!({ "roles": ["admin", 7] }),
+        json!({ "iss": [DEVELOPMENT_ISSUER] }),
+        json!({ "sub": "somebody|else" }),
+        json!({ "sub": "service-token|stk_1" }),
+        json!({ "sub": "two\nlines" }),
+        json!({ "sub": "x".repeat(256) }),
     ] {
         assert_refused(&tokens, &tokens.with_claims(&changes), &changes.to_string());
     }
@@ -165,7 +173,7 @@ fn altered_text_and_rubbish_are_refused() {
 fn a_verifier_without_keys_accepts_nothing() {
     let tokens = TestTokens::new();
     let outcome = Verifier::default().verify(&tokens.of(Role::Admin), tokens.now);
-    assert_eq!(outcome, Err(AuthError::Refused("key")));
+    assert_eq!(outcome, Err(AuthError::Refused(Reason::Issuer)));
 }
 
 #[test]
@@ -173,7 +181,13 @@ fn the_key_of_one_issuer_does_not_vouch_for_another() {
     let tokens = TestTokens::new();
     let key = jsonwebtoken::DecodingKey::from_ed_der(&[7; 32]);
     let kid = tokens.header().kid.expect("a key id");
-    let wrong = super::TrustedKey::new(kid, "another", "portcullis", Algorithm::EdDSA, key);
-    let outcome = Verifier::new([wrong]).verify(&tokens.of(Role::Admin), tokens.now);
-    assert!(matches!(outcome, Err(AuthError::Refused(_))), "{outcome:?}");
+    let keys = KeySet::of(kid, Algorithm::EdDSA, key);
+    for (issuer, reason) in [
+        ("another", Reason::Issuer),
+        (DEVELOPMENT_ISSUER, Reason::Signature),
+    ] {
+        let wrong = TrustedIssuer::of_key(issuer, "portcullis", "at+jwt", keys.clone());
+        let outcome = Verifier::new([wrong]).verify(&tokens.of(Role::Admin), tokens.now);
+        assert_eq!(outcome, Err(AuthError::Refused(reason)), "{issuer}");
+    }
 }

@@ -1,160 +1,135 @@
-//! Checks a token: pinned algorithm, trusted key, issuer, audience, type and time.
+//! Checks a token against those who are trusted.
 //!
-//! The token's own header chooses nothing but the key to try, by its id; key material or URLs in it
-//! are ignored. The time is given by the caller, so that tests can move it.
+//! A token chooses nothing but whom to ask: its `iss` says whose rules it is held to, its `kid` which of that issuer's keys it is held to. Keys are in
+//! memory, so a check waits for nobody; only a token whose key is not known, or whose issuer's keys are too old, may have them fetched, and that not
+//! more often than the issuer's `min_refresh`. The time is given by the caller, so that tests can move it.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
-use serde::Deserialize;
+use futures_util::future::join_all;
+use tokio_util::sync::CancellationToken;
 
-use super::role::Roles;
+use super::issuer_keys::IssuerKeys;
+use super::metrics::{AuthMetrics, ReasonLabel};
+use super::refusal::{AuthError, Reason};
+use super::token::Token;
+use super::trust::{Claims, TrustedIssuer};
+use crate::domain::clock::Clock;
 
-/// The `typ` header we issue and accept (RFC 9068).
-pub(super) const TOKEN_TYPE: &str = "at+jwt";
-
-/// How far another clock may be off, in seconds.
-const LEEWAY_SECONDS: i64 = 60;
-
-/// The longest token we look at, in bytes.
-const TOKEN_LIMIT: usize = 8 * 1024;
-
-/// A key whose tokens we accept, and what those must say.
-#[derive(Debug, Clone)]
-pub struct TrustedKey {
-    key_id: String,
-    algorithm: Algorithm,
-    key: DecodingKey,
-    validation: Validation,
-}
-
-impl TrustedKey {
-    /// Trusts `key` for tokens whose header names `key_id` and `algorithm`, and whose claims name
-    /// this `issuer` and this `audience`.
-    pub fn new(
-        key_id: impl Into<String>,
-        issuer: &str,
-        audience: &str,
-        algorithm: Algorithm,
-        key: DecodingKey,
-    ) -> Self {
-        let mut validation = Validation::new(algorithm);
-        validation.set_issuer(&[issuer]);
-        validation.set_audience(&[audience]);
-        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        // The library compares with the system's clock; `verify` compares with the given time.
-        validation.validate_exp = false;
-        validation.validate_nbf = false;
-        Self {
-            key_id: key_id.into(),
-            algorithm,
-            key,
-            validation,
-        }
-    }
-}
-
-/// What a good token says.
+/// Whether those who are trusted can be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claims {
-    /// Who the caller is.
-    pub subject: String,
-    /// What the caller is trusted with.
-    pub roles: Roles,
-    /// When the token ends.
-    pub expires_at: DateTime<Utc>,
+pub(in crate::api) enum Trust {
+    /// All of them.
+    Whole,
+    /// Not these, by name; others can.
+    Partial(Vec<String>),
+    /// None of them.
+    None(Vec<String>),
 }
 
-/// Why a token is not accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum AuthError {
-    /// There is no token.
-    #[error("the request carries no bearer token")]
-    Missing,
-    /// The `Authorization` header is not one bearer token.
-    #[error("the Authorization header is not one bearer token")]
-    Malformed,
-    /// The token is not one we accept; which check failed is for the log only.
-    #[error("the bearer token is not accepted ({0})")]
-    Refused(&'static str),
-    /// The token was good until its end.
-    #[error("the bearer token has expired")]
-    Expired,
-}
-
-#[derive(Deserialize)]
-struct RawClaims {
-    sub: String,
-    exp: i64,
-    nbf: Option<i64>,
-    #[serde(default)]
-    roles: Vec<String>,
-}
-
-/// Accepts the tokens of trusted keys.
+/// Accepts the tokens of those who are trusted.
 #[derive(Debug, Clone, Default)]
 pub struct Verifier {
-    trusted: Vec<TrustedKey>,
+    trusted: Vec<TrustedIssuer>,
+    metrics: AuthMetrics,
 }
 
 impl Verifier {
-    /// Trusts the given keys and no others.
-    pub fn new(trusted: impl IntoIterator<Item = TrustedKey>) -> Self {
+    /// Trusts the given issuers and no others.
+    pub fn new(trusted: impl IntoIterator<Item = TrustedIssuer>) -> Self {
+        Self::counting(trusted, AuthMetrics::default())
+    }
+
+    /// The same, and counts with these metrics.
+    pub fn counting(
+        trusted: impl IntoIterator<Item = TrustedIssuer>,
+        metrics: AuthMetrics,
+    ) -> Self {
         Self {
             trusted: trusted.into_iter().collect(),
+            metrics,
         }
     }
 
     /// Checks a token as of `now` and returns what it says.
     pub fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Claims, AuthError> {
-        if token.len() > TOKEN_LIMIT {
-            return Err(AuthError::Refused("too long"));
+        let (token, issuer) = self.read(token)?;
+        issuer.check(&token, now)
+    }
+
+    /// The same, and where that may help, with keys that are fetched for it.
+    pub async fn verify_or_refresh(
+        &self,
+        token: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Claims, AuthError> {
+        let (token, issuer) = self.read(token)?;
+        match (issuer.check(&token, now), issuer.fetched()) {
+            (Err(AuthError::Refused(Reason::Key) | AuthError::KeysUnavailable), Some(keys)) => {
+                keys.refresh(now).await;
+                issuer.check(&token, now)
+            }
+            (checked, _) => checked,
         }
-        let header =
-            jsonwebtoken::decode_header(token).map_err(|_| AuthError::Refused("header"))?;
-        if !header.typ.as_deref().is_some_and(is_access_token) {
-            return Err(AuthError::Refused("type"));
+    }
+
+    fn read<'a>(&self, token: &'a str) -> Result<(Token<'a>, &TrustedIssuer), AuthError> {
+        let token = Token::read(token)?;
+        let named = token.text("iss");
+        let issuer = self.trusted.iter().find(|it| Some(it.issuer()) == named);
+        Ok((token, issuer.ok_or(AuthError::Refused(Reason::Issuer))?))
+    }
+
+    /// Counts a refusal.
+    pub(super) fn count(&self, error: AuthError) {
+        let label = ReasonLabel {
+            reason: error.reason(),
+        };
+        self.metrics.refused.get_or_create(&label).inc();
+    }
+
+    /// What is counted.
+    pub(in crate::api) fn metrics(&self) -> &AuthMetrics {
+        &self.metrics
+    }
+
+    /// Whether those who are trusted can be asked now.
+    pub(in crate::api) fn trust(&self, now: DateTime<Utc>) -> Trust {
+        let out = self.fetched().filter(|keys| keys.get(now).is_none());
+        let out: Vec<String> = out.map(|keys| keys.name().to_owned()).collect();
+        match out.len() {
+            0 => Trust::Whole,
+            some if some == self.trusted.len() => Trust::None(out),
+            _ => Trust::Partial(out),
         }
-        // We understand no critical extension, so one that is named must not be ignored (RFC 7515).
-        if header.crit.is_some() {
-            return Err(AuthError::Refused("critical extension"));
-        }
-        let trusted = self
-            .trusted
-            .iter()
-            .find(|key| Some(key.key_id.as_str()) == header.kid.as_deref())
-            .ok_or(AuthError::Refused("key"))?;
-        if header.alg != trusted.algorithm {
-            return Err(AuthError::Refused("algorithm"));
-        }
-        let raw = jsonwebtoken::decode::<RawClaims>(token, &trusted.key, &trusted.validation)
-            .map_err(|_| AuthError::Refused("signature or claims"))?
-            .claims;
-        check_times(raw, now)
+    }
+
+    /// Fetches the keys that are due at this time.
+    pub async fn refresh_due(&self, now: DateTime<Utc>) {
+        let due = self.fetched().filter(|keys| keys.due_at() <= now);
+        join_all(due.map(|keys| keys.refresh(now))).await;
+    }
+
+    /// When keys are due next; `None` where none are fetched.
+    fn due_at(&self) -> Option<DateTime<Utc>> {
+        self.fetched().map(|keys| keys.due_at()).min()
+    }
+
+    fn fetched(&self) -> impl Iterator<Item = &Arc<IssuerKeys>> {
+        self.trusted.iter().filter_map(TrustedIssuer::fetched)
     }
 }
 
-/// Both spellings that RFC 9068 allows, in any case.
-fn is_access_token(typ: &str) -> bool {
-    typ.eq_ignore_ascii_case(TOKEN_TYPE) || typ.eq_ignore_ascii_case("application/at+jwt")
-}
-
-fn check_times(raw: RawClaims, now: DateTime<Utc>) -> Result<Claims, AuthError> {
-    let seconds = now.timestamp();
-    if raw
-        .nbf
-        .is_some_and(|start| start > seconds.saturating_add(LEEWAY_SECONDS))
-    {
-        return Err(AuthError::Refused("not valid yet"));
+/// Fetches keys before they get old, until it is told to stop.
+pub async fn keep_fresh(verifier: Arc<Verifier>, clock: Arc<dyn Clock>, stop: CancellationToken) {
+    while let Some(due) = verifier.due_at() {
+        let wait = (due - clock.now()).to_std().unwrap_or(Duration::ZERO);
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = stop.cancelled() => return,
+        }
+        verifier.refresh_due(clock.now()).await;
     }
-    if raw.exp < seconds.saturating_sub(LEEWAY_SECONDS) {
-        return Err(AuthError::Expired);
-    }
-    if raw.sub.is_empty() {
-        return Err(AuthError::Refused("empty subject"));
-    }
-    Ok(Claims {
-        subject: raw.sub,
-        roles: Roles::from_names(raw.roles.iter().map(String::as_str)),
-        expires_at: DateTime::from_timestamp(raw.exp, 0).ok_or(AuthError::Refused("expiry"))?,
-    })
 }

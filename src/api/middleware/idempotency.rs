@@ -1,6 +1,7 @@
 //! `Idempotency-Key` on every POST of the API: the same request twice has one effect and one answer.
 //!
 //! A request without the header, or whose caller is not known, passes. Refusals are not kept: what was refused did nothing, and may be tried again.
+//! Of an answer with a secret in it, the rest is kept: see [`KeptInstead`].
 
 use actix_web::body::{EitherBody, MessageBody, to_bytes};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
@@ -25,6 +26,10 @@ use crate::domain::idempotency::{IdempotencyKey, KeptAnswer, Named};
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Says that the answer is the one that the request got before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// What is kept of an answer in place of its body, where something in that is shown once and is to be stored nowhere. A handler leaves it with its response.
+#[derive(Debug, Clone)]
+pub(crate) struct KeptInstead(pub(crate) Vec<u8>);
 
 type Answered<B> = ServiceResponse<EitherBody<B>>;
 
@@ -132,10 +137,11 @@ async fn ended<B: MessageBody>(
         let value = value.to_str().ok()?;
         Some((name.as_str().to_owned(), value.to_owned()))
     });
+    let instead = head.extensions().get::<KeptInstead>().cloned();
     let answer = KeptAnswer {
         status: status.as_u16(),
         headers: headers.collect(),
-        body: body.to_vec(),
+        body: instead.map_or_else(|| body.to_vec(), |instead| instead.0),
     };
     let response = match idempotency::keep(ctx, named, unit, &answer).await {
         Ok(()) => head.set_body(body).map_into_boxed_body(),

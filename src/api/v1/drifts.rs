@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::actor;
 use super::arguments::Limit;
-use crate::api::auth::{Caller, Decide, Manage, Permission, Read};
+use crate::api::auth::{Caller, Decide, Manage, Read};
 use crate::api::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::api::problem::Problem;
 use crate::api::responses::{
@@ -324,7 +324,7 @@ pub(super) async fn adopt_drifts(
         reason: body.reason,
         confirm_open_to_everybody: body.confirm_open_to_everybody,
         over_quota: body.over_quota,
-        may_manage: Manage::allowed(&caller.roles),
+        may_manage: caller.may::<Manage>(),
     };
     let actor = actor(caller.subject);
     let mut results = Vec::with_capacity(body.ids.len());
@@ -368,7 +368,7 @@ async fn settle(
         reason: body.reason,
         confirm_open_to_everybody: body.confirm_open_to_everybody,
         over_quota: body.over_quota,
-        may_manage: Manage::allowed(&caller.roles),
+        may_manage: caller.may::<Manage>(),
     };
     let settled = settle_drift(ctx, &actor(caller.subject), id, &settlement).await?;
     Ok(Json(settled.into()))

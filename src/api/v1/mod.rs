@@ -38,6 +38,7 @@ mod review_views;
 pub mod reviews;
 pub mod service_changes;
 pub mod service_end;
+pub mod service_tokens;
 pub mod services;
 pub mod stalls;
 mod views;
@@ -53,6 +54,7 @@ pub fn configure(cfg: &mut ServiceConfig) {
     connections(cfg);
     parties(cfg);
     rules(cfg);
+    programs(cfg);
 }
 
 /// Accounts and Regions, and the services in them.
@@ -189,10 +191,17 @@ fn rules(cfg: &mut ServiceConfig) {
         .service(rejudgement_verbs::cancel_rejudgement);
 }
 
+/// Tokens of programs.
+fn programs(cfg: &mut ServiceConfig) {
+    cfg.service(service_tokens::list_service_tokens)
+        .service(service_tokens::make_service_token)
+        .service(service_tokens::read_service_token)
+        .service(service_tokens::rotate_service_token)
+        .service(service_tokens::revoke_service_token);
+}
+
 /// The caller as the audit trail knows it, with the request's id.
 fn actor(subject: String) -> Actor {
-    let request = current_request_id()
-        .map(|id| id.as_str().to_owned())
-        .unwrap_or_default();
-    Actor::person(subject, request)
+    let request = current_request_id().map(|id| id.as_str().to_owned());
+    Actor::caller(subject, request)
 }

@@ -13,7 +13,7 @@ use super::actor;
 use super::arguments::Limit;
 use super::decisions::ReasonBody;
 use super::review_views::{self, ApprovalView, ClaimView, HoldView, ReviewedView};
-use crate::api::auth::{Caller, Decide, Manage, Permission, Read};
+use crate::api::auth::{Caller, Decide, Manage, Read};
 use crate::api::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::api::problem::Problem;
 use crate::api::responses::{
@@ -263,7 +263,7 @@ pub(super) async fn release_review(
     ApiPath(id): ApiPath<ConnectionId>,
     ctx: Data<AppContext>,
 ) -> Result<Json<ReviewedView>, Problem> {
-    let manages = Manage::allowed(&caller.roles);
+    let manages = caller.may::<Manage>();
     let released = claims::release_review(&ctx, &actor(caller.subject), id, manages).await?;
     Ok(Json(released.into()))
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use portcullis::api::auth::{DevelopmentIssuer, Verifier};
+use portcullis::api::auth::{AuthMetrics, DevelopmentIssuer, KeyClient, TrustedIssuer, Verifier};
 use portcullis::api::{self, ApiState, Edge, NotReady, Readiness};
+use portcullis::app::auth_settings::IssuerSettings;
 use portcullis::app::policy_settings::PolicySettings;
 use portcullis::app::policy_shelf::PolicyShelf;
 use portcullis::app::review_settings::ReviewSettings;
@@ -36,6 +37,8 @@ pub(crate) struct Setup {
     pub(crate) settings: WorkerSettings,
     /// Who judges what SNS posts; one that trusts nobody unless set.
     pub(crate) hook: Option<Arc<Hook>>,
+    /// Whose tokens are accepted besides the development issuer's.
+    pub(crate) issuers: Vec<IssuerSettings>,
 }
 
 impl Default for Setup {
@@ -49,6 +52,7 @@ impl Default for Setup {
                 ..WorkerSettings::default()
             },
             hook: None,
+            issuers: Vec::new(),
         }
     }
 }
@@ -104,7 +108,7 @@ impl TestApp {
         };
         let worker = Worker::new(shared.clone(), Arc::new(sim.clone()));
         let hook = setup.hook.unwrap_or_else(|| Arc::new(sns::deaf_hook()));
-        let address = serve(&shared, &issuer, hook);
+        let address = serve(&shared, &issuer, &setup.issuers, hook);
         Self {
             address,
             client: reqwest::Client::new(),
@@ -149,7 +153,7 @@ impl TestApp {
         self.shared.pool = pool;
         self.make_partitions().await;
         self.worker = self.another_worker();
-        self.address = serve(&self.shared, &self.issuer, Arc::new(sns::deaf_hook()));
+        self.address = serve(&self.shared, &self.issuer, &[], Arc::new(sns::deaf_hook()));
     }
 
     /// The simulated AWS.
@@ -331,7 +335,23 @@ fn settled<T>(pass: Result<T, PassError>) -> Option<T> {
 }
 
 /// Serves the API on a port of its own; the server ends with the test's process.
-fn serve(shared: &Shared, issuer: &DevelopmentIssuer, hook: Arc<Hook>) -> String {
+/// Trusts the development issuer and these.
+fn verifier(issuer: &DevelopmentIssuer, issuers: &[IssuerSettings]) -> Verifier {
+    let client = KeyClient::new(&[]).expect("a client");
+    let metrics = AuthMetrics::default();
+    let configured = issuers.iter().map(|settings| {
+        TrustedIssuer::configured(settings.clone(), client.clone(), metrics.clone())
+    });
+    let trusted = configured.chain([issuer.trusted()]).collect::<Vec<_>>();
+    Verifier::counting(trusted, metrics)
+}
+
+fn serve(
+    shared: &Shared,
+    issuer: &DevelopmentIssuer,
+    issuers: &[IssuerSettings],
+    hook: Arc<Hook>,
+) -> String {
     let app = AppContext {
         pool: shared.pool.clone(),
         clock: shared.clock.clone(),
@@ -345,7 +365,7 @@ fn serve(shared: &Shared, issuer: &DevelopmentIssuer, hook: Arc<Hook>) -> String
     let events = api::v1::events::feed(api::DEFAULT_STREAMS);
     events.register(&mut registry);
     let edge = Edge::new(
-        Verifier::new([issuer.trusted_key()]),
+        verifier(issuer, issuers),
         Arc::new(Always),
         shared.clock.clone(),
         registry,

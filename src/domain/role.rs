@@ -7,7 +7,19 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// What a person or a program is trusted with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Reads everything but the audit trail, changes nothing.
@@ -92,6 +104,14 @@ impl Roles {
         self.0.contains(&role)
     }
 
+    /// Says whether whoever holds them can do all that the given role can.
+    pub fn cover(&self, role: Role) -> bool {
+        match role {
+            Role::Viewer | Role::Approver | Role::Admin => self.reach(role),
+            Role::Auditor => self.has(role) || self.reach(Role::Admin),
+        }
+    }
+
     /// The roles, lowest first.
     pub fn iter(&self) -> impl Iterator<Item = Role> {
         self.0.iter().copied()
@@ -125,6 +145,19 @@ mod tests {
                 assert_eq!(Roles::from_iter([held]).reach(wanted), expected);
             }
         }
+    }
+
+    #[test]
+    fn a_role_covers_what_it_can_do() {
+        let covered = |held: Role| {
+            let held = Roles::from_iter([held]);
+            let all = Role::ALL.into_iter();
+            all.filter(|role| held.cover(*role)).collect::<Vec<_>>()
+        };
+        assert_eq!(covered(Role::Viewer), [Role::Viewer]);
+        assert_eq!(covered(Role::Auditor), [Role::Viewer, Role::Auditor]);
+        assert_eq!(covered(Role::Approver), [Role::Viewer, Role::Approver]);
+        assert_eq!(covered(Role::Admin), Role::ALL);
     }
 
     #[test]
