@@ -218,6 +218,12 @@ codes! {
     DryRunOutdated = "dry_run_outdated", "The dry run does not say what would happen now";
     /// More live connections would lose access than may without a word.
     PolicyCutsTooMuch = "policy_cuts_too_much", "The policy would cut off too many live connections";
+    /// Path and query are longer than we read.
+    UriTooLong = "uri_too_long", "The path and query are too long";
+    /// The headers are more than we read.
+    HeadersTooLarge = "headers_too_large", "The request's headers are too large";
+    /// The caller asks too often.
+    RateLimited = "rate_limited", "Too many requests";
     /// The body is larger than we read.
     PayloadTooLarge = "payload_too_large", "The request body is too large";
     /// The body is not declared as JSON.
@@ -234,7 +240,9 @@ codes! {
     Internal = "internal", "Something went wrong on our side";
     /// A part we depend on cannot be reached now.
     Unavailable = "unavailable", "The service is not available right now";
-    /// A part we depend on did not answer in time.
+    /// More is asked of the process than it can do at once.
+    Overloaded = "overloaded", "There are too many requests at once";
+    /// A part we depend on did not answer in time, or the work took too long.
     Timeout = "timeout", "The request could not be finished in time";
 }
 

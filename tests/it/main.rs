@@ -33,6 +33,7 @@ mod drift_verbs;
 mod dry_runs;
 mod explanations;
 mod glance;
+mod hardening;
 mod heard;
 mod hint_faults;
 mod hint_setup;

@@ -5,11 +5,11 @@ use std::marker::PhantomData;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 
 use super::permission::Permission;
 use super::role::{Role, Roles};
-use super::verifier::AuthError;
+use super::verifier::{AuthError, Claims};
 use crate::api::edge::Edge;
 use crate::api::problem::Problem;
 use crate::app::code::Code;
@@ -41,9 +41,7 @@ fn identify<P: Permission>(request: &HttpRequest) -> Result<Caller<P>, Problem> 
     let edge = request
         .app_data::<web::Data<Edge>>()
         .ok_or_else(|| Problem::from(AppError::internal("the application has no verifier")))?;
-    let claims = bearer(request.headers())
-        .and_then(|token| edge.verifier().verify(token, edge.now()))
-        .map_err(refuse)?;
+    let claims = claims_of(request, edge).map_err(refuse)?;
     if !P::allowed(&claims.roles) {
         return Err(forbid::<P>());
     }
@@ -54,11 +52,24 @@ fn identify<P: Permission>(request: &HttpRequest) -> Result<Caller<P>, Problem> 
     })
 }
 
+/// What was found out about the sender of a request.
+struct Identified(Result<Claims, AuthError>);
+
+/// What the token of a request says. A request is asked more than once, and its token checked once.
+pub(crate) fn claims_of(request: &HttpRequest, edge: &Edge) -> Result<Claims, AuthError> {
+    if let Some(Identified(known)) = request.extensions().get() {
+        return known.clone();
+    }
+    let claims =
+        bearer(request.headers()).and_then(|token| edge.verifier().verify(token, edge.now()));
+    request.extensions_mut().insert(Identified(claims.clone()));
+    claims
+}
+
 /// Who sends a request and with which roles, as one word, if the request proves that. What they may do is asked elsewhere.
 pub(crate) fn caller_of(request: &HttpRequest) -> Option<String> {
     let edge = request.app_data::<web::Data<Edge>>()?;
-    let token = bearer(request.headers()).ok()?;
-    let claims = edge.verifier().verify(token, edge.now()).ok()?;
+    let claims = claims_of(request, edge).ok()?;
     let roles: Vec<&str> = claims.roles.iter().map(Role::name).collect();
     Some(format!("{} {}", roles.join(","), claims.subject))
 }

@@ -17,7 +17,7 @@ mod tests;
 mod verifier;
 
 pub use caller::Caller;
-pub(super) use caller::caller_of;
+pub(super) use caller::{caller_of, claims_of};
 pub use issuer::{AUDIENCE, DEVELOPMENT_ISSUER, DevelopmentIssuer, IssuerError};
 pub use key_file::{KeyFileError, SigningKey, open as open_key_file};
 pub use permission::{Audit, Decide, Manage, Permission, Read};

@@ -1,9 +1,37 @@
-//! What happens to every request, whatever its route: an id, a log line, a measurement, headers, and one effect however often it is sent.
+//! What happens to every request, whatever its route: an id, a log line, a measurement, headers, limits, and one effect however often it is sent.
 //!
-//! From the outside in: request id, trace, metrics, security headers, idempotency. Only the last one refuses anything.
+//! From the outside in: connection, request id, trace, metrics, security headers, gate, idempotency. The last two are those that refuse.
 
+pub(super) mod client;
+pub(super) mod follow;
+pub(super) mod gate;
 pub(super) mod idempotency;
 pub(super) mod metrics;
 pub(super) mod request_id;
 pub(super) mod security_headers;
 pub(super) mod trace;
+
+use actix_web::Error;
+use actix_web::dev::ServiceResponse;
+use actix_web::error::InternalError;
+use actix_web::http::header::HeaderMap;
+
+/// Changes the headers of an answer.
+///
+/// A request that is cut off leaves no response behind that belongs to it, only an error that knows how it is answered. That answer is changed too.
+pub(super) fn with_headers<B>(
+    outcome: Result<ServiceResponse<B>, Error>,
+    change: impl FnOnce(&mut HeaderMap),
+) -> Result<ServiceResponse<B>, Error> {
+    match outcome {
+        Ok(mut response) => {
+            change(response.headers_mut());
+            Ok(response)
+        }
+        Err(error) => {
+            let mut response = error.error_response();
+            change(response.headers_mut());
+            Err(InternalError::from_response("cut off", response).into())
+        }
+    }
+}

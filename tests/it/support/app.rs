@@ -8,7 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use portcullis::api::auth::{DevelopmentIssuer, Verifier};
+use portcullis::api::limits::{HttpSettings, RateSettings, Ticks};
 use portcullis::api::{self, ApiState, Edge, NotReady, Readiness};
+use portcullis::app::idempotency::Units;
 use portcullis::app::policy_settings::PolicySettings;
 use portcullis::app::policy_shelf::PolicyShelf;
 use portcullis::app::review_settings::ReviewSettings;
@@ -36,6 +38,10 @@ pub(crate) struct Setup {
     pub(crate) settings: WorkerSettings,
     /// Who judges what SNS posts; one that trusts nobody unless set.
     pub(crate) hook: Option<Arc<Hook>>,
+    /// The API's limits; without rates unless set, because a test asks as fast as it can.
+    pub(crate) http: HttpSettings,
+    /// What rates are measured by.
+    pub(crate) ticks: Ticks,
 }
 
 impl Default for Setup {
@@ -49,6 +55,11 @@ impl Default for Setup {
                 ..WorkerSettings::default()
             },
             hook: None,
+            http: HttpSettings {
+                rate: RateSettings::off(),
+                ..HttpSettings::default()
+            },
+            ticks: Ticks::default(),
         }
     }
 }
@@ -104,7 +115,7 @@ impl TestApp {
         };
         let worker = Worker::new(shared.clone(), Arc::new(sim.clone()));
         let hook = setup.hook.unwrap_or_else(|| Arc::new(sns::deaf_hook()));
-        let address = serve(&shared, &issuer, hook);
+        let address = serve(&shared, &issuer, hook, &setup.http, &setup.ticks);
         Self {
             address,
             client: reqwest::Client::new(),
@@ -149,7 +160,13 @@ impl TestApp {
         self.shared.pool = pool;
         self.make_partitions().await;
         self.worker = self.another_worker();
-        self.address = serve(&self.shared, &self.issuer, Arc::new(sns::deaf_hook()));
+        self.address = serve(
+            &self.shared,
+            &self.issuer,
+            Arc::new(sns::deaf_hook()),
+            &Setup::default().http,
+            &Ticks::default(),
+        );
     }
 
     /// The simulated AWS.
@@ -331,8 +348,15 @@ fn settled<T>(pass: Result<T, PassError>) -> Option<T> {
 }
 
 /// Serves the API on a port of its own; the server ends with the test's process.
-fn serve(shared: &Shared, issuer: &DevelopmentIssuer, hook: Arc<Hook>) -> String {
+fn serve(
+    shared: &Shared,
+    issuer: &DevelopmentIssuer,
+    hook: Arc<Hook>,
+    http: &HttpSettings,
+    ticks: &Ticks,
+) -> String {
     let app = AppContext {
+        units: Units::of(&shared.pool),
         pool: shared.pool.clone(),
         clock: shared.clock.clone(),
         nudge: shared.nudge.clone(),
@@ -341,11 +365,13 @@ fn serve(shared: &Shared, issuer: &DevelopmentIssuer, hook: Arc<Hook>) -> String
         shelf: shared.shelf.clone(),
         policies: shared.policies,
     };
-    let edge = Edge::new(
+    let edge = Edge::limited(
         Verifier::new([issuer.trusted_key()]),
         Arc::new(Always),
         shared.clock.clone(),
         Registry::default(),
+        http,
+        ticks,
     );
     let mut state = ApiState::new(app, edge);
     state.workers = 1;
