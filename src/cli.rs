@@ -127,6 +127,7 @@ async fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
     #[cfg(not(feature = "aws"))]
     let gateways =
         || -> std::sync::Arc<dyn privatelink::Gateways> { unreachable!("refused above") };
+    allow_many_connections();
     let mut running = startup::start(&settings, args.role, gateways, || {
         startup::public_dns(&settings)
     })?;
@@ -136,7 +137,9 @@ async fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
         } else {
             "the API"
         };
-        tracing::info!("serving {what} on http://{address}");
+        let encrypted = settings.http.tls.is_on() && args.role != Role::Worker;
+        let scheme = if encrypted { "https" } else { "http" };
+        tracing::info!("serving {what} on {scheme}://{address}");
     }
     let ended = tokio::select! {
         signalled = startup::signal() => { signalled?; None }
@@ -149,6 +152,14 @@ async fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }
         Some(error) => Err(error.into()),
+    }
+}
+
+/// Takes as many file descriptors as the system lets us: shells and service managers often allow 1,024, for programs that we are not.
+fn allow_many_connections() {
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(files) => tracing::debug!(files, "file descriptors"),
+        Err(error) => tracing::warn!(%error, "the limit on file descriptors is left as it is"),
     }
 }
 

@@ -15,14 +15,17 @@ use tokio_util::sync::CancellationToken;
 use crate::api::auth::{
     AuthMetrics, DevelopmentIssuer, KeyClient, TrustedIssuer, Verifier, keep_fresh, open_key_file,
 };
+use crate::api::limits::Ticks;
+use crate::api::tls::{Tls, TlsError, TlsMetrics};
 use crate::api::{self, ApiState, Edge, EventFeed, NotReady, Readiness};
+use crate::app::idempotency::Units;
 use crate::app::policy_shelf::PolicyShelf;
 use crate::app::{AppContext, Nudge};
 use crate::config::{ConfigError, Settings};
 use crate::domain::clock::{Clock, SystemClock};
 use crate::sns::metrics::HookMetrics;
 use crate::sns::{self, Hook, HttpFetch};
-use crate::store::{self, PgPool};
+use crate::store::{self, PgPool, PoolLimits};
 use crate::worker::metrics::WorkerMetrics;
 pub use crate::worker::public_dns::{NoAnswer, PublicDns};
 use crate::worker::public_dns::{Resolver, Unresolvable};
@@ -63,6 +66,9 @@ pub enum StartError {
     /// The key that signs the audit trail.
     #[error("audit.signing_key_file cannot be used")]
     SealingKey(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The API's certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The SNS hook.
     #[error("the SNS hook cannot be set up")]
     Hook(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -83,7 +89,12 @@ pub struct Running {
     server: Option<(ServerHandle, JoinHandle<std::io::Result<()>>)>,
     worker: Option<JoinHandle<()>>,
     events: Option<EventFeed>,
-    pool: PgPool,
+    pools: [PgPool; 2],
+    edge: Option<Edge>,
+    /// Looks whether the certificate has changed.
+    fresh: Option<JoinHandle<()>>,
+    /// How long `/readyz` fails before the server stops to listen.
+    drain: Duration,
 }
 
 /// How long the worker may take to end its calls and give its leases back.
@@ -97,7 +108,14 @@ pub fn start(
     dns: impl FnOnce() -> Arc<dyn PublicDns>,
 ) -> Result<Running, StartError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let pool = store::pool(settings.database_url()?, settings.database.max_connections)?;
+    let limits = settings.database.pool_limits();
+    let pool = store::pool(settings.database_url()?, limits)?;
+    // A connection of its own, so that a process that is busy is not taken for one that is broken.
+    let one = PoolLimits {
+        max_connections: 1,
+        ..limits
+    };
+    let probe = store::pool(settings.database_url()?, one)?;
     let nudge = Nudge::new();
     let metrics = WorkerMetrics::default();
     let stop = CancellationToken::new();
@@ -107,17 +125,21 @@ pub fn start(
         server: None,
         worker: None,
         events: None,
-        pool: pool.clone(),
+        pools: [pool.clone(), probe.clone()],
+        edge: None,
+        fresh: None,
+        drain: settings.http.drain_delay,
     };
 
     let shelf = PolicyShelf::default();
     let mut registry = Registry::default();
     metrics.register(&mut registry);
-    let readiness = Arc::new(Database(pool.clone()));
+    let readiness = Arc::new(Database(probe));
     if matches!(role, Role::Api | Role::All) {
         let patience =
             chrono::TimeDelta::from_std(settings.worker.patience).unwrap_or(chrono::TimeDelta::MAX);
         let app = AppContext {
+            units: Units::of(&pool),
             pool: pool.clone(),
             clock: clock.clone(),
             nudge: nudge.clone(),
@@ -132,8 +154,26 @@ pub fn start(
         events.register(&mut registry);
         let verifier = Arc::new(verifier(settings)?);
         tokio::spawn(keep_fresh(verifier.clone(), clock.clone(), stop.clone()));
-        let edge = Edge::new(verifier, readiness, clock.clone(), registry);
+        let tls_metrics = TlsMetrics::default();
+        let tls = Tls::open(&settings.http.tls, tls_metrics.clone(), clock.now())?;
+        if let Some(tls) = &tls {
+            tls_metrics.register(&mut registry);
+            let fresh = tls.clone();
+            let fresh = fresh.keep_fresh(settings.http.tls.reload_interval, clock.clone());
+            running.fresh = Some(tokio::spawn(fresh));
+        }
+        let ticks = Ticks::default();
+        let edge = Edge::limited(
+            verifier,
+            readiness,
+            clock.clone(),
+            registry,
+            &settings.http,
+            &ticks,
+        );
+        running.edge = Some(edge.clone());
         let mut state = ApiState::new(app, edge);
+        state.tls = tls;
         let hook = sns_hook(settings, hook_metrics).map_err(StartError::Hook)?;
         state.sns = Some(Arc::new(hook));
         state.workers = settings.http.workers;
@@ -145,6 +185,7 @@ pub fn start(
         })?;
     } else if let Some(address) = settings.http.operational_listen {
         let edge = Edge::new(Verifier::new([]), readiness, clock.clone(), registry);
+        running.edge = Some(edge.clone());
         running.serve(address, |listener| api::operational_server(listener, edge))?;
     }
     if matches!(role, Role::Worker | Role::All) {
@@ -278,23 +319,33 @@ impl Running {
         }
     }
 
-    /// Stops in order: no new requests, then the worker, then the database connections.
+    /// Stops in order: `/readyz` fails, and after a while there are no new requests; what was begun is finished; then the database connections
+    /// end. The worker, whom no request needs, gives its leases back meanwhile.
     pub async fn stop(self) {
-        if let Some(events) = self.events {
-            // A server waits for the answers that it has begun, and a stream does not end by itself.
-            events.close();
-        }
+        self.stop.cancel();
         if let Some((handle, task)) = self.server {
+            if let Some(edge) = &self.edge {
+                edge.drain();
+                tokio::time::sleep(self.drain).await;
+            }
+            if let Some(events) = &self.events {
+                // A server waits for the answers that it has begun, and a stream does not end by itself.
+                events.close();
+            }
             handle.stop(true).await;
             let _ = task.await;
         }
-        self.stop.cancel();
+        if let Some(fresh) = self.fresh {
+            fresh.abort();
+        }
         if let Some(task) = self.worker
             && tokio::time::timeout(WORKER_STOP, task).await.is_err()
         {
             tracing::warn!("the worker did not end in time; its leases run out by themselves");
         }
-        self.pool.close().await;
+        for pool in &self.pools {
+            pool.close().await;
+        }
     }
 }
 

@@ -21,7 +21,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("sns", &["domain", "app"]),
     ("api", &["domain", "store", "app", "sns"]),
     ("telemetry", &[]),
-    ("config", &["app", "sns", "telemetry", "worker"]),
+    (
+        "config",
+        &["api", "app", "sns", "store", "telemetry", "worker"],
+    ),
     (
         "startup",
         &["api", "app", "config", "domain", "sns", "store", "worker"],
@@ -96,6 +99,11 @@ const CRATES: &[(&str, &[&str], &str)] = &[
         "webpki",
         &["src/sns/trust.rs"],
         "certificates are judged in one place",
+    ),
+    (
+        "rustls",
+        &["src/api/tls.rs"],
+        "encryption is set up in one place",
     ),
     (
         "hickory_resolver",

@@ -8,6 +8,8 @@ use chrono::{DateTime, Utc};
 use prometheus_client::registry::Registry;
 
 use super::auth::{TokenUses, Verifier};
+use super::connections::ConnectionMetrics;
+use super::limits::{HttpSettings, Limits, Ticks};
 use super::middleware::metrics::HttpMetrics;
 use crate::domain::clock::Clock;
 
@@ -33,21 +35,46 @@ pub struct Edge {
     clock: Arc<dyn Clock>,
     registry: Arc<Registry>,
     http_metrics: HttpMetrics,
+    connection_metrics: ConnectionMetrics,
+    limits: Arc<Limits>,
 }
 
 impl Edge {
-    /// Puts the parts together and adds the metrics of requests and tokens to the registry.
+    /// Puts the parts together, with the default limits, and adds the metrics of requests and tokens to the registry.
     ///
     /// The registry is given away: whatever else is to be shown under `/metrics` must be in it.
     pub fn new(
         verifier: impl Into<Arc<Verifier>>,
         readiness: Arc<dyn Readiness>,
         clock: Arc<dyn Clock>,
+        registry: Registry,
+    ) -> Self {
+        let settings = HttpSettings::default();
+        Self::limited(
+            verifier,
+            readiness,
+            clock,
+            registry,
+            &settings,
+            &Ticks::default(),
+        )
+    }
+
+    /// As [`Self::new`], with limits; rates are measured by `ticks`.
+    pub fn limited(
+        verifier: impl Into<Arc<Verifier>>,
+        readiness: Arc<dyn Readiness>,
+        clock: Arc<dyn Clock>,
         mut registry: Registry,
+        settings: &HttpSettings,
+        ticks: &Ticks,
     ) -> Self {
         let http_metrics = HttpMetrics::register(&mut registry);
         let verifier = verifier.into();
         verifier.metrics().register(&mut registry);
+        let connection_metrics = ConnectionMetrics::default();
+        connection_metrics.register(&mut registry);
+        let limits = Limits::new(settings, ticks, &mut registry);
         Self {
             verifier,
             token_uses: TokenUses::default(),
@@ -55,7 +82,22 @@ impl Edge {
             clock,
             registry: Arc::new(registry),
             http_metrics,
+            connection_metrics,
+            limits: Arc::new(limits),
         }
+    }
+
+    /// Says from now on that the process is not ready, so that no more requests are sent to it.
+    pub fn drain(&self) {
+        self.limits.drain();
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(super) fn connection_metrics(&self) -> &ConnectionMetrics {
+        &self.connection_metrics
     }
 
     pub(super) fn verifier(&self) -> &Verifier {

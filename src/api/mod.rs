@@ -7,12 +7,14 @@
 
 pub mod auth;
 mod conditions;
+mod connections;
 mod docs;
 mod edge;
 mod event_stream;
 pub mod extract;
 mod fallback;
 mod hooks;
+pub mod limits;
 mod middleware;
 pub mod openapi;
 mod ops;
@@ -20,6 +22,7 @@ pub mod problem;
 pub mod responses;
 #[cfg(test)]
 mod tests;
+pub mod tls;
 pub mod v1;
 
 use std::net::TcpListener;
@@ -42,10 +45,12 @@ pub use middleware::request_id::{RequestId, current as current_request_id};
 use crate::app::AppContext;
 use crate::app::auth_settings::{ServiceTokenRules, ServiceTokenSettings};
 use crate::sns::Hook;
+use connections::Connections;
 use middleware::{
-    idempotency, identity, metrics, preconditions, request_id, security_headers, trace::Trace,
+    follow, gate, idempotency, metrics, preconditions, request_id, security_headers, trace::Trace,
 };
 use openapi::Document;
+use tls::Tls;
 
 /// How many threads serve requests unless told otherwise.
 pub const DEFAULT_WORKERS: usize = 2;
@@ -53,17 +58,8 @@ pub const DEFAULT_WORKERS: usize = 2;
 /// How many event streams there may be at once unless told otherwise.
 pub const DEFAULT_STREAMS: usize = 2_048;
 
-/// How long an idle connection is kept.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-
-/// How long a client may take to send the header of a request.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// How long a client may take to close a connection that we are done with.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long a stopping server waits for the requests it has begun, in seconds.
-const SHUTDOWN_SECONDS: u64 = 10;
 
 /// Everything the API needs to serve.
 #[derive(Clone)]
@@ -80,6 +76,8 @@ pub struct ApiState {
     pub sns: Option<Arc<Hook>>,
     /// What event streams send.
     pub events: EventFeed,
+    /// The certificate to serve with; without one there is no encryption.
+    pub tls: Option<Tls>,
 }
 
 impl ApiState {
@@ -92,6 +90,7 @@ impl ApiState {
             service_tokens: ServiceTokenSettings::default().rules(),
             sns: None,
             events: v1::events::feed(DEFAULT_STREAMS),
+            tls: None,
         }
     }
 }
@@ -108,8 +107,9 @@ pub fn server(listener: TcpListener, state: ApiState) -> std::io::Result<Server>
         service_tokens,
         sns,
         events,
+        tls,
     } = state;
-    serve(listener, edge, workers, move |cfg| {
+    serve(listener, edge, workers, tls, move |cfg| {
         cfg.app_data(web::Data::new(app.clone()));
         cfg.app_data(web::Data::new(events.clone()));
         cfg.app_data(web::Data::new(service_tokens));
@@ -128,7 +128,7 @@ fn product(cfg: &mut ServiceConfig) {
 
 /// Makes a server of the operational routes alone: health, readiness, metrics. For a process that serves no API.
 pub fn operational_server(listener: TcpListener, edge: Edge) -> std::io::Result<Server> {
-    serve(listener, edge, 1, |_| ())
+    serve(listener, edge, 1, None, |_| ())
 }
 
 /// As [`server`], with any routes.
@@ -136,20 +136,29 @@ fn serve(
     listener: TcpListener,
     edge: Edge,
     workers: usize,
+    tls: Option<Tls>,
     routes: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> std::io::Result<Server> {
+    let settings = edge.limits().settings.clone();
+    let connections = Connections::watch(&settings, edge.connection_metrics().clone());
     let document = Arc::new(Document::new(&openapi::collect(routes.clone())));
     let build = move || assemble(edge.clone(), Arc::clone(&document), routes.clone());
     let server = HttpServer::new(build)
         .workers(workers)
-        .keep_alive(KEEP_ALIVE)
-        .client_request_timeout(HEADER_TIMEOUT)
+        .max_connections(settings.max_connections.div_ceil(workers))
+        .keep_alive(settings.keep_alive)
+        .client_request_timeout(settings.header_timeout)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-        .shutdown_timeout(SHUTDOWN_SECONDS)
-        .disable_signals()
-        .listen(listener)?
-        .run();
-    Ok(server)
+        .shutdown_timeout(settings.shutdown_timeout.as_secs())
+        .on_connect(move |stream, data| connections.note(stream, data))
+        .disable_signals();
+    let server = match tls {
+        None => server.listen(listener)?,
+        Some(tls) => server
+            .tls_handshake_timeout(settings.header_timeout)
+            .listen_rustls_0_23(listener, tls.config())?,
+    };
+    Ok(server.run())
 }
 
 /// The application: what is served, and around it what every request passes through.
@@ -177,11 +186,12 @@ fn assemble(
         // The last one named is the first that a request meets.
         .wrap(from_fn(preconditions::honour))
         .wrap(from_fn(idempotency::honour))
-        .wrap(from_fn(identity::establish))
+        .wrap(from_fn(gate::pass))
         .wrap(from_fn(security_headers::add))
         .wrap(from_fn(metrics::measure))
         .wrap(TracingLogger::<Trace>::new())
         .wrap(from_fn(request_id::assign))
+        .wrap(from_fn(follow::follow))
 }
 
 /// Registers everything that the OpenAPI document describes.

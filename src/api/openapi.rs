@@ -17,6 +17,7 @@ use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::conditions;
+use super::limits::is_probe;
 use super::problem::{DiagnosticView, FieldProblem, ProblemDocument};
 use super::responses;
 
@@ -29,7 +30,8 @@ pub const BEARER: &str = "bearer";
         title = "Portcullis",
         description = "The provider's side of AWS PrivateLink: register endpoint services, decide \
                        about connections, and have AWS told. Refusals are RFC 9457 problems whose \
-                       `code` is stable.",
+                       `code` is stable. What a caller may still ask is told in the headers \
+                       `RateLimit` and `RateLimit-Policy` of each answer.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
         contact(),
     ),
@@ -70,7 +72,26 @@ pub(super) fn collect(routes: impl Fn(&mut ServiceConfig)) -> OpenApi {
         .openapi(base())
         .configure(|cfg| super::documented(cfg, routes))
         .split_for_parts();
-    with_conditions(with_idempotency(document))
+    with_limits(with_conditions(with_idempotency(document)))
+}
+
+/// Every operation has limits; the gate sees to them, and no handler has to say so.
+fn with_limits(mut document: OpenApi) -> OpenApi {
+    for (path, item) in &mut document.paths.paths {
+        let operations = [
+            &mut item.get,
+            &mut item.put,
+            &mut item.post,
+            &mut item.delete,
+            &mut item.patch,
+        ];
+        for operation in operations.into_iter().flatten() {
+            responses::add_limits(&mut operation.responses.responses, is_probe(path));
+        }
+    }
+    let components = document.components.get_or_insert_with(Components::new);
+    responses::add_shared(components);
+    document
 }
 
 /// Every POST of the API takes an `Idempotency-Key`; the middleware sees to it, and no handler has to say so.

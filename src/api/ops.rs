@@ -14,6 +14,7 @@ use super::edge::{Edge, NotReady};
 use super::openapi::DocumentData;
 use super::problem::Problem;
 use super::responses::FaultProblems;
+use crate::app::code::Code;
 use crate::app::error::AppError;
 
 /// The media type of `/metrics`.
@@ -74,6 +75,9 @@ async fn healthz() -> HttpResponse {
 )]
 #[get("/readyz")]
 async fn readyz(edge: web::Data<Edge>) -> Result<HttpResponse, Problem> {
+    if edge.limits().draining() {
+        return Err(Problem::new(Code::Unavailable, "The process is stopping."));
+    }
     match tokio::time::timeout(READY_TIMEOUT, edge.readiness().check()).await {
         Ok(Ok(())) => match edge.verifier().trust(edge.now()) {
             Trust::Whole => Ok(ok(Vec::new())),

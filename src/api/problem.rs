@@ -11,7 +11,7 @@ use std::fmt;
 
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderName, HeaderValue, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -28,7 +28,10 @@ const FAULT: &str = "Something went wrong on our side. Try again; if it goes on,
                      request id to whoever runs this installation.";
 
 /// Chooses the HTTP status of a code.
-#[expect(clippy::too_many_lines, reason = "one table, a line for each code")]
+#[expect(
+    clippy::too_many_lines,
+    reason = "a table with a line for each code, and the compiler misses none"
+)]
 pub const fn status(code: Code) -> StatusCode {
     match code {
         Code::InvalidRequest
@@ -129,15 +132,25 @@ pub const fn status(code: Code) -> StatusCode {
         Code::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
         Code::PreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
         Code::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::UriTooLong => StatusCode::URI_TOO_LONG,
+        Code::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Code::SnsTopicNotAllowed | Code::SnsSignatureInvalid | Code::SnsMessageTooOld => {
             StatusCode::FORBIDDEN
         }
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        Code::Unavailable | Code::IssuerUnavailable | Code::Timeout | Code::TooManyStreams => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        Code::Unavailable
+        | Code::IssuerUnavailable
+        | Code::Overloaded
+        | Code::Timeout
+        | Code::TooManyStreams => StatusCode::SERVICE_UNAVAILABLE,
     }
+}
+
+/// After how many seconds what time can mend may be tried again. A limit that knows better says it itself.
+fn come_again(status: StatusCode) -> Option<u32> {
+    (status == StatusCode::SERVICE_UNAVAILABLE).then_some(2)
 }
 
 /// A refusal that is ready to be sent. Handlers return it as the error of their result.
@@ -183,7 +196,8 @@ impl Problem {
 
     fn document(&self) -> ProblemDocument {
         let status = status(self.code);
-        let fault = status.is_server_error();
+        // Being busy is no fault, and says nothing of what is inside.
+        let fault = status.is_server_error() && self.code != Code::Overloaded;
         let detail = if fault {
             FAULT.to_owned()
         } else {
@@ -260,6 +274,9 @@ impl ResponseError for Problem {
         let mut response = HttpResponse::build(status(self.code));
         response.insert_header(("content-type", CONTENT_TYPE));
         response.insert_header(("cache-control", "no-store"));
+        if let Some(seconds) = come_again(status(self.code)) {
+            response.insert_header((RETRY_AFTER, seconds));
+        }
         for (name, value) in &self.headers {
             response.insert_header((name.clone(), value.clone()));
         }

@@ -10,7 +10,7 @@ use utoipa::IntoResponses;
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::response::{Response, ResponseBuilder};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::schema::{Components, ObjectBuilder, Type};
 use utoipa::openapi::{Ref, RefOr};
 
 use super::problem::{CONTENT_TYPE, status};
@@ -233,7 +233,7 @@ pub(super) fn add_idempotency(responses: &mut BTreeMap<String, RefOr<Response>>)
         Code::RequestTimeout,
         Code::PayloadTooLarge,
     ];
-    add(responses, &codes);
+    merge(responses, &codes);
 }
 
 /// What a write to a resource with a state may answer. `needed`: it has to say which state it is meant for.
@@ -243,7 +243,7 @@ pub(super) fn add_preconditions(responses: &mut BTreeMap<String, RefOr<Response>
         Code::InvalidRequest,
         Code::PreconditionRequired,
     ];
-    add(responses, &codes[..if needed { 3 } else { 2 }]);
+    merge(responses, &codes[..if needed { 3 } else { 2 }]);
     for (status, response) in responses.iter_mut() {
         if let (true, RefOr::T(response)) = (status.starts_with('2'), response) {
             let header = tag_header("The new state, where `If-Match` was sent.");
@@ -264,7 +264,7 @@ pub(super) fn add_unchanged(responses: &mut BTreeMap<String, RefOr<Response>>) {
         .description("The caller has this representation already.")
         .header("ETag", tag_header("Its tag."));
     responses.insert("304".to_owned(), unchanged.build().into());
-    add(responses, &[Code::InvalidRequest]);
+    merge(responses, &[Code::InvalidRequest]);
 }
 
 fn tag_header(description: &str) -> Header {
@@ -274,13 +274,93 @@ fn tag_header(description: &str) -> Header {
         .build()
 }
 
+/// The name of the response that all operations share for a code.
+fn shared(code: Code) -> Option<&'static str> {
+    match status(code).as_u16() {
+        414 => Some("UriTooLong"),
+        429 => Some("RateLimited"),
+        431 => Some("HeadersTooLarge"),
+        _ => None,
+    }
+}
+
+/// What any operation may answer before it is begun. Probes have no rate, and no place among what is worked on.
+pub(super) fn add_limits(responses: &mut BTreeMap<String, RefOr<Response>>, probe: bool) {
+    let caps: &[Code] = &[Code::UriTooLong, Code::HeadersTooLarge];
+    let more: &[Code] = if probe { &[] } else { &[Code::RateLimited] };
+    for code in caps.iter().chain(more) {
+        if let Some(name) = shared(*code) {
+            let reference = Ref::new(format!("#/components/responses/{name}"));
+            responses.insert(status(*code).as_str().to_owned(), reference.into());
+        }
+    }
+    if !probe {
+        merge(responses, &[Code::Overloaded, Code::Timeout]);
+    }
+    if let Some(RefOr::T(busy)) = responses.get_mut("503") {
+        busy.headers
+            .insert("Retry-After".to_owned(), header_reference("Retry-After"));
+    }
+}
+
+/// What [`add_limits`] refers to.
+pub(super) fn add_shared(components: &mut Components) {
+    for code in [Code::UriTooLong, Code::HeadersTooLarge, Code::RateLimited] {
+        let (Some(name), Some((_, RefOr::T(mut response)))) =
+            (shared(code), describe(&[code]).pop_first())
+        else {
+            continue;
+        };
+        if code == Code::RateLimited {
+            for (name, _, _) in HEADERS {
+                response
+                    .headers
+                    .insert(name.to_owned(), header_reference(name));
+            }
+        }
+        components
+            .responses
+            .insert(name.to_owned(), response.into());
+    }
+    for (name, description, example) in HEADERS {
+        let schema = ObjectBuilder::new().schema_type(Type::String);
+        let mut header = Header::new(schema);
+        header.description = Some(description.to_owned());
+        header.example = Some(example.into());
+        components.headers.insert(name.to_owned(), RefOr::T(header));
+    }
+}
+
+/// Headers that answers share: name, meaning, example.
+const HEADERS: [(&str, &str, &str); 3] = [
+    (
+        "RateLimit",
+        "What is left: `r` requests now, and in `t` seconds the bucket is full again, or after a 429 there is one more. On every answer to a request that a \
+         rate applies to; of several buckets, the one with the least left.",
+        "\"reads\";r=499;t=1",
+    ),
+    (
+        "RateLimit-Policy",
+        "How the bucket of `RateLimit` is filled: it holds `q` requests, and an empty one is full after `w` seconds.",
+        "\"reads\";q=500;w=5",
+    ),
+    ("Retry-After", "After how many seconds to try again.", "2"),
+];
+
+fn header_reference(name: &str) -> RefOr<Header> {
+    RefOr::Ref(Ref::new(format!("#/components/headers/{name}")))
+}
+
 /// Adds codes to what an operation says that it may answer.
-fn add(responses: &mut BTreeMap<String, RefOr<Response>>, codes: &[Code]) {
+fn merge(responses: &mut BTreeMap<String, RefOr<Response>>, codes: &[Code]) {
     for (status, more) in describe(codes) {
         match (responses.get_mut(&status), more) {
             (Some(RefOr::T(known)), RefOr::T(more)) => {
-                if !known.description.contains(&more.description) {
-                    known.description = format!("{} {}", known.description, more.description);
+                for line in more.description.split_inclusive(". ") {
+                    let line = line.trim();
+                    if !known.description.contains(line) {
+                        known.description = format!("{} {line}", known.description);
+                    }
                 }
             }
             (_, more) => {

@@ -234,6 +234,12 @@ codes! {
     ServiceTokenExists = "service_token_exists", "Another service token has this name";
     /// It was revoked, or its time is over.
     ServiceTokenEnded = "service_token_ended", "The service token is not good any more";
+    /// Path and query are longer than we read.
+    UriTooLong = "uri_too_long", "The path and query are too long";
+    /// The headers are more than we read.
+    HeadersTooLarge = "headers_too_large", "The request's headers are too large";
+    /// The caller asks too often.
+    RateLimited = "rate_limited", "Too many requests";
     /// The body is larger than we read.
     PayloadTooLarge = "payload_too_large", "The request body is too large";
     /// The body is not declared as JSON.
@@ -252,7 +258,9 @@ codes! {
     IssuerUnavailable = "issuer_unavailable", "The keys of the token's issuer are not known right now";
     /// A part we depend on cannot be reached now.
     Unavailable = "unavailable", "The service is not available right now";
-    /// A part we depend on did not answer in time.
+    /// More is asked of the process than it can do at once.
+    Overloaded = "overloaded", "There are too many requests at once";
+    /// A part we depend on did not answer in time, or the work took too long.
     Timeout = "timeout", "The request could not be finished in time";
 }
 

@@ -11,7 +11,7 @@ use super::policy_settings::ActivationRules;
 use super::policy_shelf::PolicyShelf;
 use crate::domain::clock::Clock;
 use crate::domain::review_rules::ReviewDefaults;
-use crate::store::unit_of_work::{Reader, Unit, Work};
+use crate::store::unit_of_work::{Reader, Unit, Units, Work};
 use crate::store::{PgPool, StoreError};
 
 /// Wakes this process's worker. Carries nothing: the worker reads what is due from the database.
@@ -46,6 +46,8 @@ impl Default for Nudge {
 pub struct AppContext {
     /// The database.
     pub pool: PgPool,
+    /// How many requests may each have one transaction for all that they do.
+    pub units: Units,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// This process's worker, if it has one.

@@ -6,7 +6,7 @@ use super::code::Code;
 use super::{AppContext, AppError};
 use crate::domain::idempotency::{KEPT_FOR, KeptAnswer, Named};
 use crate::store::idempotent_requests;
-pub use crate::store::unit_of_work::{Unit, apart, watched};
+pub use crate::store::unit_of_work::{Unit, Units, apart, watched};
 
 /// How long a request waits for another with the same key.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -27,7 +27,7 @@ pub enum Begun {
 pub async fn begin(ctx: &AppContext, named: &Named) -> Result<Begun, AppError> {
     let waited = tokio::time::Instant::now();
     loop {
-        let unit = Unit::begin(&ctx.pool).await?;
+        let unit = Unit::begin(&ctx.pool, &ctx.units).await?;
         let mut conn = unit.own().await?;
         if idempotent_requests::take(&mut conn, named).await? {
             let since = ctx.clock.now() - KEPT_FOR;

@@ -83,7 +83,7 @@ pub struct Conditional {
 pub async fn begin(ctx: &AppContext, resource: Resource) -> Result<Conditional, AppError> {
     let (unit, own) = match Unit::current() {
         Some(unit) => (unit, false),
-        None => (Unit::begin(&ctx.pool).await?, true),
+        None => (Unit::begin(&ctx.pool, &ctx.units).await?, true),
     };
     let mut conn = unit.own().await?;
     let subject = subject(&mut conn, resource).await?;

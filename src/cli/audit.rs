@@ -11,7 +11,7 @@ use super::{ConfigArgs, Failure};
 use crate::api::auth::open_key_file;
 use crate::app::verify_audit::{self, AT_ONCE};
 use crate::config::Settings;
-use crate::store::{self, PgPool};
+use crate::store::{self, PgPool, PoolLimits};
 
 #[derive(Debug, Args)]
 pub(super) struct AuditArgs {
@@ -69,8 +69,11 @@ pub(super) async fn run(args: AuditArgs) -> Result<ExitCode, Failure> {
 
 fn pool(args: &ConfigArgs) -> Result<PgPool, Failure> {
     let settings = Settings::load(args.config.as_deref())?;
-    let most = u32::try_from(AT_ONCE)?;
-    Ok(store::pool(settings.database_url()?, most)?)
+    let limits = PoolLimits {
+        max_connections: u32::try_from(AT_ONCE)?,
+        ..settings.database.pool_limits()
+    };
+    Ok(store::pool(settings.database_url()?, limits)?)
 }
 
 async fn verify(args: VerifyArgs) -> Result<ExitCode, Failure> {

@@ -19,10 +19,11 @@ use privatelink::Gateways;
 use privatelink_sim::{Behavior, SimConfig, Simulator};
 
 use crate::api::auth::{DevelopmentIssuer, Role as TokenRole};
+use crate::api::limits::RateSettings;
 use crate::config::Settings;
 use crate::domain::clock::{Clock as _, SystemClock};
 use crate::startup::{self, Role};
-use crate::store::{self, account_regions, leases, replicas};
+use crate::store::{self, PoolLimits, account_regions, leases, replicas};
 use public_dns::SimulatedDns;
 
 /// What the demo can be told.
@@ -40,6 +41,9 @@ pub struct DemoArgs {
     /// What is played against it
     #[arg(long, value_enum, default_value = "tour")]
     scenario: Scenario,
+    /// Let every client ask as often as it likes, for tools that send thousands of requests
+    #[arg(long)]
+    no_rate_limits: bool,
     /// What is logged, in the syntax of `RUST_LOG`
     #[arg(long, default_value = "warn,portcullis::worker::metered=error")]
     pub(crate) log: String,
@@ -105,7 +109,13 @@ async fn run_on(
             args.data_dir.display()
         )
     })?;
-    let pool = store::pool(database_url, 2)?;
+    let pool = store::pool(
+        database_url,
+        PoolLimits {
+            max_connections: 2,
+            ..PoolLimits::default()
+        },
+    )?;
     // The cluster admits one starter at a time, so whoever held a lease in it is dead.
     let mut conn = pool.acquire().await?;
     leases::release_all(&mut conn).await?;
@@ -140,6 +150,9 @@ async fn run_on(
     let key_file = args.data_dir.join("development-issuer.pem");
     let mut settings = settings(args.listen, database_url, sim_url, &key_file);
     settings.hooks.sns.resolve_to = Some(sim_url.to_owned());
+    if args.no_rate_limits {
+        settings.http.rate = RateSettings::off();
+    }
     settings.hooks.sns.extra_root_file = Some(keep_sns_root(args, sim_url).await?);
     let mut running = startup::start(
         &settings,
@@ -232,6 +245,8 @@ async fn start_cluster(data_dir: PathBuf) -> Result<Cluster, Failure> {
 fn settings(listen: SocketAddr, database_url: &str, sim_url: &str, key_file: &Path) -> Settings {
     let mut settings = Settings::default();
     settings.http.listen = listen;
+    // Nobody has to be told first.
+    settings.http.drain_delay = Duration::ZERO;
     settings.database.url = Some(database_url.to_owned().into());
     settings.auth.development_issuer = true;
     settings.auth.development_key_file = Some(key_file.to_owned());

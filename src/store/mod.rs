@@ -81,19 +81,52 @@ pub type PooledConnection = sqlx::pool::PoolConnection<sqlx::Postgres>;
 /// The tables that grow for ever, partitioned by month.
 pub const PARTITIONED: [&str; 4] = ["observations", "sync_attempts", "audit_entries", "events"];
 
+/// How much of the database a process takes, and how long it waits for it.
+#[derive(Debug, Clone, Copy)]
+pub struct PoolLimits {
+    /// The most connections.
+    pub max_connections: u32,
+    /// How long somebody waits for a connection.
+    pub acquire_timeout: Duration,
+    /// How long a statement may run; one that runs longer is stuck or a mistake.
+    pub statement_timeout: Duration,
+    /// How long a statement waits for a lock.
+    pub lock_timeout: Duration,
+    /// How long a transaction may stand without a statement.
+    pub idle_in_transaction_timeout: Duration,
+}
+
+impl Default for PoolLimits {
+    fn default() -> Self {
+        Self {
+            max_connections: 16,
+            acquire_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(15),
+            lock_timeout: Duration::from_secs(5),
+            idle_in_transaction_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
 /// Opens a pool. Connections are made lazily, so that a database that is down shows in `/readyz` and not as a crash at start.
-pub fn pool(url: &str, max_connections: u32) -> Result<PgPool, StoreError> {
+pub fn pool(url: &str, limits: PoolLimits) -> Result<PgPool, StoreError> {
     let options = PgConnectOptions::from_str(url)?
         .application_name("portcullis")
-        // A statement that runs longer than this is stuck or a mistake.
-        .options([
-            ("statement_timeout", "15s"),
-            ("lock_timeout", "5s"),
-            ("idle_in_transaction_session_timeout", "30s"),
-        ]);
+        // In milliseconds, which is PostgreSQL's unit where none is named.
+        .options(
+            [
+                ("statement_timeout", limits.statement_timeout),
+                ("lock_timeout", limits.lock_timeout),
+                (
+                    "idle_in_transaction_session_timeout",
+                    limits.idle_in_transaction_timeout,
+                ),
+            ]
+            .map(|(name, limit)| (name, limit.as_millis().to_string())),
+        );
     Ok(PgPoolOptions::new()
-        .max_connections(max_connections)
-        .acquire_timeout(Duration::from_secs(5))
+        .max_connections(limits.max_connections)
+        .acquire_timeout(limits.acquire_timeout)
         // A ping for every checkout costs a round trip; a broken connection shows at first use anyway.
         .test_before_acquire(false)
         .connect_lazy_with(options))

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, Postgres, Transaction};
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 use super::{PgPool, StoreError};
@@ -25,6 +25,30 @@ pub async fn apart<F: Future>(work: F) -> F::Output {
     CURRENT.scope(None, work).await
 }
 
+/// How many units of work there may be at once, in one process: fewer than the pool has connections.
+///
+/// A unit holds a connection as long as it lasts, and work that is done [`apart`] from it takes another one for each part. Were every connection
+/// held by a unit, all of them would wait for one that none gives back.
+#[derive(Debug, Clone)]
+pub struct Units(Arc<Semaphore>);
+
+impl Units {
+    /// As many as leave a quarter of the pool's connections, and at least one, to everybody else.
+    pub fn of(pool: &PgPool) -> Self {
+        let connections = pool.options().get_max_connections();
+        let free = (connections / 4).max(1);
+        let most = connections.saturating_sub(free).max(1);
+        Self(Arc::new(Semaphore::new(most as usize)))
+    }
+
+    /// Waits for its turn; in the order of arrival.
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        let turn = self.0.clone().acquire_owned().await;
+        // Nobody closes it.
+        turn.map_err(|_| StoreError::InUse)
+    }
+}
+
 /// The transaction of a request.
 #[derive(Debug, Clone)]
 pub struct Unit(Arc<Mutex<Slot>>);
@@ -34,6 +58,8 @@ struct Slot {
     tx: Tx,
     /// A use case has given up, and what it did has to be taken back before anything else is done.
     given_up: bool,
+    /// Given back with the connection.
+    _turn: OwnedSemaphorePermit,
 }
 
 tokio::task_local! {
@@ -69,12 +95,14 @@ impl Slot {
 }
 
 impl Unit {
-    /// Begins one.
-    pub async fn begin(pool: &PgPool) -> Result<Self, StoreError> {
+    /// Begins one, when it is its turn.
+    pub async fn begin(pool: &PgPool, units: &Units) -> Result<Self, StoreError> {
+        let turn = units.turn().await?;
         let tx = pool.begin().await?;
         Ok(Self(Arc::new(Mutex::new(Slot {
             tx,
             given_up: false,
+            _turn: turn,
         }))))
     }
 

@@ -15,6 +15,7 @@ use super::metrics::WorkerMetrics;
 use super::public_dns::PublicDns;
 use super::settings::delta;
 use super::term::LeaseTerm;
+use crate::app::idempotency::Units;
 use crate::app::policy_settings::ActivationRules;
 use crate::app::policy_shelf::PolicyShelf;
 use crate::app::{AppContext, Nudge};
@@ -54,6 +55,8 @@ impl Shared {
     pub(super) fn app(&self) -> AppContext {
         AppContext {
             pool: self.pool.clone(),
+            // No request is worked on here.
+            units: Units::of(&self.pool),
             clock: self.clock.clone(),
             nudge: self.nudge.clone(),
             patience: delta(self.settings.patience),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use portcullis::app::AppContext;
 use portcullis::app::block_step::{self, Progress};
+use portcullis::app::idempotency::Units;
 use portcullis::domain::ids::BlockId;
 use portcullis::worker::blocks;
 use serde_json::{Value, json};
@@ -55,6 +56,7 @@ impl TestApp {
     pub(crate) fn application(&self) -> AppContext {
         AppContext {
             pool: self.db().clone(),
+            units: Units::of(self.db()),
             clock: self.shared.clock.clone(),
             nudge: self.shared.nudge.clone(),
             patience: chrono::TimeDelta::minutes(5),

@@ -11,7 +11,7 @@ const PATH: &str = "/v1/connections/bulk-decisions";
 
 impl TestApp {
     /// So many requests that the worker has seen.
-    async fn crowd(&self, service: &Service, count: usize) -> Vec<Request> {
+    pub(crate) async fn crowd(&self, service: &Service, count: usize) -> Vec<Request> {
         let endpoints: Vec<_> = (0..count)
             .map(|_| {
                 self.consumer()

@@ -34,6 +34,7 @@ mod dry_runs;
 mod events;
 mod explanations;
 mod glance;
+mod hardening;
 mod heard;
 mod hint_faults;
 mod hint_setup;

@@ -7,6 +7,7 @@ use portcullis::app::AppContext;
 use portcullis::app::code::Code;
 use portcullis::app::decide_connection::decide_connection;
 use portcullis::app::decision_words::Said;
+use portcullis::app::idempotency::Units;
 use portcullis::domain::actor::Actor;
 use portcullis::domain::review::Verb;
 use reqwest::Method;
@@ -38,8 +39,10 @@ impl TestApp {
     /// Another replica's application, with database connections of its own.
     fn another_application(&self) -> AppContext {
         let options = PgPoolOptions::new().max_connections(10);
+        let pool = options.connect_lazy_with((*self.db().connect_options()).clone());
         AppContext {
-            pool: options.connect_lazy_with((*self.db().connect_options()).clone()),
+            units: Units::of(&pool),
+            pool,
             clock: self.shared.clock.clone(),
             nudge: portcullis::app::Nudge::new(),
             patience: TimeDelta::minutes(5),

@@ -229,6 +229,9 @@ impl Scene {
                 "PORTCULLIS__AWS__ENDPOINT_URL",
                 format!("http://{}", to_aws.near()),
             ),
+            ("PORTCULLIS__HTTP__RATE__CALLER_READS", text("off")),
+            ("PORTCULLIS__HTTP__RATE__CALLER_WRITES", text("off")),
+            ("PORTCULLIS__HTTP__DRAIN_DELAY", text("0s")),
             ("PORTCULLIS__WORKER__LISTING_INTERVAL", text("1s")),
             ("PORTCULLIS__WORKER__SERVICE_INTERVAL", text("3s")),
             (

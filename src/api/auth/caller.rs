@@ -59,11 +59,7 @@ fn identify<P: Permission>(request: &HttpRequest) -> Result<Caller<P>, Problem> 
     let edge = request
         .app_data::<web::Data<Edge>>()
         .ok_or_else(|| Problem::from(AppError::internal("the application has no verifier")))?;
-    let known = request.extensions().get::<Identity>().cloned();
-    let Some(Identity(known)) = known else {
-        return Err(AppError::internal("nobody asked who sends the request").into());
-    };
-    let claims = known.map_err(|error| {
+    let claims = claims_of(request).map_err(|error| {
         edge.verifier().count(error);
         refuse(error)
     })?;
@@ -94,6 +90,12 @@ impl Identity {
             Err(error) => Err(error),
         })
     }
+}
+
+/// What was found out about the sender of a request. Nobody is looked for outside of the API.
+pub(crate) fn claims_of(request: &HttpRequest) -> Result<Claims, AuthError> {
+    let known = request.extensions().get::<Identity>().cloned();
+    known.map_or(Err(AuthError::Missing), |Identity(known)| known)
 }
 
 /// Who sends a request and with which roles, as one word, if the request proves that. What they may do is asked elsewhere.

@@ -5,25 +5,43 @@
 
 use std::time::Duration;
 
+use actix_web::HttpRequest;
 use actix_web::dev::Payload;
-use actix_web::web::{Bytes, BytesMut};
+use actix_web::web::{self, Bytes, BytesMut};
 use futures_util::StreamExt;
 
 use super::sentence;
+use crate::api::edge::Edge;
 use crate::api::problem::Problem;
 use crate::app::code::Code;
+use crate::app::error::AppError;
 
-/// The largest body we read, in bytes.
-pub const BODY_LIMIT: usize = 64 * 1024;
+/// How large a body may be, and how long it may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BodyLimits {
+    bytes: usize,
+    time: Duration,
+}
 
-/// The longest we wait for a whole body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+impl BodyLimits {
+    /// Those of the application that a request came to.
+    pub(crate) fn of(request: &HttpRequest) -> Result<Self, Problem> {
+        let edge = request
+            .app_data::<web::Data<Edge>>()
+            .ok_or_else(|| Problem::from(AppError::internal("the application has no limits")))?;
+        let settings = &edge.limits().settings;
+        Ok(Self {
+            bytes: settings.max_body_bytes,
+            time: settings.body_timeout,
+        })
+    }
+}
 
 /// Reads a body to its end. Refuses with `payload_too_large` (413) or `request_timeout` (408).
-pub(crate) async fn whole_body(payload: Payload) -> Result<Bytes, Problem> {
-    let read = tokio::time::timeout(BODY_TIMEOUT, read(payload)).await;
+pub(crate) async fn whole_body(payload: Payload, limits: BodyLimits) -> Result<Bytes, Problem> {
+    let read = tokio::time::timeout(limits.time, read(payload, limits.bytes)).await;
     read.map_err(|_| {
-        let seconds = BODY_TIMEOUT.as_secs();
+        let seconds = limits.time.as_secs_f64();
         Problem::new(
             Code::RequestTimeout,
             format!("The request body did not arrive within {seconds} seconds."),
@@ -31,7 +49,7 @@ pub(crate) async fn whole_body(payload: Payload) -> Result<Bytes, Problem> {
     })?
 }
 
-async fn read(mut payload: Payload) -> Result<Bytes, Problem> {
+async fn read(mut payload: Payload, most: usize) -> Result<Bytes, Problem> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| {
@@ -41,10 +59,10 @@ async fn read(mut payload: Payload) -> Result<Bytes, Problem> {
                 format!("The request body broke off: {reason}"),
             )
         })?;
-        if body.len().saturating_add(chunk.len()) > BODY_LIMIT {
+        if body.len().saturating_add(chunk.len()) > most {
             return Err(Problem::new(
                 Code::PayloadTooLarge,
-                format!("The request body may have at most {BODY_LIMIT} bytes."),
+                format!("The request body may have at most {most} bytes."),
             ));
         }
         body.extend_from_slice(&chunk);

@@ -8,12 +8,12 @@ use actix_web::http::header;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use serde::de::DeserializeOwned;
 
-use super::body::whole_body;
+use super::body::{BodyLimits, whole_body};
 use super::sentence;
 use crate::api::problem::Problem;
 use crate::app::code::Code;
 
-/// A JSON body of at most [`BODY_LIMIT`](super::BODY_LIMIT) bytes, read into `T`.
+/// A JSON body of at most `http.max_body_bytes`, read into `T`. Nothing in it may be nested deeper than 128 levels, which is the parser's limit.
 ///
 /// Refuses with `unsupported_media_type` (415) unless the body is declared as JSON,
 /// `payload_too_large` (413), `request_timeout` (408), or `invalid_json` (400) with the path to the
@@ -27,6 +27,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for ApiJson<T> {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let declared_json = is_json(request);
+        let limits = BodyLimits::of(request);
         let payload = payload.take();
         Box::pin(async move {
             if !declared_json {
@@ -35,7 +36,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for ApiJson<T> {
                     "Send the body with the header Content-Type: application/json.",
                 ));
             }
-            let body = whole_body(payload).await?;
+            let body = whole_body(payload, limits?).await?;
             parse(&body).map(Self)
         })
     }

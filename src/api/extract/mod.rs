@@ -9,8 +9,7 @@ mod json;
 mod path;
 mod query;
 
-pub use body::BODY_LIMIT;
-pub(super) use body::whole_body;
+pub(super) use body::{BodyLimits, whole_body};
 pub use json::ApiJson;
 pub use path::ApiPath;
 pub use query::ApiQuery;

@@ -14,7 +14,7 @@ use aws_lc_rs::digest;
 use futures_util::stream;
 
 use crate::api::auth::caller_of;
-use crate::api::extract::whole_body;
+use crate::api::extract::{BodyLimits, whole_body};
 use crate::api::problem::Problem;
 use crate::app::AppContext;
 use crate::app::code::Code;
@@ -88,7 +88,8 @@ async fn named(
     let (Some(ctx), Some(caller)) = (ctx, caller_of(request.request())) else {
         return Ok(None);
     };
-    let body = whole_body(request.take_payload()).await?;
+    let limits = BodyLimits::of(request.request())?;
+    let body = whole_body(request.take_payload(), limits).await?;
     let mut hash = digest::Context::new(&digest::SHA256);
     for part in [
         request.method().as_str().as_bytes(),

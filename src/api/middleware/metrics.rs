@@ -98,14 +98,17 @@ pub(crate) async fn measure(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let started = Instant::now();
     let method = label(request.method());
-    let response = next.call(request).await?;
-    let route = response
-        .request()
+    let route = request
         .match_pattern()
         .unwrap_or_else(|| "unmatched".to_owned());
+    let outcome = next.call(request).await;
+    let status = match &outcome {
+        Ok(response) => response.status(),
+        Err(error) => error.as_response_error().status_code(),
+    };
     edge.http_metrics()
-        .record(method, route, response.status().as_u16(), started.elapsed());
-    Ok(response)
+        .record(method, route, status.as_u16(), started.elapsed());
+    outcome
 }
 
 #[cfg(test)]

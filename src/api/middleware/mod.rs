@@ -1,8 +1,12 @@
-//! What happens to every request, whatever its route: an id, a log line, a measurement, headers, who sends it, one effect however often it is
-//! sent, and an effect on no other state than the one that was meant.
+//! What happens to every request, whatever its route: an id, a log line, a measurement, headers, limits, who sends it, one effect however often it
+//! is sent, and an effect on no other state than the one that was meant.
 //!
-//! From the outside in: request id, trace, metrics, security headers, identity, idempotency, preconditions. Only the last two refuse anything.
+//! From the outside in: connection, request id, trace, metrics, security headers, gate (which finds out who sends it), idempotency, preconditions. The
+//! last three are those that refuse.
 
+pub(super) mod client;
+pub(super) mod follow;
+pub(super) mod gate;
 pub(super) mod idempotency;
 pub(super) mod identity;
 pub(super) mod metrics;
@@ -10,3 +14,28 @@ pub(super) mod preconditions;
 pub(super) mod request_id;
 pub(super) mod security_headers;
 pub(super) mod trace;
+
+use actix_web::Error;
+use actix_web::dev::ServiceResponse;
+use actix_web::error::InternalError;
+use actix_web::http::header::HeaderMap;
+
+/// Changes the headers of an answer.
+///
+/// A request that is cut off leaves no response behind that belongs to it, only an error that knows how it is answered. That answer is changed too.
+pub(super) fn with_headers<B>(
+    outcome: Result<ServiceResponse<B>, Error>,
+    change: impl FnOnce(&mut HeaderMap),
+) -> Result<ServiceResponse<B>, Error> {
+    match outcome {
+        Ok(mut response) => {
+            change(response.headers_mut());
+            Ok(response)
+        }
+        Err(error) => {
+            let mut response = error.error_response();
+            change(response.headers_mut());
+            Err(InternalError::from_response("cut off", response).into())
+        }
+    }
+}

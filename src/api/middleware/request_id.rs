@@ -12,6 +12,8 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage};
 
+use super::with_headers;
+
 /// The header that carries the id, both ways.
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -68,11 +70,12 @@ pub(crate) async fn assign(
         .and_then(RequestId::accept)
         .unwrap_or_else(RequestId::random);
     request.extensions_mut().insert(id.clone());
-    let mut response = CURRENT.scope(id.clone(), next.call(request)).await?;
-    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
-        response.headers_mut().insert(HEADER, value);
-    }
-    Ok(response)
+    let outcome = CURRENT.scope(id.clone(), next.call(request)).await;
+    with_headers(outcome, |headers| {
+        if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+            headers.insert(HEADER, value);
+        }
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The span around a request and its line in the access log.
 //!
-//! Recorded: request id, method, route pattern, path, status and duration. Never recorded: the query
+//! Recorded: request id, method, route pattern, path, status, duration and what kind of caller it is. Never recorded: the query
 //! string, headers, bodies, tokens, nor the caller, whose name may be an e-mail address; who changed
 //! what is in the audit trail.
 
@@ -33,6 +33,8 @@ impl RootSpanBuilder for Trace {
             request.id = id.as_deref(),
             http.method = request.method().as_str(),
             http.route = request.match_pattern(),
+            // What the gate finds out.
+            http.caller = tracing::field::Empty,
         )
     }
 
@@ -52,7 +54,11 @@ impl RootSpanBuilder for Trace {
                     "request answered"
                 );
             }
-            Err(error) => tracing::error!(%error, "request failed before it was answered"),
+            // Only a request that is cut off is answered so, and that has a line of its own; its path is gone with it.
+            Err(error) => tracing::info!(
+                http.status = error.as_response_error().status_code().as_u16(),
+                "request answered"
+            ),
         }
     }
 }

@@ -128,7 +128,7 @@ async fn a_body_of_two_megabytes_is_too_large() {
 async fn a_body_at_the_limit_is_read_and_one_byte_more_is_not() {
     let frame = r#"{"reason":""}"#.len();
     let of_size = |size: usize| format!(r#"{{"reason":"{}"}}"#, "x".repeat(size - frame));
-    let limit = crate::api::extract::BODY_LIMIT;
+    let limit = crate::api::limits::HttpSettings::default().max_body_bytes;
     assert_eq!(decide("application/json", of_size(limit)).await.status, 200);
     decide("application/json", of_size(limit + 1))
         .await

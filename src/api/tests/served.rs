@@ -169,7 +169,8 @@ async fn over_a_socket_two_megabytes_are_answered_and_the_server_stops_when_told
     let tokens = TestTokens::new();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
-    let server = serve(listener, edge(&tokens, true), 1, sample::configure).expect("a server");
+    let server =
+        serve(listener, edge(&tokens, true), 1, None, sample::configure).expect("a server");
     let handle = server.handle();
     let running = actix_web::rt::spawn(server);
     for (token, status) in [

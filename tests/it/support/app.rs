@@ -8,8 +8,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use portcullis::api::auth::{AuthMetrics, DevelopmentIssuer, KeyClient, TrustedIssuer, Verifier};
+use portcullis::api::limits::{HttpSettings, RateSettings, Ticks};
 use portcullis::api::{self, ApiState, Edge, NotReady, Readiness};
 use portcullis::app::auth_settings::IssuerSettings;
+use portcullis::app::idempotency::Units;
 use portcullis::app::policy_settings::PolicySettings;
 use portcullis::app::policy_shelf::PolicyShelf;
 use portcullis::app::review_settings::ReviewSettings;
@@ -39,6 +41,10 @@ pub(crate) struct Setup {
     pub(crate) hook: Option<Arc<Hook>>,
     /// Whose tokens are accepted besides the development issuer's.
     pub(crate) issuers: Vec<IssuerSettings>,
+    /// The API's limits; without rates unless set, because a test asks as fast as it can.
+    pub(crate) http: HttpSettings,
+    /// What rates are measured by.
+    pub(crate) ticks: Ticks,
 }
 
 impl Default for Setup {
@@ -53,6 +59,11 @@ impl Default for Setup {
             },
             hook: None,
             issuers: Vec::new(),
+            http: HttpSettings {
+                rate: RateSettings::off(),
+                ..HttpSettings::default()
+            },
+            ticks: Ticks::default(),
         }
     }
 }
@@ -108,7 +119,13 @@ impl TestApp {
         };
         let worker = Worker::new(shared.clone(), Arc::new(sim.clone()));
         let hook = setup.hook.unwrap_or_else(|| Arc::new(sns::deaf_hook()));
-        let address = serve(&shared, &issuer, &setup.issuers, hook);
+        let address = serve(
+            &shared,
+            verifier(&issuer, &setup.issuers),
+            hook,
+            &setup.http,
+            &setup.ticks,
+        );
         Self {
             address,
             client: reqwest::Client::new(),
@@ -153,7 +170,13 @@ impl TestApp {
         self.shared.pool = pool;
         self.make_partitions().await;
         self.worker = self.another_worker();
-        self.address = serve(&self.shared, &self.issuer, &[], Arc::new(sns::deaf_hook()));
+        self.address = serve(
+            &self.shared,
+            verifier(&self.issuer, &[]),
+            Arc::new(sns::deaf_hook()),
+            &Setup::default().http,
+            &Ticks::default(),
+        );
     }
 
     /// The simulated AWS.
@@ -348,11 +371,13 @@ fn verifier(issuer: &DevelopmentIssuer, issuers: &[IssuerSettings]) -> Verifier 
 
 fn serve(
     shared: &Shared,
-    issuer: &DevelopmentIssuer,
-    issuers: &[IssuerSettings],
+    verifier: Verifier,
     hook: Arc<Hook>,
+    http: &HttpSettings,
+    ticks: &Ticks,
 ) -> String {
     let app = AppContext {
+        units: Units::of(&shared.pool),
         pool: shared.pool.clone(),
         clock: shared.clock.clone(),
         nudge: shared.nudge.clone(),
@@ -364,11 +389,13 @@ fn serve(
     let mut registry = Registry::default();
     let events = api::v1::events::feed(api::DEFAULT_STREAMS);
     events.register(&mut registry);
-    let edge = Edge::new(
-        verifier(issuer, issuers),
+    let edge = Edge::limited(
+        verifier,
         Arc::new(Always),
         shared.clock.clone(),
         registry,
+        http,
+        ticks,
     );
     let mut state = ApiState::new(app, edge);
     state.events = events;
