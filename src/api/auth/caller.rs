@@ -8,13 +8,15 @@ use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::{FromRequest, HttpRequest, web};
 use chrono::{DateTime, Utc};
 
-use super::permission::Permission;
+use super::permission::{Own, Permission};
 use super::role::{Role, Roles};
 use super::verifier::AuthError;
 use crate::api::edge::Edge;
 use crate::api::problem::Problem;
 use crate::app::code::Code;
 use crate::app::error::AppError;
+use crate::domain::ids::ConsumerId;
+use crate::domain::member::Member;
 
 /// Proof that the request was made by somebody who holds the permission `P`.
 ///
@@ -28,7 +30,18 @@ pub struct Caller<P> {
     pub roles: Roles,
     /// When the token ends.
     pub expires_at: DateTime<Utc>,
+    organisation: Option<ConsumerId>,
     permission: PhantomData<fn() -> P>,
+}
+
+impl Caller<Own> {
+    /// Who it is and for which organisation. The operations of consumers take this, so they cannot be asked about anybody else.
+    pub fn member(&self) -> Result<Member, AppError> {
+        let organisation = self.organisation.ok_or_else(|| {
+            AppError::internal("a token with the role consumer and without an organisation")
+        })?;
+        Ok(Member::new(organisation, self.subject.clone()))
+    }
 }
 
 impl<P: Permission> FromRequest for Caller<P> {
@@ -54,17 +67,22 @@ fn identify<P: Permission>(request: &HttpRequest) -> Result<Caller<P>, Problem> 
         subject: claims.subject,
         roles: claims.roles,
         expires_at: claims.expires_at,
+        organisation: claims.organisation,
         permission: PhantomData,
     })
 }
 
-/// Who sends a request and with which roles, as one word, if the request proves that. What they may do is asked elsewhere.
+/// Who sends a request, with which roles and for which organisation, as one word, if the request proves that. What they may do is asked elsewhere.
 pub(crate) fn caller_of(request: &HttpRequest) -> Option<String> {
     let edge = request.app_data::<web::Data<Edge>>()?;
     let token = bearer(request.headers()).ok()?;
     let claims = edge.verifier().verify(token, edge.now()).ok()?;
     let roles: Vec<&str> = claims.roles.iter().map(Role::name).collect();
-    Some(format!("{} {}", roles.join(","), claims.subject))
+    let name = match claims.organisation {
+        Some(organisation) => Member::new(organisation, claims.subject).to_string(),
+        None => claims.subject,
+    };
+    Some(format!("{} {name}", roles.join(",")))
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, AuthError> {

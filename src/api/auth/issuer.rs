@@ -16,6 +16,7 @@ use serde::Serialize;
 use super::key_file::{self, KeyFileError, SigningKey};
 use super::role::Role;
 use super::verifier::{TOKEN_TYPE, TrustedKey};
+use crate::domain::ids::ConsumerId;
 
 /// The `iss` claim of development tokens.
 pub const DEVELOPMENT_ISSUER: &str = "portcullis-development";
@@ -45,6 +46,8 @@ struct IssuedClaims<'a> {
     exp: i64,
     jti: String,
     roles: &'a [Role],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consumer: Option<ConsumerId>,
 }
 
 impl DevelopmentIssuer {
@@ -72,6 +75,28 @@ impl DevelopmentIssuer {
         ttl: Duration,
         now: DateTime<Utc>,
     ) -> Result<String, IssuerError> {
+        self.issue_claims(subject, roles, None, ttl, now)
+    }
+
+    /// As [`DevelopmentIssuer::issue`], for somebody who speaks for an organisation.
+    pub fn issue_for(
+        &self,
+        organisation: ConsumerId,
+        subject: &str,
+        ttl: Duration,
+        now: DateTime<Utc>,
+    ) -> Result<String, IssuerError> {
+        self.issue_claims(subject, &[Role::Consumer], Some(organisation), ttl, now)
+    }
+
+    fn issue_claims(
+        &self,
+        subject: &str,
+        roles: &[Role],
+        consumer: Option<ConsumerId>,
+        ttl: Duration,
+        now: DateTime<Utc>,
+    ) -> Result<String, IssuerError> {
         let mut header = Header::new(Algorithm::EdDSA);
         header.typ = Some(TOKEN_TYPE.to_owned());
         header.kid = Some(self.key_id.clone());
@@ -86,6 +111,7 @@ impl DevelopmentIssuer {
             exp: issued.saturating_add(lifetime),
             jti: uuid::Uuid::new_v4().to_string(),
             roles,
+            consumer,
         };
         Ok(jsonwebtoken::encode(&header, &claims, &self.signing)?)
     }

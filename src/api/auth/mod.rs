@@ -20,6 +20,6 @@ pub use caller::Caller;
 pub(super) use caller::caller_of;
 pub use issuer::{AUDIENCE, DEVELOPMENT_ISSUER, DevelopmentIssuer, IssuerError};
 pub use key_file::{KeyFileError, SigningKey, open as open_key_file};
-pub use permission::{Audit, Decide, Manage, Permission, Read};
-pub use role::{Role, Roles};
+pub use permission::{Audit, Decide, Manage, Own, Permission, Read};
+pub use role::{Ambiguous, Role, Roles};
 pub use verifier::{AuthError, Claims, TrustedKey, Verifier};

@@ -8,6 +8,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
 
 use super::role::Roles;
+use crate::domain::ids::ConsumerId;
 
 /// The `typ` header we issue and accept (RFC 9068).
 pub(super) const TOKEN_TYPE: &str = "at+jwt";
@@ -60,6 +61,8 @@ pub struct Claims {
     pub subject: String,
     /// What the caller is trusted with.
     pub roles: Roles,
+    /// The organisation that the caller speaks for: there if, and only if, the role is consumer.
+    pub organisation: Option<ConsumerId>,
     /// When the token ends.
     pub expires_at: DateTime<Utc>,
 }
@@ -88,6 +91,7 @@ struct RawClaims {
     nbf: Option<i64>,
     #[serde(default)]
     roles: Vec<String>,
+    consumer: Option<String>,
 }
 
 /// Accepts the tokens of trusted keys.
@@ -152,9 +156,14 @@ fn check_times(raw: RawClaims, now: DateTime<Utc>) -> Result<Claims, AuthError> 
     if raw.sub.is_empty() {
         return Err(AuthError::Refused("empty subject"));
     }
+    let roles = Roles::from_names(raw.roles.iter().map(String::as_str));
+    let organisation = roles
+        .organisation(raw.consumer.as_deref())
+        .map_err(|_| AuthError::Refused("roles and organisation"))?;
     Ok(Claims {
         subject: raw.sub,
-        roles: Roles::from_names(raw.roles.iter().map(String::as_str)),
+        roles,
+        organisation,
         expires_at: DateTime::from_timestamp(raw.exp, 0).ok_or(AuthError::Refused("expiry"))?,
     })
 }
