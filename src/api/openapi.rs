@@ -45,6 +45,7 @@ pub const BEARER: &str = "bearer";
         (name = "reviews", description = "What waits for somebody to decide: who works on it, what holds it, and how a service wants it done."),
         (name = "policies", description = "What is asked about a connection that no gate stops: texts, their life, and what they would change."),
         (name = "events", description = "What happened, in one order without gaps."),
+        (name = "me", description = "What a consumer sees and does by itself: with a token of the role consumer, and for its own organisation alone."),
         (name = "audit", description = "Who did what, when and why."),
         (name = "hooks", description = "What others post; each proves itself by a signature of its own."),
         (name = "stalls", description = "What the worker gave up on, and who takes care."),

@@ -50,6 +50,7 @@ pub mod import_services;
 pub mod judge;
 pub mod number_events;
 mod opinion;
+pub mod own;
 pub mod policies;
 pub mod policy_settings;
 pub mod policy_shelf;

@@ -62,6 +62,7 @@ pub mod reviews;
 pub mod service_changes;
 pub mod stalls;
 pub mod sync_queue;
+pub mod tenant;
 pub mod unit_of_work;
 pub mod versions;
 

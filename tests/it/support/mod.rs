@@ -12,6 +12,7 @@ pub(crate) mod ending;
 pub(crate) mod halting;
 pub(crate) mod hints;
 pub(crate) mod http;
+pub(crate) mod members;
 pub(crate) mod policies;
 pub(crate) mod queueing;
 pub(crate) mod rejudgements;
