@@ -35,11 +35,10 @@ pub struct Caller<P> {
 }
 
 impl Caller<Own> {
-    /// Who it is and for which organisation. The operations of consumers take this, so they cannot be asked about anybody else.
-    pub fn member(&self) -> Result<Member, AppError> {
-        let organisation = self.organisation.ok_or_else(|| {
-            AppError::internal("a token with the role consumer and without an organisation")
-        })?;
+    /// Who it is and for which organisation. The operations of consumers take this, so they cannot be asked about anybody else. Whoever speaks for none is
+    /// refused, whatever their roles say.
+    pub fn member(&self) -> Result<Member, Problem> {
+        let organisation = self.organisation.ok_or_else(forbid::<Own>)?;
         Ok(Member::new(organisation, self.subject.clone()))
     }
 }
