@@ -15,6 +15,7 @@ use crate::config::Settings;
 use crate::demo::{self, DemoArgs};
 use crate::domain::actor::SEPARATOR;
 use crate::domain::clock::{Clock as _, SystemClock};
+use crate::domain::ids::ConsumerId;
 use crate::startup::{self, Role};
 use crate::{api, store, telemetry};
 
@@ -85,6 +86,9 @@ struct TokenArgs {
     /// What the bearer is trusted with
     #[arg(long, default_value = "viewer")]
     role: TokenRole,
+    /// The consumer that the bearer speaks for (`cns_…`): with the role consumer, and with no other
+    #[arg(long, required_if_eq("role", "consumer"))]
+    consumer: Option<ConsumerId>,
     /// Whom the token names
     #[arg(long, default_value = "developer", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     subject: String,
@@ -230,10 +234,16 @@ fn token(args: &TokenArgs) -> Result<ExitCode, Failure> {
         .into());
     }
     let issuer = DevelopmentIssuer::open(&args.key_file)?;
-    let ttl = Duration::from_secs(args.ttl);
-    println!(
-        "{}",
-        issuer.issue(&args.subject, &[args.role], ttl, SystemClock.now())?
-    );
+    let (ttl, now) = (Duration::from_secs(args.ttl), SystemClock.now());
+    let token = match (args.role, args.consumer) {
+        (TokenRole::Consumer, Some(consumer)) => {
+            issuer.issue_for(consumer, &args.subject, ttl, now)?
+        }
+        (role, None) => issuer.issue(&args.subject, &[role], ttl, now)?,
+        (role, Some(_)) => {
+            return Err(format!("--consumer does not go with the role {role}").into());
+        }
+    };
+    println!("{token}");
     Ok(ExitCode::SUCCESS)
 }

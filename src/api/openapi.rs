@@ -48,6 +48,7 @@ pub const BEARER: &str = "bearer";
         (name = "policies", description = "What is asked about a connection that no gate stops: texts, their life, and what they would change."),
         (name = "events", description = "What happened, in one order without gaps."),
         (name = "service-tokens", description = "Tokens of programs: what they may do, for how long, and their end."),
+        (name = "me", description = "What a consumer sees and does by itself: with a token of the role consumer, and for its own organisation alone."),
         (name = "audit", description = "Who did what, when and why."),
         (name = "hooks", description = "What others post; each proves itself by a signature of its own."),
         (name = "stalls", description = "What the worker gave up on, and who takes care."),

@@ -199,6 +199,10 @@ problems! {
     AccessRequestConflict = [
         AccessRequestExists, AccountTaken, ConsumerClosed, ServiceDraining, ServiceDeleting, ServiceEnded
     ];
+    /// The account is not the caller's, or the service takes no requests.
+    OwnAskMissing = [ConsumerAccountNotFound, ServiceNotFound];
+    /// It is asked for already.
+    OwnAskConflict = [AccessRequestExists];
     /// Somebody answered already, or access may not be given.
     AccessApprovalConflict = [
         AccessRequestAnswered, AccountDenied, ServiceDraining, ServiceDeleting, ServiceEnded, AccountTaken, ConsumerClosed,

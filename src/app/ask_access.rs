@@ -1,5 +1,4 @@
-//! Asks for access before there is an endpoint. Whoever speaks for the consumer calls this: a person of the provider today, a portal of the consumer's own
-//! with its own actor as well.
+//! Asks for access before there is an endpoint, by a person of the provider who speaks for the consumer. A consumer asks by itself in [`super::own::ask_access`].
 
 use std::collections::BTreeSet;
 
@@ -45,16 +44,19 @@ pub async fn ask_access(
     actor: &Actor,
     new: NewAccessRequest,
 ) -> Result<AccessRequest, AppError> {
-    let services: BTreeSet<EndpointServiceId> = new.services.into_iter().collect();
-    if services.is_empty() || services.len() > MOST_SERVICES {
-        let detail = format!("give 1 to {MOST_SERVICES} services, not {}", services.len());
-        return Err(AppError::new(Code::InvalidRequest, detail).field("service_ids"));
-    }
-    let contact = consumer_details::contact("contact", &new.contact)?;
-    let message = new.message.as_deref();
-    let message = message
-        .map(|message| text::checked("message", message, LONGEST_MESSAGE))
-        .transpose()?;
+    let at = ctx.clock.now();
+    let Words {
+        services,
+        contact,
+        message,
+        expires_at,
+    } = words(
+        &new.services,
+        &new.contact,
+        new.message.as_deref(),
+        new.expires_at,
+        at,
+    )?;
     let mut tx = ctx.begin().await?;
     parties::lock_account(&mut tx, &new.account).await?;
     if let Some(consumer) = new.consumer {
@@ -65,17 +67,13 @@ pub async fn ask_access(
         let found = endpoint_services::by_id(&mut tx, *service).await?;
         may_change(&found.ok_or_else(|| AppError::new(Code::ServiceNotFound, detail()))?)?;
     }
-    let at = ctx.clock.now();
-    let expires_at = new.expires_at;
     let request = AccessRequest {
         id: AccessRequestId::new(at),
         account: new.account,
         consumer: new.consumer,
         contact,
         message,
-        expires_at: expires_at
-            .map(|end| in_the_future("expires_at", end, at))
-            .transpose()?,
+        expires_at,
         state: AccessRequestState::Pending,
         made_at: at,
         made_by: actor.name.clone(),
@@ -103,6 +101,43 @@ pub async fn ask_access(
     audit::record(&mut tx, entry).await?;
     ctx.commit(tx).await?;
     Ok(request)
+}
+
+/// The words of a request, checked.
+pub(super) struct Words {
+    /// The services, once each.
+    pub(super) services: BTreeSet<EndpointServiceId>,
+    /// Whom to talk to.
+    pub(super) contact: Contact,
+    /// What whoever asks wants to say.
+    pub(super) message: Option<String>,
+    /// Until when.
+    pub(super) expires_at: Option<DateTime<Utc>>,
+}
+
+/// Checks what a request says, whoever makes it.
+pub(super) fn words(
+    services: &[EndpointServiceId],
+    contact: &Contact,
+    message: Option<&str>,
+    expires_at: Option<DateTime<Utc>>,
+    at: DateTime<Utc>,
+) -> Result<Words, AppError> {
+    let services: BTreeSet<EndpointServiceId> = services.iter().copied().collect();
+    if services.is_empty() || services.len() > MOST_SERVICES {
+        let detail = format!("give 1 to {MOST_SERVICES} services, not {}", services.len());
+        return Err(AppError::new(Code::InvalidRequest, detail).field("service_ids"));
+    }
+    Ok(Words {
+        services,
+        contact: consumer_details::contact("contact", contact)?,
+        message: message
+            .map(|message| text::checked("message", message, LONGEST_MESSAGE))
+            .transpose()?,
+        expires_at: expires_at
+            .map(|end| in_the_future("expires_at", end, at))
+            .transpose()?,
+    })
 }
 
 fn asked(service: EndpointServiceId) -> Asked {

@@ -52,6 +52,7 @@ pub mod judge;
 pub mod make_service_token;
 pub mod number_events;
 mod opinion;
+pub mod own;
 pub mod policies;
 pub mod policy_settings;
 pub mod policy_shelf;

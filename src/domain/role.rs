@@ -1,10 +1,12 @@
-//! Roles: three steps, each with everything the one below it may do, and the auditor beside them.
+//! Roles: three steps, each with everything the one below it may do, the auditor beside them, and the consumer outside.
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::domain::ids::ConsumerId;
 
 /// What a person or a program is trusted with.
 #[derive(
@@ -30,18 +32,27 @@ pub enum Role {
     Approver,
     /// Registers accounts and services as well.
     Admin,
+    /// Speaks for an organisation that connects, and for nothing else: not a step of the provider's ladder.
+    Consumer,
 }
 
 impl Role {
     /// Every role, lowest first.
-    pub const ALL: [Self; 4] = [Self::Viewer, Self::Auditor, Self::Approver, Self::Admin];
+    pub const ALL: [Self; 5] = [
+        Self::Viewer,
+        Self::Auditor,
+        Self::Approver,
+        Self::Admin,
+        Self::Consumer,
+    ];
 
-    /// How high it is on the ladder.
-    const fn step(self) -> u8 {
+    /// How high it is on the provider's ladder; `None` for whoever does not stand on it.
+    const fn step(self) -> Option<u8> {
         match self {
-            Self::Viewer | Self::Auditor => 0,
-            Self::Approver => 1,
-            Self::Admin => 2,
+            Self::Consumer => None,
+            Self::Viewer | Self::Auditor => Some(0),
+            Self::Approver => Some(1),
+            Self::Admin => Some(2),
         }
     }
 
@@ -52,6 +63,7 @@ impl Role {
             Self::Auditor => "auditor",
             Self::Approver => "approver",
             Self::Admin => "admin",
+            Self::Consumer => "consumer",
         }
     }
 }
@@ -75,8 +87,13 @@ impl FromStr for Role {
 
 /// The text is not the name of a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a role is one of viewer, auditor, approver and admin")]
+#[error("a role is one of viewer, auditor, approver, admin and consumer")]
 pub struct UnknownRole;
+
+/// Roles and organisation do not go together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the role consumer goes with one organisation and with no other role")]
+pub struct Ambiguous;
 
 /// The roles that a token grants.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -94,9 +111,25 @@ impl Roles {
         )
     }
 
-    /// Says whether the roles reach the given role's step of the ladder.
+    /// Says whether the roles reach the given role's step of the provider's ladder. A consumer reaches none, and nobody reaches it.
     pub fn reach(&self, role: Role) -> bool {
-        self.0.iter().any(|held| held.step() >= role.step())
+        role.step()
+            .is_some_and(|wanted| self.0.iter().any(|held| held.step() >= Some(wanted)))
+    }
+
+    /// The organisation that these roles speak for, by the claim `consumer` that came with them; `None` for the provider's people. Refused, because it
+    /// could be read in two ways: the role consumer without an organisation or beside another role, and an organisation that a provider's role came with.
+    pub fn organisation(&self, claim: Option<&str>) -> Result<Option<ConsumerId>, Ambiguous> {
+        let speaks = self.has(Role::Consumer);
+        match claim {
+            Some(claim) if speaks && self.0.len() == 1 => {
+                claim.parse().map(Some).map_err(|_| Ambiguous)
+            }
+            None if !speaks => Ok(None),
+            // Whoever has no role of ours may do nothing anyway.
+            Some(_) if self.0.is_empty() => Ok(None),
+            _ => Err(Ambiguous),
+        }
     }
 
     /// Says whether the role is among them.
@@ -108,6 +141,7 @@ impl Roles {
     pub fn cover(&self, role: Role) -> bool {
         match role {
             Role::Viewer | Role::Approver | Role::Admin => self.reach(role),
+            Role::Consumer => self.has(role),
             Role::Auditor => self.has(role) || self.reach(Role::Admin),
         }
     }
@@ -141,7 +175,7 @@ mod tests {
     fn a_role_reaches_itself_and_everything_below() {
         for held in Role::ALL {
             for wanted in Role::ALL {
-                let expected = held.step() >= wanted.step();
+                let expected = wanted.step().is_some() && held.step() >= wanted.step();
                 assert_eq!(Roles::from_iter([held]).reach(wanted), expected);
             }
         }
@@ -157,7 +191,44 @@ mod tests {
         assert_eq!(covered(Role::Viewer), [Role::Viewer]);
         assert_eq!(covered(Role::Auditor), [Role::Viewer, Role::Auditor]);
         assert_eq!(covered(Role::Approver), [Role::Viewer, Role::Approver]);
-        assert_eq!(covered(Role::Admin), Role::ALL);
+        assert_eq!(covered(Role::Admin), Role::ALL[..4]);
+        // Nobody of the provider speaks for an organisation.
+        assert_eq!(covered(Role::Consumer), [Role::Consumer]);
+    }
+
+    #[test]
+    fn a_consumer_stands_on_no_step() {
+        for other in Role::ALL {
+            assert!(!Roles::from_iter([Role::Consumer]).reach(other), "{other}");
+            assert!(!Roles::from_iter([other]).reach(Role::Consumer), "{other}");
+        }
+    }
+
+    #[test]
+    fn an_organisation_goes_with_the_role_consumer_alone() {
+        let id = format!("cns_{}", "0".repeat(32));
+        let consumer = Roles::from_iter([Role::Consumer]);
+        assert_eq!(consumer.organisation(Some(&id)), Ok(id.parse().ok()));
+        for bad in [
+            "",
+            "cns_",
+            "acme",
+            &id[4..],
+            &format!("{id}0"),
+            &format!(" {id}"),
+        ] {
+            assert_eq!(consumer.organisation(Some(bad)), Err(Ambiguous), "{bad:?}");
+        }
+        assert_eq!(consumer.organisation(None), Err(Ambiguous));
+        for role in Role::ALL.into_iter().filter(|role| *role != Role::Consumer) {
+            let alone = Roles::from_iter([role]);
+            let mixed = Roles::from_iter([role, Role::Consumer]);
+            assert_eq!(alone.organisation(None), Ok(None), "{role}");
+            assert_eq!(alone.organisation(Some(&id)), Err(Ambiguous), "{role}");
+            assert_eq!(mixed.organisation(Some(&id)), Err(Ambiguous), "{role}");
+            assert_eq!(mixed.organisation(None), Err(Ambiguous), "{role}");
+        }
+        assert_eq!(Roles::default().organisation(Some(&id)), Ok(None));
     }
 
     #[test]

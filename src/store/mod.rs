@@ -64,6 +64,7 @@ pub mod service_changes;
 pub mod service_tokens;
 pub mod stalls;
 pub mod sync_queue;
+pub mod tenant;
 pub mod unit_of_work;
 pub mod versions;
 

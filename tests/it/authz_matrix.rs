@@ -1,6 +1,8 @@
-//! Who may do what: every operation of the OpenAPI document against everybody. An operation that is not in the table fails the test.
+//! Who may do what: every operation of the OpenAPI document against everybody; about whose objects is in [`crate::authz_objects`]. An operation that is in no table fails the test, and the
+//! tables are those of `docs/roles.md`.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -9,8 +11,8 @@ use sqlx::PgPool;
 use crate::support::http::send;
 use crate::support::{TestApp, Who};
 
-/// The lowest role that may do an operation; `Nobody` means that it is public.
-const LOWEST: &[(&str, Who)] = &[
+/// Operations of the provider: the lowest role that may do one; `Nobody` means that it is public. Consumers may do none that is not public.
+pub(crate) const LOWEST: &[(&str, Who)] = &[
     ("healthz", Who::Nobody),
     ("readyz", Who::Nobody),
     ("metrics", Who::Nobody),
@@ -143,13 +145,38 @@ const LOWEST: &[(&str, Who)] = &[
     ("revoke_service_token", Who::Admin),
 ];
 
-struct Operation {
-    name: String,
-    method: Method,
-    path: String,
+/// What an operation of consumers is about, besides the organisation itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum About {
+    Nothing,
+    Connection,
+    Service,
+    AccessRequest,
 }
 
-fn operations() -> Vec<Operation> {
+/// Operations of consumers, which nobody of the provider's may do.
+pub(crate) const OWN: &[(&str, About)] = &[
+    ("read_own_consumer", About::Nothing),
+    ("list_own_accounts", About::Nothing),
+    ("read_own_quota", About::Nothing),
+    ("list_own_connections", About::Nothing),
+    ("read_own_connection", About::Connection),
+    ("list_known_services", About::Nothing),
+    ("read_known_service", About::Service),
+    ("list_own_access_requests", About::Nothing),
+    ("ask_own_access", About::Nothing),
+    ("read_own_access_request", About::AccessRequest),
+    ("withdraw_own_access_request", About::AccessRequest),
+];
+
+#[derive(Debug)]
+pub(crate) struct Operation {
+    pub(crate) name: String,
+    pub(crate) method: Method,
+    pub(crate) path: String,
+}
+
+pub(crate) fn operations() -> Vec<Operation> {
     let document = serde_json::to_value(portcullis::api::openapi::document()).unwrap();
     let paths = document["paths"].as_object().unwrap();
     let of_path = |(path, item): (&String, &Value)| -> Vec<Operation> {
@@ -166,19 +193,51 @@ fn operations() -> Vec<Operation> {
     paths.iter().flat_map(of_path).collect()
 }
 
+/// With something in the place of its object that is no id.
+fn without_object(path: &str) -> String {
+    with_object(path, "nothing")
+}
+
+pub(crate) fn with_object(path: &str, id: &str) -> String {
+    path.replace("{id}", id)
+        .replace("{account_id}", "nothing")
+        .replace("{dry_run_id}", "nothing")
+}
+
 #[sqlx::test(migrations = "./migrations")]
 async fn every_operation_is_open_to_whom_it_should_be_and_to_nobody_else(pool: PgPool) {
     let app = TestApp::start(pool);
+    let consumer = app.add_consumer("Acme").await;
+    let before = written(&app).await;
     let mut table: BTreeMap<&str, Who> = LOWEST.iter().copied().collect();
-    for operation in operations() {
-        let Operation { name, method, path } = operation;
+    let mut own: BTreeMap<&str, About> = OWN.iter().copied().collect();
+    for Operation { name, method, path } in operations() {
+        let path = without_object(&path);
+        let as_member = app.as_member(&consumer, method.clone(), &path);
+        let member = send(as_member.json(&json!({}))).await;
+        if own.remove(name.as_str()).is_some() {
+            let what = format!("a consumer, {name}: {}", member.text);
+            assert!(![401, 403, 404, 405].contains(&member.status), "{what}");
+            for who in Who::ALL.into_iter().chain([Who::Auditor]) {
+                let request = app.request(who, method.clone(), &path).json(&json!({}));
+                let (status, code) = match who {
+                    Who::Nobody => (401, "unauthenticated"),
+                    _ => (403, "forbidden"),
+                };
+                let what = format!("{who:?} {name}");
+                send(request).await.refused(&what, status, code);
+            }
+            continue;
+        }
         let lowest = table
             .remove(name.as_str())
             .unwrap_or_else(|| panic!("{name} ({method} {path}) is new: say who may do it"));
-        let path = path
-            .replace("{id}", "nothing")
-            .replace("{account_id}", "nothing")
-            .replace("{dry_run_id}", "nothing");
+        if lowest == Who::Nobody {
+            let what = format!("a consumer, {name}: {}", member.text);
+            assert!(![401, 403, 404, 405].contains(&member.status), "{what}");
+        } else {
+            member.refused(&format!("a consumer, {name}"), 403, "forbidden");
+        }
         let request = app.request(Who::Auditor, method.clone(), &path);
         let answer = send(request.json(&json!({}))).await;
         if name == "list_audit_entries" || matches!(lowest, Who::Nobody | Who::Viewer) {
@@ -202,11 +261,65 @@ async fn every_operation_is_open_to_whom_it_should_be_and_to_nobody_else(pool: P
         }
     }
     assert!(table.is_empty(), "these are no operations: {table:?}");
-    let written = app
-        .count(
-            "SELECT (SELECT count(*) FROM account_regions) + (SELECT count(*) FROM endpoint_services)
-                  + (SELECT count(*) FROM consumers) + (SELECT count(*) FROM denials) + (SELECT count(*) FROM blocks) + (SELECT count(*) FROM policies) + (SELECT count(*) FROM rejudgements) + (SELECT count(*) FROM access_requests) + (SELECT count(*) FROM access_removals) + (SELECT count(*) FROM service_tokens) + (SELECT count(*) FROM decisions) + (SELECT count(*) FROM audit_entries)",
+    assert!(own.is_empty(), "these are no operations: {own:?}");
+    assert_eq!(
+        written(&app).await,
+        before,
+        "none of these requests was a good one"
+    );
+}
+
+pub(crate) async fn written(app: &TestApp) -> i64 {
+    app.count(
+        "SELECT (SELECT count(*) FROM account_regions) + (SELECT count(*) FROM endpoint_services)
+              + (SELECT count(*) FROM consumers) + (SELECT count(*) FROM denials) + (SELECT count(*) FROM blocks) + (SELECT count(*) FROM policies) + (SELECT count(*) FROM rejudgements) + (SELECT count(*) FROM access_requests) + (SELECT count(*) FROM access_removals) + (SELECT count(*) FROM service_tokens) + (SELECT count(*) FROM decisions) + (SELECT count(*) FROM audit_entries)",
+    )
+    .await
+}
+
+/// `docs/roles.md` has these tables; `PORTCULLIS_WRITE_DOCS=1` writes them there.
+#[test]
+fn the_guide_to_roles_has_these_tables() {
+    let mut table = String::from(
+        "| Operation | Request | Viewer | Auditor | Approver | Admin | Consumer |\n| --- | --- | --- | --- | --- | --- | --- |\n",
+    );
+    for Operation { name, method, path } in operations() {
+        let lowest = LOWEST.iter().find(|(known, _)| *known == name);
+        let may = |who: Who| match lowest {
+            None => false,
+            Some((_, Who::Nobody)) => true,
+            Some((_, lowest)) if who == Who::Auditor => {
+                *lowest == Who::Viewer || name == "list_audit_entries"
+            }
+            Some((_, lowest)) => {
+                let step = |who: Who| Who::ALL.iter().position(|w| *w == who);
+                step(who) >= step(*lowest)
+            }
+        };
+        let consumer = match lowest {
+            None => "own",
+            Some((_, Who::Nobody)) => "yes",
+            Some(_) => "",
+        };
+        let marks: Vec<&str> = [Who::Viewer, Who::Auditor, Who::Approver, Who::Admin]
+            .map(|who| if may(who) { "yes" } else { "" })
+            .into();
+        let marks = marks.join(" | ");
+        writeln!(
+            table,
+            "| `{name}` | `{method} {path}` | {marks} | {consumer} |"
         )
-        .await;
-    assert_eq!(written, 0, "none of these requests was a good one");
+        .unwrap();
+    }
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/roles.md");
+    let text = std::fs::read_to_string(file).unwrap();
+    let [begin, end] = ["<!-- the table begins -->\n", "<!-- the table ends -->"];
+    let (before, rest) = text.split_once(begin).expect("where the table begins");
+    let (known, after) = rest.split_once(end).expect("where the table ends");
+    if std::env::var_os("PORTCULLIS_WRITE_DOCS").is_some() {
+        std::fs::write(file, format!("{before}{begin}\n{table}\n{end}{after}")).unwrap();
+        return;
+    }
+    let same = known.trim() == table.trim();
+    assert!(same, "run this test with PORTCULLIS_WRITE_DOCS=1");
 }

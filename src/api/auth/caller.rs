@@ -8,7 +8,7 @@ use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use chrono::{DateTime, Utc};
 
-use super::permission::Permission;
+use super::permission::{Own, Permission};
 use super::refusal::AuthError;
 use super::service_token;
 use super::trust::Claims;
@@ -18,6 +18,7 @@ use crate::app::AppContext;
 use crate::app::code::Code;
 use crate::app::error::AppError;
 use crate::app::recognise_service_token::PREFIX;
+use crate::domain::member::Member;
 use crate::domain::role::{Role, Roles};
 
 /// After how many seconds a caller may ask again whom nobody can check just now.
@@ -37,6 +38,16 @@ pub struct Caller<P> {
     pub expires_at: DateTime<Utc>,
     claims: Claims,
     permission: PhantomData<fn() -> P>,
+}
+
+impl Caller<Own> {
+    /// Who it is and for which organisation. The operations of consumers take this, so they cannot be asked about anybody else. Whoever speaks for none is
+    /// refused, whatever their roles say.
+    pub fn member(&self) -> Result<Member, Problem> {
+        let organisation = self.claims.organisation;
+        let organisation = organisation.ok_or_else(|| forbid::<Own>(&self.claims))?;
+        Ok(Member::new(organisation, self.subject.clone()))
+    }
 }
 
 impl<P> Caller<P> {
@@ -98,12 +109,16 @@ pub(crate) fn claims_of(request: &HttpRequest) -> Result<Claims, AuthError> {
     known.map_or(Err(AuthError::Missing), |Identity(known)| known)
 }
 
-/// Who sends a request and with which roles, as one word, if the request proves that. What they may do is asked elsewhere.
+/// Who sends a request, with which roles and for which organisation, as one word, if the request proves that. What they may do is asked elsewhere.
 pub(crate) fn caller_of(request: &HttpRequest) -> Option<String> {
     let extensions = request.extensions();
     let claims = extensions.get::<Identity>()?.0.as_ref().ok()?;
     let roles: Vec<&str> = claims.roles.iter().map(Role::name).collect();
-    Some(format!("{} {}", roles.join(","), claims.subject))
+    let name = match claims.organisation {
+        Some(organisation) => Member::new(organisation, claims.subject.clone()).to_string(),
+        None => claims.subject.clone(),
+    };
+    Some(format!("{} {name}", roles.join(",")))
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, AuthError> {

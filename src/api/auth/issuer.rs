@@ -16,6 +16,7 @@ use serde::Serialize;
 use super::jwks::KeySet;
 use super::key_file::{self, KeyFileError, SigningKey};
 use super::trust::TrustedIssuer;
+use crate::domain::ids::ConsumerId;
 use crate::domain::role::Role;
 
 /// The `iss` claim of development tokens.
@@ -49,6 +50,8 @@ struct IssuedClaims<'a> {
     exp: i64,
     jti: String,
     roles: &'a [Role],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consumer: Option<ConsumerId>,
 }
 
 impl DevelopmentIssuer {
@@ -76,6 +79,28 @@ impl DevelopmentIssuer {
         ttl: Duration,
         now: DateTime<Utc>,
     ) -> Result<String, IssuerError> {
+        self.issue_claims(subject, roles, None, ttl, now)
+    }
+
+    /// As [`DevelopmentIssuer::issue`], for somebody who speaks for an organisation.
+    pub fn issue_for(
+        &self,
+        organisation: ConsumerId,
+        subject: &str,
+        ttl: Duration,
+        now: DateTime<Utc>,
+    ) -> Result<String, IssuerError> {
+        self.issue_claims(subject, &[Role::Consumer], Some(organisation), ttl, now)
+    }
+
+    fn issue_claims(
+        &self,
+        subject: &str,
+        roles: &[Role],
+        consumer: Option<ConsumerId>,
+        ttl: Duration,
+        now: DateTime<Utc>,
+    ) -> Result<String, IssuerError> {
         let mut header = Header::new(Algorithm::EdDSA);
         header.typ = Some(TOKEN_TYPE.to_owned());
         header.kid = Some(self.key_id.clone());
@@ -90,6 +115,7 @@ impl DevelopmentIssuer {
             exp: issued.saturating_add(lifetime),
             jti: uuid::Uuid::new_v4().to_string(),
             roles,
+            consumer,
         };
         Ok(jsonwebtoken::encode(&header, &claims, &self.signing)?)
     }

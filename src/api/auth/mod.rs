@@ -30,11 +30,11 @@ pub use issuer::{AUDIENCE, DEVELOPMENT_ISSUER, DevelopmentIssuer, IssuerError};
 pub use key_fetch::KeyClient;
 pub use key_file::{KeyFileError, SigningKey, open as open_key_file};
 pub use metrics::AuthMetrics;
-pub use permission::{Audit, Decide, Manage, ManageTokens, Permission, Read};
+pub use permission::{Audit, Decide, Manage, ManageTokens, Own, Permission, Read};
 pub use refusal::{AuthError, Reason};
 pub(super) use service_token::TokenUses;
 pub use trust::{Claims, TrustedIssuer};
 pub(super) use verifier::Trust;
 pub use verifier::{Verifier, keep_fresh};
 
-pub use crate::domain::role::{Role, Roles};
+pub use crate::domain::role::{Ambiguous, Role, Roles};

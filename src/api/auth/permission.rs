@@ -43,6 +43,18 @@ impl Permission for ManageTokens {
     }
 }
 
+/// Seeing and asking for what is an organisation's own: those who speak for it, and nobody of the provider's.
+#[derive(Debug, Clone, Copy)]
+pub struct Own;
+
+impl Permission for Own {
+    const NAME: &'static str = "own";
+
+    fn allowed(roles: &Roles) -> bool {
+        roles.has(Role::Consumer)
+    }
+}
+
 impl Permission for Audit {
     const NAME: &'static str = "audit";
 

@@ -31,6 +31,8 @@ pub enum Reason {
     Lifetime,
     /// Its subject is empty, too long, or has characters that none may have.
     Subject,
+    /// Its roles and its organisation do not go together.
+    Organisation,
     /// It is shaped like a service token and is none that exists.
     ServiceToken,
     /// The service token was revoked.
@@ -55,6 +57,7 @@ impl Reason {
             Self::NotYet => "not_yet",
             Self::Lifetime => "lifetime",
             Self::Subject => "subject",
+            Self::Organisation => "organisation",
             Self::ServiceToken => "service_token",
             Self::Revoked => "revoked",
         }

@@ -58,6 +58,8 @@ pub(super) async fn identify(
     Ok(Claims {
         subject: name_at(SERVICE_TOKEN, &program.id.to_string()),
         roles: program.roles,
+        // A program speaks for the provider: nobody can make one a token for an organisation.
+        organisation: None,
         scopes: program.scopes,
         expires_at: program.expires_at,
     })

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::issuer::{AUDIENCE, DEVELOPMENT_ISSUER};
 use super::{DevelopmentIssuer, Role, Verifier};
+use crate::domain::ids::ConsumerId;
 
 /// A development issuer with a key of its own, its verifier and a fixed present.
 pub(crate) struct TestTokens {
@@ -32,11 +33,17 @@ impl TestTokens {
         Verifier::new([self.issuer.trusted()])
     }
 
-    /// A good token for `somebody` with the given role.
+    /// A good token for `somebody` with the given role; a consumer's names an organisation.
     pub(crate) fn of(&self, role: Role) -> String {
-        self.issuer
-            .issue("somebody", &[role], Duration::from_mins(10), self.now)
-            .expect("a token")
+        let ttl = Duration::from_mins(10);
+        let issued = if role == Role::Consumer {
+            let organisation = ConsumerId::from(uuid::Uuid::nil());
+            self.issuer
+                .issue_for(organisation, "somebody", ttl, self.now)
+        } else {
+            self.issuer.issue("somebody", &[role], ttl, self.now)
+        };
+        issued.expect("a token")
     }
 
     /// The header of a good token.

@@ -75,6 +75,27 @@ fn wrong_and_missing_claims_are_refused() {
 }
 
 #[test]
+fn an_organisation_is_read_where_it_is_beyond_doubt_and_refused_otherwise() {
+    let tokens = TestTokens::new();
+    let id = format!("cns_{}", "0".repeat(32));
+    let good = tokens.with_claims(&json!({ "roles": ["consumer"], "consumer": id }));
+    let claims = tokens.verifier().verify(&good, tokens.now).expect("good");
+    assert_eq!(claims.organisation, id.parse().ok());
+    for changes in [
+        json!({ "roles": ["consumer"] }),
+        json!({ "roles": ["consumer"], "consumer": "" }),
+        json!({ "roles": ["consumer"], "consumer": "acme" }),
+        json!({ "roles": ["consumer"], "consumer": 7 }),
+        json!({ "roles": ["consumer"], "consumer": [id] }),
+        json!({ "roles": ["consumer", "admin"], "consumer": id }),
+        json!({ "roles": ["viewer", "consumer"], "consumer": id }),
+        json!({ "roles": ["admin"], "consumer": id }),
+    ] {
+        assert_refused(&tokens, &tokens.with_claims(&changes), &changes.to_string());
+    }
+}
+
+#[test]
 fn a_token_from_before_the_epoch_is_not_accepted() {
     let tokens = TestTokens::new();
     let outcome = tokens

@@ -15,6 +15,7 @@ use super::refusal::{AuthError, Reason};
 use super::token::Token;
 use crate::app::auth_settings::{ClaimPath, IssuerSettings};
 use crate::domain::actor::{ActorKind, SEPARATOR, name_at};
+use crate::domain::ids::ConsumerId;
 use crate::domain::role::{Role, Roles};
 use crate::domain::service_token::Scope;
 
@@ -23,6 +24,9 @@ const LEEWAY_SECONDS: i64 = 60;
 
 /// The longest subject, in bytes.
 const LONGEST_SUBJECT: usize = 255;
+
+/// The claim that names the organisation of a consumer.
+const ORGANISATION: &str = "consumer";
 
 /// The most roles or groups that a token may name.
 const MOST_ROLES: usize = 500;
@@ -34,6 +38,8 @@ pub struct Claims {
     pub subject: String,
     /// What the caller is trusted with.
     pub roles: Roles,
+    /// The organisation that the caller speaks for: there if, and only if, the role is consumer.
+    pub organisation: Option<ConsumerId>,
     /// The permissions that the token is narrowed to; `None` is all that its roles grant.
     pub scopes: Option<Vec<Scope>>,
     /// When the token ends.
@@ -161,9 +167,11 @@ impl TrustedIssuer {
         }
         let expires_at = self.lifetime(token, now)?;
         let roles = self.roles.of(token).ok_or(refused(Reason::Claims))?;
+        let organisation = organisation(&roles, token)?;
         Ok(Claims {
             subject: self.name(token)?,
             roles,
+            organisation,
             scopes: None,
             expires_at,
         })
@@ -218,6 +226,18 @@ impl TrustedIssuer {
             None => Ok(subject.to_owned()),
         }
     }
+}
+
+/// The organisation that a token speaks for, in the claim `consumer`.
+fn organisation(roles: &Roles, token: &Token<'_>) -> Result<Option<ConsumerId>, AuthError> {
+    let refused = AuthError::Refused(Reason::Organisation);
+    let claim = match token.claims.get(ORGANISATION) {
+        None | Some(Value::Null) => None,
+        Some(Value::String(claim)) => Some(claim.as_str()),
+        // What is no text is of no organisation, and may not pass as none either.
+        Some(_) => return Err(refused),
+    };
+    roles.organisation(claim).map_err(|_| refused)
 }
 
 impl RoleNames {

@@ -8,12 +8,12 @@ use actix_web::http::Method;
 use crate::api::auth::{AuthError, Claims, Role};
 use crate::api::limits::rates::{Payer, Weight};
 
-/// Who pays for a request with these claims. Whoever teaches claims to name an organisation names it here, and it is limited.
+/// Who pays for a request with these claims.
 pub(super) fn payer(claims: &Result<Claims, AuthError>, address: Option<IpAddr>) -> Payer {
     match claims {
         Ok(claims) => Payer::Caller {
             caller: claims.subject.clone(),
-            organisation: None,
+            organisation: claims.organisation.map(|id| id.to_string()),
         },
         Err(_) => Payer::Address(address),
     }

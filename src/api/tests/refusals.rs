@@ -105,7 +105,7 @@ async fn each_role_may_do_what_its_step_allows_and_no_more() {
     for role in Role::ALL {
         let token = tokens.of(role);
         let read = ask_as(&tokens, &token, echo()).await;
-        assert_eq!(read.status, 200, "{role}");
+        assert_eq!(read.status == 200, role != Role::Consumer, "{role}");
         let decide = TestRequest::post().uri(DECIDE).set_json(body());
         let decided = ask_as(&tokens, &token, decide).await;
         let may = matches!(role, Role::Approver | Role::Admin);

@@ -24,6 +24,7 @@ pub mod dry_runs;
 pub mod events;
 pub mod explanations;
 pub mod imports;
+pub mod me;
 pub mod operations;
 pub mod policies;
 pub mod policy_steps;
@@ -55,6 +56,7 @@ pub fn configure(cfg: &mut ServiceConfig) {
     parties(cfg);
     rules(cfg);
     programs(cfg);
+    own(cfg);
 }
 
 /// Accounts and Regions, and the services in them.
@@ -198,6 +200,21 @@ fn programs(cfg: &mut ServiceConfig) {
         .service(service_tokens::read_service_token)
         .service(service_tokens::rotate_service_token)
         .service(service_tokens::revoke_service_token);
+}
+
+/// What consumers see and do by themselves.
+fn own(cfg: &mut ServiceConfig) {
+    cfg.service(me::read_own_consumer)
+        .service(me::list_own_accounts)
+        .service(me::read_own_quota)
+        .service(me::connections::list_own_connections)
+        .service(me::connections::read_own_connection)
+        .service(me::services::list_known_services)
+        .service(me::services::read_known_service)
+        .service(me::access_requests::list_own_access_requests)
+        .service(me::access_requests::ask_own_access)
+        .service(me::access_requests::read_own_access_request)
+        .service(me::access_requests::withdraw_own_access_request);
 }
 
 /// The caller as the audit trail knows it, with the request's id.

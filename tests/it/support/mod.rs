@@ -13,6 +13,7 @@ pub(crate) mod halting;
 pub(crate) mod hints;
 pub(crate) mod http;
 pub(crate) mod issuer;
+pub(crate) mod members;
 pub(crate) mod policies;
 pub(crate) mod queueing;
 pub(crate) mod rejudgements;
