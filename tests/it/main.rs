@@ -46,6 +46,7 @@ mod judge;
 mod life;
 mod listing;
 mod matrix;
+mod odd_input;
 mod operations;
 mod pacing;
 mod paging;
