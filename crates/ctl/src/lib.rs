@@ -1,8 +1,8 @@
 //! `portcullis ctl`: working with the REST API from a terminal.
 //!
 //! It is a client like any other: whatever it does, a script can do over HTTP. Each group of verbs is one file in `commands`. They share
-//! the [`client`](crate::client) (who repeats what is safe to repeat), the [`output`](crate::output) (tables, JSON, JSON Lines), the reading of pages and of ids,
-//! and one list of [exit codes](crate::outcome).
+//! the `client` (who repeats what is safe to repeat), the `output` (tables, JSON, JSON Lines), the reading of pages and of ids, and one list of exit codes:
+//! [`EXIT_CODES`].
 
 mod client;
 mod commands;

@@ -24,7 +24,7 @@ pub(super) fn finish(mut document: OpenApi) -> OpenApi {
                 });
                 let asked = name.ends_with("Body");
                 visit(schema, &mut |member, schema| {
-                    illustrate(member, schema, asked)
+                    illustrate(member, schema, asked);
                 });
             }
         }
