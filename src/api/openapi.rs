@@ -166,12 +166,19 @@ fn with_conditions(mut document: OpenApi) -> OpenApi {
     document
 }
 
+/// `*`, or entity tags with commas between them.
+const TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"( ?, ?(W/)?"[!#-~]*"){0,19})$"#;
+
 fn header(operation: &mut Operation, name: &str, description: &str) {
     let parameter = ParameterBuilder::new()
         .name(name)
         .parameter_in(ParameterIn::Header)
         .description(Some(description))
-        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .schema(Some(
+            ObjectBuilder::new()
+                .schema_type(Type::String)
+                .pattern(Some(TAGS)),
+        ))
         .example(Some("\"7-0190c3a1f2b4\"".into()));
     let parameters = operation.parameters.get_or_insert_with(Vec::new);
     parameters.push(parameter.build().into());
