@@ -1,6 +1,8 @@
 //! What the document owes its readers, checked over all of it: a rule that is broken names the place.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
@@ -336,8 +338,59 @@ fn every_list_has_pages() {
     });
 }
 
+/// The document has one schema for a name, whichever came last: two types of one name would be told as one.
+#[test]
+fn every_schema_has_a_name_of_its_own() {
+    let mut places = BTreeMap::<String, Vec<String>>::new();
+    let mut directories = vec![PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(&directory).expect("a directory") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                directories.push(path);
+            } else if path.extension().is_some_and(|kind| kind == "rs") {
+                let source = fs::read_to_string(&path).expect("a source");
+                for name in schemas_in(&source) {
+                    places.entry(name).or_default().push(path.display().to_string());
+                }
+            }
+        }
+    }
+    assert!(places.len() > 100, "{}", places.len());
+    places.retain(|_, places| places.len() > 1);
+    assert!(places.is_empty(), "{places:#?}");
+}
+
+/// The names of the schemas that a source derives.
+fn schemas_in(source: &str) -> Vec<String> {
+    let file = syn::parse_file(source).expect("Rust");
+    let types = file.items.iter().filter_map(|item| match item {
+        syn::Item::Struct(one) => Some((&one.attrs, &one.ident)),
+        syn::Item::Enum(one) => Some((&one.attrs, &one.ident)),
+        _ => None,
+    });
+    types
+        .filter_map(|(attributes, ident)| {
+            let said = |name: &str| {
+                let lists = attributes.iter().filter_map(|one| one.meta.require_list().ok());
+                let lists = lists.filter(|list| list.path.is_ident(name));
+                lists.map(|list| list.tokens.to_string()).collect::<Vec<_>>().join(" , ")
+            };
+            if !said("derive").contains("ToSchema") {
+                return None;
+            }
+            let renamed = said("schema").split(',').find_map(|part| {
+                Some(part.trim().strip_prefix("as = ")?.trim().to_owned())
+            });
+            Some(renamed.unwrap_or_else(|| ident.to_string()))
+        })
+        .collect()
+}
+
 #[test]
 fn a_place_that_is_wrong_is_found() {
+    let twice = "#[derive(Debug, ToSchema)] struct A; #[derive(ToSchema)] #[schema(as = A)] enum B {} #[derive(Debug)] struct A2;";
+    assert_eq!(schemas_in(twice), ["A", "A"]);
     let document = serde_json::json!({
         "paths": { "/a": { "get": { "operationId": "x", "responses": {} } } },
         "components": { "schemas": { "A": { "properties": { "name": { "type": "string" } } } } }

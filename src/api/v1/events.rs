@@ -58,6 +58,7 @@ pub struct EventView {
 
 /// What AWS showed before, and shows now.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SeenStates)]
 pub struct ObservedView {
     /// The state before; null where the connection was not known.
     #[schema(example = "pendingAcceptance")]
@@ -172,7 +173,7 @@ fn subject<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Subject>, D::Err
     tag = "events",
     params(
         ListQuery,
-        ("Last-Event-ID" = Option<String>, Header, pattern = "^([0-9]{1,18}|latest)$", description = "Of a stream: the id of the last event that was read; goes before `cursor`.", example = "184")
+        ("Last-Event-ID" = Option<String>, Header, description = "Of a stream: the id of the last event that was read; goes before `cursor`.", example = "184")
     ),
     responses(
         (status = 200, description = "A page, or a stream.", content((EventList = "application/json"), (String = "text/event-stream"))),

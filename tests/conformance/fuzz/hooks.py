@@ -41,6 +41,10 @@ RULES = [
     # To JSON Schema 7.0 is an integer, and a date may be any; here numbers are written without a fraction, and years have four digits.
     r"floating point `[-0-9.e+]+`, expected ([iu](16|32|64)|usize)",
     r"a time lies in the years 0000 to 9999",
+    # Lists of entity tags, whose pattern is not always followed; and the header of a stream, which a list does not look at.
+    r"it is \*, or entity tags in quotation marks",
+    r"there is no one resource here whose state it could name",
+    r"Last-Event-ID: ",
     # One of our ids, and of no kind that has a trail.
     r"it is no id of anything that has an audit trail",
     # To the document the envelope of SNS is a text.
