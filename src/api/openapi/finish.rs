@@ -5,7 +5,7 @@ use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, Parameter, PathItem};
 use utoipa::openapi::response::Response;
 use utoipa::openapi::schema::{
-    AllOf, KnownFormat, Object, OneOf, Schema, SchemaFormat, SchemaType, Type,
+    AdditionalProperties, AllOf, KnownFormat, Object, OneOf, Schema, SchemaFormat, SchemaType, Type,
 };
 use utoipa::openapi::{ObjectBuilder, OpenApi, Ref, RefOr};
 
@@ -94,6 +94,11 @@ fn visit(schema: &mut Schema, on: &mut impl FnMut(&str, &mut Schema)) {
 fn illustrate(name: &str, schema: &mut Schema, asked: bool) {
     match schema {
         Schema::Object(object) => {
+            // No body takes members that it does not know; of a choice, the derive does not say so.
+            if asked && !object.properties.is_empty() && object.additional_properties.is_none() {
+                object.additional_properties =
+                    Some(Box::new(AdditionalProperties::FreeForm(false)));
+            }
             if object.example.is_none() && object.examples.is_empty() {
                 object.example = example(name, object);
             }

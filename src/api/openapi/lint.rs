@@ -351,7 +351,10 @@ fn every_schema_has_a_name_of_its_own() {
             } else if path.extension().is_some_and(|kind| kind == "rs") {
                 let source = fs::read_to_string(&path).expect("a source");
                 for name in schemas_in(&source) {
-                    places.entry(name).or_default().push(path.display().to_string());
+                    places
+                        .entry(name)
+                        .or_default()
+                        .push(path.display().to_string());
                 }
             }
         }
@@ -372,16 +375,21 @@ fn schemas_in(source: &str) -> Vec<String> {
     types
         .filter_map(|(attributes, ident)| {
             let said = |name: &str| {
-                let lists = attributes.iter().filter_map(|one| one.meta.require_list().ok());
+                let lists = attributes
+                    .iter()
+                    .filter_map(|one| one.meta.require_list().ok());
                 let lists = lists.filter(|list| list.path.is_ident(name));
-                lists.map(|list| list.tokens.to_string()).collect::<Vec<_>>().join(" , ")
+                lists
+                    .map(|list| list.tokens.to_string())
+                    .collect::<Vec<_>>()
+                    .join(" , ")
             };
             if !said("derive").contains("ToSchema") {
                 return None;
             }
-            let renamed = said("schema").split(',').find_map(|part| {
-                Some(part.trim().strip_prefix("as = ")?.trim().to_owned())
-            });
+            let renamed = said("schema")
+                .split(',')
+                .find_map(|part| Some(part.trim().strip_prefix("as = ")?.trim().to_owned()));
             Some(renamed.unwrap_or_else(|| ident.to_string()))
         })
         .collect()

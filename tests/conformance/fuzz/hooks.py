@@ -24,6 +24,7 @@ RULES = [
     r"not both",
     r"An external id goes with a role_arn only",
     r"Only an accept ",
+    r"Say when live connections are rejected",
     # Tags are bounded as a whole, and some keys are AWS's or ours.
     r"keys that begin with aws: or portcullis: are reserved",
     r"control characters are not allowed in tags",
@@ -35,7 +36,7 @@ RULES = [
     # The other proofs, which answers have, are not given by who sends this.
     r"Only the account itself can give this proof",
     # Shapes that are longer than a pattern which could be read: of AWS's ARNs, principals and Regions, and of addresses.
-    r"is not a (role of account|Region|principal|load balancer ARN)",
+    r"is not an? (role of account|AWS Region|principal|load balancer ARN)",
     r"An e-mail address has one @",
     r"ticket_url must be an https:// address",
     # To JSON Schema 7.0 is an integer, and a date may be any; here numbers are written without a fraction, and years have four digits.
