@@ -1,6 +1,7 @@
 //! The command line.
 
 mod audit;
+mod reference;
 
 use std::error::Error;
 use std::net::{SocketAddr, TcpListener};
@@ -43,6 +44,12 @@ enum Command {
     Token(TokenArgs),
     /// Verify, export and pin the audit trail
     Audit(audit::AuditArgs),
+    /// Work with the API from a terminal
+    Ctl(ctl::CtlArgs),
+    /// Print completions for a shell
+    Completions(reference::CompletionsArgs),
+    /// Write a manual page for each command
+    Man(reference::ManArgs),
 }
 
 #[derive(Debug, Args)]
@@ -116,6 +123,9 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Openapi(args) => openapi(args.check),
         Command::Token(args) => token(&args),
         Command::Audit(args) => audit::run(args).await,
+        Command::Ctl(args) => Ok(ctl::run(args).await),
+        Command::Completions(args) => reference::completions(&args),
+        Command::Man(args) => reference::manual(&args),
     }
 }
 

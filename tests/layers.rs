@@ -153,6 +153,19 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         &["aws-sdk-", "aws-config", "sqlx", "tokio", "portcullis"],
     ),
     (
+        // A client of the API, and nothing but that.
+        "ctl",
+        &[
+            "aws-sdk-",
+            "aws-config",
+            "actix-web",
+            "sqlx",
+            "privatelink",
+            "policy",
+            "portcullis",
+        ],
+    ),
+    (
         "policy",
         &[
             "aws-sdk-",

@@ -23,6 +23,19 @@ pub(super) async fn refuse(
             "No route has this path; the paths are listed under /docs/.",
         ));
     }
+    Err(not_allowed(&methods))
+}
+
+/// The refusal of a request that came to a route with an id in its path, while its path is another one's by the word, of other methods: a GET of
+/// `/v1/policies/validate`. Nothing where that is not so.
+pub(super) fn wrong_method(request: &HttpRequest) -> Option<Problem> {
+    let document = request.app_data::<DocumentData>()?;
+    let methods = document.methods_at(request.path());
+    let known = methods.is_empty() || methods.contains(request.method());
+    (!known).then(|| not_allowed(&methods))
+}
+
+fn not_allowed(methods: &[Method]) -> Problem {
     let allowed = methods
         .iter()
         .map(Method::as_str)
@@ -33,7 +46,7 @@ pub(super) async fn refuse(
         format!("This path can be used with {allowed}."),
     );
     match HeaderValue::from_str(&allowed) {
-        Ok(value) => Err(problem.header(header::ALLOW, value)),
-        Err(_) => Err(problem),
+        Ok(value) => problem.header(header::ALLOW, value),
+        Err(_) => problem,
     }
 }

@@ -47,6 +47,7 @@ struct HookAnswer {
     security(()),
     params(
         ("x-amz-sns-message-type" = String, Header,
+            pattern = "^(Notification|SubscriptionConfirmation|UnsubscribeConfirmation)$",
             description = "`Notification`, `SubscriptionConfirmation` or `UnsubscribeConfirmation`.")
     ),
     request_body(

@@ -3,6 +3,11 @@
 //! The operations come from the handlers, collected while they are registered. Each operation's id
 //! is the name of its handler.
 
+mod finish;
+#[cfg(test)]
+mod lint;
+mod vocabulary;
+
 use std::collections::BTreeSet;
 
 use actix_web::http::Method;
@@ -73,7 +78,7 @@ pub(super) fn collect(routes: impl Fn(&mut ServiceConfig)) -> OpenApi {
         .openapi(base())
         .configure(|cfg| super::documented(cfg, routes))
         .split_for_parts();
-    with_limits(with_conditions(with_idempotency(document)))
+    finish::finish(with_limits(with_conditions(with_idempotency(document))))
 }
 
 /// Every operation has limits; the gate sees to them, and no handler has to say so.
@@ -113,7 +118,11 @@ fn with_idempotency(mut document: OpenApi) -> OpenApi {
                 ObjectBuilder::new()
                     .schema_type(Type::String)
                     .min_length(Some(1))
-                    .max_length(Some(257)),
+                    .max_length(Some(257))
+                    // The characters that are visible and neither a quotation mark nor a backslash; around all of them two quotation marks may stand.
+                    .pattern(Some(
+                        r#"^([!#-\[\]-~]{1,255}|"[!#-\[\]-~]{1,255}")$"#,
+                    )),
             ))
             .example(Some("8e03978e-40d5-43dd-bc93-6894a57f9324".into()));
         post.parameters
@@ -158,12 +167,19 @@ fn with_conditions(mut document: OpenApi) -> OpenApi {
     document
 }
 
+/// `*`, or entity tags with commas between them.
+const TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"( ?, ?(W/)?"[!#-~]*"){0,19})$"#;
+
 fn header(operation: &mut Operation, name: &str, description: &str) {
     let parameter = ParameterBuilder::new()
         .name(name)
         .parameter_in(ParameterIn::Header)
         .description(Some(description))
-        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .schema(Some(
+            ObjectBuilder::new()
+                .schema_type(Type::String)
+                .pattern(Some(TAGS)),
+        ))
         .example(Some("\"7-0190c3a1f2b4\"".into()));
     let parameters = operation.parameters.get_or_insert_with(Vec::new);
     parameters.push(parameter.build().into());
@@ -241,20 +257,32 @@ impl Document {
         self.text.clone()
     }
 
-    /// The methods that the document has for a path; none if it does not know the path.
+    /// The methods that the document has for a path; none if it does not know the path. A path that is there by the word is no other's, whatever ids others
+    /// have in that place.
     pub(super) fn methods_at(&self, path: &str) -> Vec<Method> {
-        let matches = |pattern: &[String]| {
+        let variables = |pattern: &[String]| {
             let mut segments = path.split('/');
-            pattern.iter().all(|part| {
-                segments.next().is_some_and(|segment| {
-                    part == segment || (part.starts_with('{') && !segment.is_empty())
-                })
-            }) && segments.next().is_none()
+            let mut variables = 0;
+            for part in pattern {
+                let segment = segments.next()?;
+                if part != segment {
+                    if !part.starts_with('{') || segment.is_empty() {
+                        return None;
+                    }
+                    variables += 1;
+                }
+            }
+            segments.next().is_none().then_some(variables)
         };
-        let mut methods: Vec<_> = self
+        let matching: Vec<_> = self
             .routes
             .iter()
-            .filter(|(pattern, _)| matches(pattern))
+            .filter_map(|(pattern, methods)| Some((variables(pattern)?, methods)))
+            .collect();
+        let fewest = matching.iter().map(|(variables, _)| *variables).min();
+        let mut methods: Vec<_> = matching
+            .into_iter()
+            .filter(|(variables, _)| Some(*variables) == fewest)
             .flat_map(|(_, methods)| methods.iter().cloned())
             .collect();
         methods.sort_by(|a, b| a.as_str().cmp(b.as_str()));
@@ -330,6 +358,16 @@ mod tests {
         for unknown in ["/healthz/", "/healthz/x", "/", "", "/nothing"] {
             assert!(document.methods_at(unknown).is_empty(), "{unknown:?}");
         }
+    }
+
+    #[test]
+    fn a_path_by_the_word_is_no_id() {
+        let document = Document::new(&document());
+        assert_eq!(document.methods_at("/v1/policies/validate"), [Method::POST]);
+        assert_eq!(
+            document.methods_at("/v1/policies/pol_1"),
+            [Method::GET, Method::PATCH]
+        );
     }
 
     fn words<'a>(of: &'a serde_json::Value, all: &mut Vec<&'a str>) {

@@ -93,6 +93,8 @@ async fn readyz(edge: web::Data<Edge>) -> Result<HttpResponse, Problem> {
 }
 
 /// Shows the metrics in the `OpenMetrics` text format
+///
+/// What the process counts and measures, for a scraper. It says nothing of customers.
 #[utoipa::path(
     tag = "health",
     security(()),
@@ -118,6 +120,8 @@ async fn metrics(edge: web::Data<Edge>) -> Result<HttpResponse, Problem> {
 }
 
 /// Shows this document
+///
+/// The same text that is checked in with the source.
 #[utoipa::path(
     tag = "health",
     security(()),

@@ -23,6 +23,12 @@ pub struct HistoryEntry {
     pub event: HistoryEvent,
 }
 
+/// What goes with a step. Which members there are depends on the step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = Object)]
+pub struct StepDetails(pub Value);
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -64,8 +70,7 @@ pub enum HistoryEvent {
         /// Why.
         reason: Option<String>,
         /// What goes with the step: until when it is held, or the text of a comment.
-        #[schema(value_type = Option<Object>)]
-        details: Option<Value>,
+        details: Option<StepDetails>,
     },
     /// AWS was called.
     Called {

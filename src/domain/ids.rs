@@ -87,6 +87,7 @@ macro_rules! id {
                     .schema_type(utoipa::openapi::schema::Type::String)
                     .description(Some(Self::EXPECTED))
                     .pattern(Some(concat!("^", $prefix, "[0-9a-f]{32}$")))
+                    .examples([concat!($prefix, "018f3a5c9d2e7b41a6c08e5d7f1b2a34")])
                     .into()
             }
         }

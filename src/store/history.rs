@@ -1,7 +1,7 @@
 //! The history of one connection, put together from what each writer recorded.
 
 use super::{PgConnection, StoreError};
-use crate::domain::history::{HistoryEntry, HistoryEvent};
+use crate::domain::history::{HistoryEntry, HistoryEvent, StepDetails};
 use crate::domain::ids::{ConnectionId, DecisionId, DriftId};
 use crate::domain::review_desk::ReviewStep;
 
@@ -136,7 +136,7 @@ async fn steps(conn: &mut PgConnection, id: ConnectionId) -> Result<Vec<HistoryE
                     actor_kind: row.actor_kind.parse().map_err(broken)?,
                     actor: row.actor,
                     reason: row.reason,
-                    details: row.after,
+                    details: row.after.map(StepDetails),
                 },
             })
         })

@@ -47,6 +47,7 @@ mod judge;
 mod life;
 mod listing;
 mod matrix;
+mod odd_input;
 mod operations;
 mod own;
 mod pacing;

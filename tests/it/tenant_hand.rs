@@ -6,7 +6,7 @@ use portcullis::domain::clock::{Clock, SystemClock};
 use portcullis::domain::ids::ConsumerId;
 use portcullis::domain::member::Member;
 use portcullis::store::tenant::{TenantTx, consumer};
-use portcullis::store::unit_of_work::{Unit, Work};
+use portcullis::store::unit_of_work::{Unit, Units, Work};
 use portcullis::store::{PgConnection, StoreError};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection as _, PgPool};

@@ -10,8 +10,25 @@ use crate::{Result, place};
 /// The script that compares the simulator with moto, which has an environment of its own.
 const MOTO: &str = "moto";
 
+/// The script that fuzzes the API.
+const FUZZ: &str = "fuzz_api";
+
 /// Builds the program and runs the scripts whose name contains `filter`.
 pub(crate) fn run(filter: Option<&str>) -> Result {
+    run_with(filter, &[])
+}
+
+/// Runs the fuzzing of the API until there were so many requests.
+pub(crate) fn fuzz(requests: u32, seed: u32) -> Result {
+    let told = [
+        ("FUZZ_REQUESTS", requests.to_string()),
+        ("FUZZ_SEED", seed.to_string()),
+    ];
+    run_with(Some(FUZZ), &told)
+}
+
+/// The same as [`run`], with more in the environment of the scripts.
+fn run_with(filter: Option<&str>, told: &[(&str, String)]) -> Result {
     let dir = place::root().join("tests/conformance");
     let scripts = Scripts::find(&dir, filter)?;
     let python = venv_of(&dir.join("requirements.txt"))?;
@@ -23,6 +40,7 @@ pub(crate) fn run(filter: Option<&str>) -> Result {
     let program = scripts::build_program(false)?;
     scripts.run(&python, |name, command| {
         command.env("PORTCULLIS_BIN", &program);
+        command.envs(told.iter().map(|(variable, value)| (variable, value)));
         if let Some(moto) = moto.as_ref().filter(|_| name == MOTO) {
             command.env("MOTO_SERVER", moto.with_file_name("moto_server"));
         }

@@ -57,6 +57,15 @@ enum Verb {
         /// Run only the scripts whose name contains this.
         filter: Option<String>,
     },
+    /// Tries the API by its own `OpenAPI` document, as each role, until there were enough requests.
+    FuzzApi {
+        /// How many, in the whole.
+        #[arg(long, default_value_t = 20_000)]
+        requests: u32,
+        /// Chooses what is sent.
+        #[arg(long, default_value_t = 1)]
+        seed: u32,
+    },
     /// Measures the program in release beside the least that AWS's limits allow.
     Bench {
         /// Run only the measurements whose name contains this.
@@ -90,6 +99,7 @@ fn main() -> ExitCode {
         Verb::Db => db::run(),
         Verb::Compose => compose::run(),
         Verb::Conformance { filter } => conformance::run(filter.as_deref()),
+        Verb::FuzzApi { requests, seed } => conformance::fuzz(requests, seed),
         Verb::Bench { filter } => bench::run(filter.as_deref()),
         Verb::Chaos { seed, minutes } => chaos::run(seed, minutes),
         Verb::SimLoad { seconds, json } => sim_load::run(seconds, json),

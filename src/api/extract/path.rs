@@ -7,6 +7,7 @@ use actix_web::{FromRequest, HttpRequest};
 use serde::de::DeserializeOwned;
 
 use super::sentence;
+use crate::api::fallback::wrong_method;
 use crate::api::problem::Problem;
 use crate::app::code::Code;
 
@@ -23,11 +24,10 @@ impl<T: DeserializeOwned> FromRequest for ApiPath<T> {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let read = request
-            .match_info()
-            .load()
-            .map(Self)
-            .map_err(|error| Problem::new(Code::InvalidPath, sentence(&error)));
+        let read = request.match_info().load().map(Self).map_err(|error| {
+            wrong_method(request)
+                .unwrap_or_else(|| Problem::new(Code::InvalidPath, sentence(&error)))
+        });
         ready(read)
     }
 }

@@ -28,6 +28,13 @@ impl<T: DeserializeOwned> FromRequest for ApiQuery<T> {
 }
 
 fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
+    // No text in PostgreSQL has it, so nothing can be found by it.
+    if query.contains("%00") {
+        return Err(Problem::new(
+            Code::InvalidQuery,
+            "A query parameter must not contain NUL.",
+        ));
+    }
     web::Query::from_query(query)
         .map(web::Query::into_inner)
         .map_err(|error| {
@@ -59,7 +66,13 @@ mod tests {
 
     #[test]
     fn unknown_repeated_and_unreadable_parameters_are_refused() {
-        for query in ["limmit=7", "limit=7&limit=8", "limit=seven", "limit=70000"] {
+        for query in [
+            "limmit=7",
+            "limit=7&limit=8",
+            "limit=seven",
+            "limit=70000",
+            "limit=7%00",
+        ] {
             let problem = parse::<Paging>(query).expect_err(query);
             assert_eq!(problem.code(), Code::InvalidQuery, "{query}");
         }

@@ -42,6 +42,10 @@ pub(crate) async fn honour<B: MessageBody>(
             None => Ok(next.call(request).await?.map_into_left_body()),
         };
     }
+    // No route takes the others, and it is for the router to say so.
+    if ![Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(request.method()) {
+        return Ok(next.call(request).await?.map_into_left_body());
+    }
     let meant = match meant(request.headers(), resource) {
         Ok(None) => return Ok(next.call(request).await?.map_into_left_body()),
         Ok(Some(meant)) => meant,

@@ -80,6 +80,8 @@ struct ListQuery {
 }
 
 /// Says what taking access away would do
+///
+/// Nothing is changed. The answer has the `confirm` that taking it away asks for, which stands for exactly what was shown.
 #[utoipa::path(
     tag = "access",
     request_body = PreviewBody,
@@ -134,6 +136,8 @@ pub(super) async fn end_access(
 }
 
 /// Lists removals of access
+///
+/// Those that are over, cancelled or under way, too: see `state`.
 #[utoipa::path(
     tag = "access",
     params(ListQuery),
@@ -158,6 +162,8 @@ pub(super) async fn list_access_removals(
 }
 
 /// Reads one removal of access
+///
+/// With how far it is: who has lost access, and who will when the grace ends.
 #[utoipa::path(
     tag = "access",
     params(("id" = AccessRemovalId, Path, description = "The removal of access.")),

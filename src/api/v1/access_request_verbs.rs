@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::access_requests::AccessRequestView;
 use super::actor;
+use super::arguments::optional_time;
 use super::decisions::{DecisionBody, ReasonBody};
 use crate::api::auth::{Caller, Decide};
 use crate::api::extract::{ApiJson, ApiPath};
@@ -37,6 +38,7 @@ pub struct ApproveBody {
     #[schema(max_length = 2000, example = "https://tickets.example/4711")]
     ticket_url: Option<String>,
     /// Until when access is given. Of all who name an end, the earliest counts.
+    #[serde(default, deserialize_with = "optional_time")]
     expires_at: Option<DateTime<Utc>>,
 }
 

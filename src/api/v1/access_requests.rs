@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::actor;
-use super::arguments::{Limit, aws_id};
+use super::arguments::{Limit, aws_id, optional_time};
 use super::consumer_accounts::SaidView;
 use crate::api::auth::{Caller, Decide, Read};
 use crate::api::extract::{ApiJson, ApiPath, ApiQuery};
@@ -190,6 +190,7 @@ pub struct NewAccessRequestBody {
     #[schema(min_length = 1, max_length = 1000)]
     message: Option<String>,
     /// Until when; without it, access has no end.
+    #[serde(default, deserialize_with = "optional_time")]
     expires_at: Option<DateTime<Utc>>,
 }
 
@@ -215,6 +216,8 @@ struct ListQuery {
 }
 
 /// Lists access requests
+///
+/// Those that were answered stay listed: see `state`.
 #[utoipa::path(
     tag = "access",
     params(ListQuery),
@@ -244,6 +247,8 @@ pub(super) async fn list_access_requests(
 }
 
 /// Reads one access request
+///
+/// With its services, who approved it, and how it was answered.
 #[utoipa::path(
     tag = "access",
     params(("id" = AccessRequestId, Path, description = "The access request.")),

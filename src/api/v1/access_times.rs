@@ -7,6 +7,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::actor;
+use super::arguments::{optional_time, time};
 use super::decisions::ReasonBody;
 use super::review_views::ReviewedView;
 use crate::api::auth::{Caller, Decide};
@@ -24,7 +25,8 @@ use crate::domain::ids::ConnectionId;
 #[serde(deny_unknown_fields)]
 pub struct RenewBody {
     /// Until when access is given from now on; null for no end.
-    #[serde(deserialize_with = "Option::deserialize")]
+    #[serde(deserialize_with = "optional_time")]
+    #[schema(required = true)]
     expires_at: Option<DateTime<Utc>>,
     /// Why, for the record: 1 to 1000 characters.
     #[schema(min_length = 1, max_length = 1000)]
@@ -36,6 +38,7 @@ pub struct RenewBody {
 #[serde(deny_unknown_fields)]
 pub struct ScheduleBody {
     /// When access shall be taken away.
+    #[serde(deserialize_with = "time")]
     at: DateTime<Utc>,
     /// Why, for the record of the revocation: 1 to 1000 characters.
     #[schema(min_length = 1, max_length = 1000)]
@@ -91,6 +94,8 @@ pub(super) async fn schedule_revocation(
 }
 
 /// Gives a planned revocation up
+///
+/// Access goes on as before. What other reasons plan, such as a removal of access, stands.
 #[utoipa::path(
     tag = "connections",
     params(("id" = ConnectionId, Path, description = "The connection.")),

@@ -218,6 +218,8 @@ struct ListQuery {
 }
 
 /// Lists the AWS accounts and Regions that Portcullis works in
+///
+/// Each with the replica that serves it, the last complete listing and the last error.
 #[utoipa::path(
     tag = "account-regions",
     params(ListQuery),
@@ -270,6 +272,8 @@ pub(super) async fn register_account_region(
 }
 
 /// Reads one AWS account in a Region
+///
+/// With the replica that serves it, the last complete listing, the last error, and how AWS tells of connections.
 #[utoipa::path(
     tag = "account-regions",
     params(("id" = AccountRegionId, Path, description = "The AccountRegion.")),

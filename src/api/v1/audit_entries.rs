@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use super::arguments::Limit;
+use super::arguments::{Limit, optional_time};
 use crate::api::auth::{Audit, Caller};
 use crate::api::extract::ApiQuery;
 use crate::api::problem::Problem;
@@ -79,7 +79,7 @@ pub struct AuditEntryList {
 #[serde(deny_unknown_fields)]
 struct ListQuery {
     /// Only what was done to this, by its id: `con_…`, `svc_…`, `pol_…`.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^[a-z]{3}_[0-9a-f]{32}$")]
     #[serde(default, deserialize_with = "subject")]
     subject_id: Option<Subject>,
     /// Only what this actor did.
@@ -89,8 +89,10 @@ struct ListQuery {
     /// Only what this request did.
     request_id: Option<String>,
     /// Not before this time.
+    #[serde(default, deserialize_with = "optional_time")]
     since: Option<DateTime<Utc>>,
     /// Before this time.
+    #[serde(default, deserialize_with = "optional_time")]
     until: Option<DateTime<Utc>>,
     /// Where to read on: the `next_cursor` of the page before.
     cursor: Option<AuditEntryId>,

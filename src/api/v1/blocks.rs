@@ -208,6 +208,8 @@ struct ListQuery {
 }
 
 /// Lists blocks
+///
+/// Those that were lifted stay listed: see `state`.
 #[utoipa::path(
     tag = "blocks",
     params(ListQuery),
@@ -233,6 +235,8 @@ pub(super) async fn list_blocks(
 }
 
 /// Reads one block
+///
+/// With how far it is, and what it has cut off.
 #[utoipa::path(
     tag = "blocks",
     params(("id" = BlockId, Path, description = "The block.")),
@@ -248,6 +252,8 @@ pub(super) async fn read_block(
 }
 
 /// Says what blocking an account would do
+///
+/// Nothing is changed. The answer has the `confirm` that blocking asks for, which stands for exactly what was shown.
 #[utoipa::path(
     tag = "blocks",
     params(("account_id" = String, Path, description = "The AWS account, 12 digits.", pattern = "^[0-9]{12}$")),
@@ -264,6 +270,8 @@ pub(super) async fn preview_account_block(
 }
 
 /// Says what blocking a consumer would do
+///
+/// Nothing is changed. The answer has the `confirm` that blocking asks for, which stands for exactly what was shown.
 #[utoipa::path(
     tag = "blocks",
     params(("id" = ConsumerId, Path, description = "The consumer.")),
@@ -280,6 +288,8 @@ pub(super) async fn preview_consumer_block(
 }
 
 /// Says what blocking a service would do
+///
+/// Nothing is changed. The answer has the `confirm` that blocking asks for, which stands for exactly what was shown.
 #[utoipa::path(
     tag = "blocks",
     params(("id" = EndpointServiceId, Path, description = "The service.")),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::actor;
+use super::arguments::optional_time;
 use crate::api::auth::{Caller, Decide};
 use crate::api::extract::ApiJson;
 use crate::api::problem::Problem;
@@ -33,6 +34,7 @@ pub struct BulkBody {
     #[schema(max_length = 2000, example = "https://tickets.example/4711")]
     ticket_url: Option<String>,
     /// With accept only: until when access is given.
+    #[serde(default, deserialize_with = "optional_time")]
     expires_at: Option<DateTime<Utc>>,
     /// With accept only: yes, it is meant although it goes beyond quotas. That is on record too.
     #[serde(default)]

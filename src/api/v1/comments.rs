@@ -98,6 +98,8 @@ pub(super) async fn add_comment(
 }
 
 /// Lists the comments on a connection
+///
+/// What people said about it for each other. Consumers do not see it.
 #[utoipa::path(
     tag = "reviews",
     params(("id" = ConnectionId, Path, description = "The connection."), ListQuery),

@@ -176,6 +176,8 @@ struct ListQuery {
 }
 
 /// Lists connections
+///
+/// What AWS shows, what was decided, and how far AWS is told, for each. `summary` is all three in one word.
 #[utoipa::path(
     tag = "connections",
     params(ListQuery),
@@ -204,6 +206,8 @@ pub(super) async fn list_connections(
 }
 
 /// Reads a connection with its history
+///
+/// The history has what AWS showed, what was decided by whom and why, what the worker called, and what the consumer is to be told.
 #[utoipa::path(
     tag = "connections",
     params(("id" = ConnectionId, Path, description = "The connection.")),

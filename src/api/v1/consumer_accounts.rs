@@ -124,6 +124,8 @@ struct ListQuery {
 }
 
 /// Lists a consumer's accounts
+///
+/// How each became known, and who vouched for it. Those that were removed are shown with `removed=true`.
 #[utoipa::path(
     tag = "consumers",
     params(("id" = ConsumerId, Path, description = "The consumer."), ListQuery),

@@ -179,6 +179,8 @@ struct ListQuery {
 }
 
 /// Lists consumers
+///
+/// Organisations that connect, whatever number of AWS accounts each has.
 #[utoipa::path(
     tag = "consumers",
     params(ListQuery),
@@ -238,6 +240,8 @@ pub(super) async fn register_consumer(
 }
 
 /// Reads one consumer
+///
+/// With its labels and contacts; accounts and quota are read beside it.
 #[utoipa::path(
     tag = "consumers",
     params(("id" = ConsumerId, Path, description = "The consumer.")),
@@ -253,6 +257,8 @@ pub(super) async fn read_consumer(
 }
 
 /// Changes a consumer, or closes it
+///
+/// Members that are absent stay as they are. One that has accounts cannot be closed.
 #[utoipa::path(
     tag = "consumers",
     params(("id" = ConsumerId, Path, description = "The consumer.")),

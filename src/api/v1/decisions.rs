@@ -7,6 +7,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::actor;
+use super::arguments::optional_time;
 use super::review_views::ReviewedView;
 use crate::api::auth::{Caller, Decide};
 use crate::api::extract::{ApiJson, ApiPath};
@@ -66,6 +67,7 @@ pub struct AcceptBody {
     #[schema(max_length = 2000, example = "https://tickets.example/4711")]
     ticket_url: Option<String>,
     /// Until when access is given; without it, access has no end.
+    #[serde(default, deserialize_with = "optional_time")]
     expires_at: Option<DateTime<Utc>>,
     /// Yes, it is meant although it goes beyond a quota. That is on record too.
     #[serde(default)]
@@ -123,6 +125,8 @@ pub(super) async fn accept_connection(
 }
 
 /// Rejects a connection that nobody decided yet
+///
+/// The decision is recorded when this answers; AWS is told right after. AWS has no way back: the consumer has to make a new endpoint.
 #[utoipa::path(
     tag = "connections",
     params(("id" = ConnectionId, Path, description = "The connection.")),

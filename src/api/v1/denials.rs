@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::actor;
-use super::arguments::{Limit, aws_id};
+use super::arguments::{Limit, aws_id, optional_time};
 use super::consumer_accounts::SaidView;
 use super::decisions::ReasonBody;
 use crate::api::auth::{Caller, Decide, Manage, Read};
@@ -93,6 +93,7 @@ pub struct NewDenialBody {
     /// On this service only; everywhere when absent.
     service_id: Option<EndpointServiceId>,
     /// When it ends by itself; never when absent.
+    #[serde(default, deserialize_with = "optional_time")]
     expires_at: Option<DateTime<Utc>>,
     /// Why. Whoever is refused because of it reads this.
     #[schema(min_length = 1, max_length = 1000, example = "Unpaid since March")]
@@ -121,6 +122,8 @@ struct ListQuery {
 }
 
 /// Lists the deny list
+///
+/// Whom and what each covers, since when, until when, and why. Those that were lifted or ran out stay listed.
 #[utoipa::path(
     tag = "denials",
     params(ListQuery),
@@ -188,6 +191,8 @@ pub(super) async fn add_denial(
 }
 
 /// Reads one denial
+///
+/// Whom and what it covers, since when, until when, and why.
 #[utoipa::path(
     tag = "denials",
     params(("id" = DenialId, Path, description = "The denial.")),
@@ -204,6 +209,8 @@ pub(super) async fn read_denial(
 }
 
 /// Lifts a denial
+///
+/// What it refused stays refused; what asks anew is judged without it. A denial that belongs to a block ends with the block.
 #[utoipa::path(
     tag = "denials",
     params(("id" = DenialId, Path, description = "The denial.")),

@@ -187,6 +187,8 @@ struct ListQuery {
 }
 
 /// Lists drifts
+///
+/// What AWS shows and no decision here explains. Those that were settled or healed stay listed: see `state`.
 #[utoipa::path(
     tag = "drifts",
     params(ListQuery),
@@ -213,6 +215,8 @@ pub(super) async fn list_drifts(
 }
 
 /// Reads a drift
+///
+/// With what was expected, what AWS showed instead, and how it was settled.
 #[utoipa::path(
     tag = "drifts",
     params(("id" = DriftId, Path, description = "The drift.")),

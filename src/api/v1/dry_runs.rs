@@ -56,6 +56,8 @@ pub(super) async fn start_dry_run(
 }
 
 /// Reads a dry run
+///
+/// How far it is; when it is done, what would change, with samples.
 #[utoipa::path(
     tag = "policies",
     params(

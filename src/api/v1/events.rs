@@ -58,6 +58,7 @@ pub struct EventView {
 
 /// What AWS showed before, and shows now.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SeenStates)]
 pub struct ObservedView {
     /// The state before; null where the connection was not known.
     #[schema(example = "pendingAcceptance")]
@@ -143,14 +144,14 @@ struct ListQuery {
     #[param(max_length = 64, example = "connection")]
     r#type: Option<String>,
     /// Only what happened to this, by its id: `con_…`, `svc_…`, `pol_…`.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^[a-z]{3}_[0-9a-f]{32}$")]
     #[serde(default, deserialize_with = "subject")]
     subject_id: Option<Subject>,
     /// Only what happened to this service and its connections.
     service_id: Option<EndpointServiceId>,
     /// Where to read on: the `next_cursor` of the page before, the id of an event, or `latest` for the end. A list begins with the oldest event that is
     /// kept, a stream at the end.
-    #[param(value_type = Option<String>, pattern = "^([0-9]+|latest)$", example = "latest")]
+    #[param(value_type = Option<String>, pattern = "^([0-9]{1,18}|latest)$", example = "latest")]
     cursor: Option<Cursor>,
     /// How many events a page has, 1 to 200.
     #[param(value_type = Option<i64>, minimum = 1, maximum = 200, default = 50)]

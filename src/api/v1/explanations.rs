@@ -300,6 +300,8 @@ pub(super) async fn explain_connection(
 }
 
 /// Lists what gates and policies said of a connection
+///
+/// Each with the facts that it was made from, so that it can be made again.
 #[utoipa::path(
     tag = "policies",
     params(("id" = ConnectionId, Path, description = "The connection."), ListQuery),

@@ -118,7 +118,7 @@ struct ListQuery {
     /// Only those that are this far.
     state: Option<OperationState>,
     /// Where to read on: the `next_cursor` of the page before.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^(dry|rjd|blk|arm|svc)_[0-9a-f]{32}$")]
     cursor: Option<Named>,
     /// How many rows, 1 to 200.
     #[param(value_type = Option<i64>, minimum = 1, maximum = 200, default = 50)]
@@ -153,7 +153,7 @@ pub(super) async fn list_operations(
 /// By the id that the request was answered with that began it.
 #[utoipa::path(
     tag = "operations",
-    params(("id" = String, Path, description = "The operation: `dry_…`, `rjd_…`, `blk_…`, `arm_…` or `svc_…`.",
+    params(("id" = String, Path, pattern = "^(dry|rjd|blk|arm|svc)_[0-9a-f]{32}$", description = "The operation: `dry_…`, `rjd_…`, `blk_…`, `arm_…` or `svc_…`.",
             example = "rjd_019abc00000070008000000000000001")),
     responses((status = 200, description = "The operation.", body = OperationView), AuthProblems, InputProblems, OperationMissing)
 )]

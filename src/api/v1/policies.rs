@@ -113,6 +113,8 @@ struct ListQuery {
 }
 
 /// Lists policies
+///
+/// Drafts, candidates, those in force and those that were, for all services or for one.
 #[utoipa::path(
     tag = "policies",
     params(ListQuery),
@@ -172,6 +174,8 @@ pub(super) async fn create_policy(
 }
 
 /// Reads one policy
+///
+/// With its text, its cases, and who took which step of its life.
 #[utoipa::path(
     tag = "policies",
     params(("id" = PolicyId, Path, description = "The policy.")),
@@ -217,6 +221,8 @@ pub(super) async fn change_policy(
 }
 
 /// Lists ready policy texts
+///
+/// Texts to begin with; what to change is said in each.
 #[utoipa::path(
     tag = "policies",
     responses((status = 200, description = "All of them.", body = TemplateList), AuthProblems)
@@ -234,6 +240,8 @@ pub(super) async fn list_policy_templates(_caller: Caller<Read>) -> Json<Templat
 }
 
 /// Reads the schema that policies are checked against
+///
+/// What a policy may say about a principal, a resource and the context, in Cedar's format for people.
 #[utoipa::path(
     tag = "policies",
     responses((status = 200, description = "The schema.", body = SchemaView), AuthProblems)

@@ -126,6 +126,8 @@ impl QuotaBody {
 }
 
 /// Reads a consumer's quota and what of it is used
+///
+/// Limits that are absent do not limit. What is used is counted now.
 #[utoipa::path(
     tag = "consumers",
     params(("id" = ConsumerId, Path, description = "The consumer.")),
@@ -163,6 +165,8 @@ pub(super) async fn set_consumer_quota(
 }
 
 /// Reads a service's default quota
+///
+/// What each consumer may use of it that has no figure of its own. Limits that are absent do not limit.
 #[utoipa::path(
     tag = "services",
     params(("id" = EndpointServiceId, Path, description = "The service.")),

@@ -231,6 +231,8 @@ struct LosingQuery {
 }
 
 /// Lists re-judgements
+///
+/// Those that wait to be applied, are under way, or are over: see `state`.
 #[utoipa::path(
     tag = "rejudgements",
     params(ListQuery),
@@ -256,6 +258,8 @@ pub(super) async fn list_rejudgements(
 }
 
 /// Reads one re-judgement
+///
+/// With how far it is, and how many would lose their access.
 #[utoipa::path(
     tag = "rejudgements",
     params(("id" = RejudgementId, Path, description = "The re-judgement.")),
@@ -278,6 +282,8 @@ pub(super) async fn read_rejudgement(
 }
 
 /// Lists the connections that a re-judgement would not accept
+///
+/// Why each would be refused now, and what became of it.
 #[utoipa::path(
     tag = "rejudgements",
     params(("id" = RejudgementId, Path, description = "The re-judgement."), LosingQuery),

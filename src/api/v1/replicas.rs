@@ -34,6 +34,8 @@ pub struct ReplicaList {
 }
 
 /// Lists the replicas that work for AccountRegions
+///
+/// What each holds, and how many AccountRegions it still wants.
 #[utoipa::path(
     tag = "account-regions",
     responses((status = 200, description = "All that live, the oldest first.", body = ReplicaList), AuthProblems)

@@ -98,6 +98,8 @@ pub struct ReviewRulesBody {
 }
 
 /// Reads how a service wants its connections reviewed
+///
+/// How many persons have to accept, how long a request may wait, and what happens then.
 #[utoipa::path(
     tag = "reviews",
     params(("id" = EndpointServiceId, Path, description = "The service.")),

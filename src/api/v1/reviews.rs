@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::actor;
-use super::arguments::Limit;
+use super::arguments::{Limit, optional_time, time_of_cursor};
 use super::decisions::ReasonBody;
 use super::review_views::{self, ApprovalView, ClaimView, HoldView, ReviewedView};
 use crate::api::auth::{Caller, Decide, Manage, Read};
@@ -132,8 +132,7 @@ impl FromStr for Cursor {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let expected = "pass the next_cursor of the page before";
         let (micros, id) = text.split_once('_').ok_or(expected)?;
-        let micros = micros.parse().map_err(|_| expected)?;
-        let at = DateTime::from_timestamp_micros(micros).ok_or(expected)?;
+        let at = time_of_cursor(micros).ok_or(expected)?;
         Ok(Self(at, id.parse().map_err(|_| expected)?))
     }
 }
@@ -163,7 +162,7 @@ struct ListQuery {
     /// Only those that are held, or only the others.
     held: Option<bool>,
     /// Where to read on: the `next_cursor` of the page before.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^[0-9]{1,17}_con_[0-9a-f]{32}$")]
     cursor: Option<Cursor>,
     /// How many rows, 1 to 200.
     #[param(value_type = Option<i64>, minimum = 1, maximum = 200, default = 50)]
@@ -203,6 +202,8 @@ pub(super) async fn list_reviews(
 }
 
 /// Shows the review queue in figures
+///
+/// How many wait, are overdue, held or not taken up, and how long the oldest waits.
 #[utoipa::path(
     tag = "reviews",
     responses((status = 200, description = "How many wait, and how.", body = ReviewSummaryView), AuthProblems)
@@ -280,6 +281,7 @@ pub struct HoldBody {
     )]
     reason: String,
     /// When the hold ends by itself; never, when it is left out.
+    #[serde(default, deserialize_with = "optional_time")]
     until: Option<DateTime<Utc>>,
 }
 
@@ -308,6 +310,8 @@ pub(super) async fn hold_review(
 }
 
 /// Ends a hold, whoever made it
+///
+/// It goes on waiting for a decision, by the deadline that it has.
 #[utoipa::path(
     tag = "reviews",
     params(("id" = ConnectionId, Path, description = "The connection.")),

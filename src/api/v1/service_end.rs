@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::actor;
+use super::arguments::optional_time;
 use super::services::ServiceView;
 use crate::api::auth::{Caller, Manage};
 use crate::api::conditions::Meant;
@@ -192,6 +193,7 @@ pub struct DrainBody {
     #[schema(maximum = 31_622_400)]
     reject_after_seconds: Option<u32>,
     /// When live connections are rejected.
+    #[serde(default, deserialize_with = "optional_time")]
     reject_at: Option<DateTime<Utc>>,
     /// Delete the service in AWS once nobody is connected.
     #[serde(default)]
@@ -214,6 +216,7 @@ pub struct DeleteBody {
     #[schema(maximum = 31_622_400)]
     reject_after_seconds: Option<u32>,
     /// When live connections are rejected.
+    #[serde(default, deserialize_with = "optional_time")]
     reject_at: Option<DateTime<Utc>>,
     /// Yes, it is known that a deleted service cannot be brought back.
     #[serde(default)]

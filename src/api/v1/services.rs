@@ -408,6 +408,8 @@ struct ListQuery {
 }
 
 /// Lists registered services
+///
+/// Each with what is desired, what AWS shows, and whether its checks passed.
 #[utoipa::path(
     tag = "services",
     params(ListQuery),
@@ -458,6 +460,8 @@ pub(super) async fn register_service(
 }
 
 /// Reads a service with its checks
+///
+/// What is desired, what AWS shows, where the two differ, and how far a drain is.
 #[utoipa::path(
     tag = "services",
     params(("id" = EndpointServiceId, Path, description = "The service.")),
@@ -473,6 +477,8 @@ pub(super) async fn read_service(
 }
 
 /// Retries a stalled service
+///
+/// The worker takes it up at once. Mend the cause first: what AWS refused, it refuses again.
 #[utoipa::path(
     tag = "services",
     params(("id" = EndpointServiceId, Path, description = "The service.")),

@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::actor;
-use super::arguments::Limit;
+use super::arguments::{Limit, time_of_cursor};
 use super::connections::ConnectionView;
 use super::decisions::ReasonBody;
 use super::services::ServiceView;
@@ -100,8 +100,7 @@ impl FromStr for Cursor {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let expected = "pass the next_cursor of the page before";
         let (micros, id) = text.split_once('_').ok_or(expected)?;
-        let micros = micros.parse().map_err(|_| expected)?;
-        let at = DateTime::from_timestamp_micros(micros).ok_or(expected)?;
+        let at = time_of_cursor(micros).ok_or(expected)?;
         let id = Uuid::try_parse(id).map_err(|_| expected)?;
         Ok(Self(at, id))
     }
@@ -127,7 +126,7 @@ struct ListQuery {
     /// Only those that somebody takes care of, or only the others.
     owned: Option<bool>,
     /// Where to read on: the `next_cursor` of the page before.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^[0-9]{1,17}_[0-9a-f]{32}$")]
     cursor: Option<Cursor>,
     /// How many rows, 1 to 200.
     #[param(value_type = Option<i64>, minimum = 1, maximum = 200, default = 50)]
@@ -136,6 +135,8 @@ struct ListQuery {
 }
 
 /// Lists what is stalled, connections and services together
+///
+/// What the worker gave up on, with AWS's code. Each stays until somebody retries it or gives it up.
 #[utoipa::path(
     tag = "stalls",
     params(ListQuery),
@@ -182,6 +183,8 @@ pub(super) async fn claim_connection_stall(
 }
 
 /// Leaves a stalled connection to others, whoever took care of it
+///
+/// It stays stalled until somebody retries it or gives it up.
 #[utoipa::path(
     tag = "stalls",
     params(("id" = ConnectionId, Path, description = "The connection.")),
@@ -245,6 +248,8 @@ pub(super) async fn claim_service_stall(
 }
 
 /// Leaves a stalled service to others, whoever took care of it
+///
+/// It stays stalled until somebody retries it or gives it up.
 #[utoipa::path(
     tag = "stalls",
     params(("id" = EndpointServiceId, Path, description = "The service.")),
