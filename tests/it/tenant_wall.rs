@@ -160,6 +160,7 @@ const OUT_OF_REACH: &[&str] = &[
     "account_regions",
     "approvals",
     "audit_entries",
+    "audit_retirements",
     "audit_seals",
     "audit_unsealed",
     "aws_accounts",
@@ -191,6 +192,7 @@ const OUT_OF_REACH: &[&str] = &[
     "review_rules",
     "service_notifications",
     "service_quotas",
+    "service_tokens",
     "standing_revocations",
     "sync_attempts",
 ];
