@@ -154,9 +154,9 @@ def processes_in(path):
     return found
 
 
-def demo(data_dir, scenario="none"):
+def demo(data_dir, scenario="none", *more):
     return Process(
-        "demo", "--listen", FREE_PORT, "--sim-listen", FREE_PORT, "--data-dir", data_dir, "--scenario", scenario
+        "demo", "--listen", FREE_PORT, "--sim-listen", FREE_PORT, "--data-dir", data_dir, "--scenario", scenario, *more
     )
 
 

@@ -65,7 +65,8 @@ def shortened(said):
 def check():
     wanted = int(os.environ.get("FUZZ_REQUESTS", 0))
     seed = int(os.environ.get("FUZZ_SEED", 1))
-    with DataDir() as data, demo(data) as running:
+    # With limits, everything that a role asks for is soon answered with 429, which tells nothing.
+    with DataDir() as data, demo(data, "none", "--no-rate-limits") as running:
         ready = running.ready_line()
         populate(ready)
         passed("there is something of most kinds")

@@ -247,6 +247,7 @@ fn every_refusal_is_a_problem_with_its_codes() {
                 .iter()
                 .filter(|(status, _)| status.as_str() >= "400")
             {
+                let response = at(document, response);
                 let problem = &response["content"]["application/problem+json"]["schema"]["$ref"];
                 if problem != "#/components/schemas/Problem" {
                     found.push(format!("{place}: {status} is no problem"));

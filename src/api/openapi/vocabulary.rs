@@ -52,6 +52,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("help", "did you mean known?"),
     ("id", "con_018f3a5c9d2e7b41a6c08e5d7f1b2a34"),
     ("ip_address_type", "ipv4"),
+    ("issuers_without_keys", "https://login.provider.example"),
     ("kept_by", "principal * of the service"),
     ("licence", "none"),
     (
@@ -96,6 +97,8 @@ const TEXTS: &[(&str, &str)] = &[
     ("replica", "api-1"),
     ("request_id", "554e891dd2b44fdd9ef18c8a833b6c8f"),
     ("role_arn", "arn:aws:iam::111122223333:role/portcullis"),
+    ("rotated_by", "ann@provider.example"),
+    ("secret", "shown once, in this answer only"),
     ("sentence", "The account is known"),
     (
         "service_name",

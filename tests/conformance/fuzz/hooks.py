@@ -15,6 +15,7 @@ RULES = [
     # Times are compared with the clock.
     r"must be in the future",
     r"Give a time that is yet to come",
+    r"A service token may be good for",
     # Texts are judged after they were trimmed; names have one line.
     r"must not be empty",
     r"must not contain (control characters|NUL)",
