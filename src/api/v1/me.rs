@@ -168,6 +168,8 @@ struct AccountQuery {
 }
 
 /// Reads the caller's organisation
+///
+/// The one that the token names. What the provider notes about it is not shown.
 #[utoipa::path(
     tag = "me",
     responses((status = 200, description = "The organisation.", body = OwnConsumerView), AuthProblems)
@@ -181,6 +183,8 @@ pub(super) async fn read_own_consumer(
 }
 
 /// Lists the organisation's accounts
+///
+/// Those that are its own now. What an account was proven by is not shown.
 #[utoipa::path(
     tag = "me",
     params(AccountQuery),
@@ -201,6 +205,8 @@ pub(super) async fn list_own_accounts(
 }
 
 /// Reads the organisation's quota and what of it is used
+///
+/// Null where there is no limit.
 #[utoipa::path(
     tag = "me",
     responses((status = 200, description = "Quota and use.", body = OwnQuotaView), AuthProblems)

@@ -204,6 +204,8 @@ pub(super) async fn make_service_token(
 }
 
 /// Reads one service token
+///
+/// Without its secret, which was shown once.
 #[utoipa::path(
     tag = "service-tokens",
     params(("id" = ServiceTokenId, Path, description = "The service token.")),

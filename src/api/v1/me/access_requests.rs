@@ -164,6 +164,8 @@ pub(in crate::api::v1) async fn list_own_access_requests(
 }
 
 /// Reads one of the organisation's access requests
+///
+/// Somebody else's is answered as one that does not exist.
 #[utoipa::path(
     tag = "me",
     params(("id" = AccessRequestId, Path, description = "The access request.")),

@@ -143,6 +143,8 @@ pub(in crate::api::v1) async fn list_own_connections(
 }
 
 /// Reads a connection of one of the organisation's accounts
+///
+/// Somebody else's is answered as one that does not exist. Who decided, and what the provider says among its own, is not shown.
 #[utoipa::path(
     tag = "me",
     params(("id" = ConnectionId, Path, description = "The connection.")),

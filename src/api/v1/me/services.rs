@@ -64,6 +64,8 @@ struct ListQuery {
 }
 
 /// Lists the services that the organisation has a connection to or was given access to
+///
+/// With what a consumer needs to make an endpoint: name, Region, zones and private DNS name.
 #[utoipa::path(
     tag = "me",
     params(ListQuery),
@@ -84,6 +86,8 @@ pub(in crate::api::v1) async fn list_known_services(
 }
 
 /// Reads a service that the organisation has a connection to or was given access to
+///
+/// Any other is answered as one that does not exist.
 #[utoipa::path(
     tag = "me",
     params(("id" = EndpointServiceId, Path, description = "The service.")),
