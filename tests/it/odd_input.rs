@@ -1,8 +1,10 @@
 //! Input that a fuzzer found answered with 500, with 200, or in other words than the document's.
 
+use reqwest::Method;
 use serde_json::json;
 use sqlx::PgPool;
 
+use crate::support::http::send;
 use crate::support::{TestApp, Who};
 
 const NOBODY: &str = "00000000000000000000000000000000";
@@ -58,4 +60,15 @@ async fn a_path_by_the_word_is_not_taken_for_an_id(pool: PgPool) {
     }
     let other = app.get(Who::Admin, "/v1/policies/valid").await;
     other.refused("no id and no word", 400, "invalid_path");
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_method_that_no_route_takes_is_that_whatever_its_headers(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let path = format!("/v1/connections/con_{NOBODY}/accept");
+    for header in ["if-match", "if-none-match"] {
+        let request = app.request(Who::Admin, Method::PUT, &path);
+        let answer = send(request.header(header, "no tag")).await;
+        answer.refused(header, 405, "method_not_allowed");
+    }
 }

@@ -16,6 +16,7 @@ use aws_lc_rs::digest;
 
 use crate::api::auth::caller_of;
 use crate::api::conditions::{Tagged, resource_at};
+use crate::api::openapi::DocumentData;
 use crate::api::problem::Problem;
 use crate::app::AppContext;
 use crate::app::code::Code;
@@ -42,16 +43,25 @@ pub(crate) async fn honour<B: MessageBody>(
             None => Ok(next.call(request).await?.map_into_left_body()),
         };
     }
-    // No route takes the others, and it is for the router to say so.
-    if ![Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(request.method()) {
-        return Ok(next.call(request).await?.map_into_left_body());
-    }
     let meant = match meant(request.headers(), resource) {
         Ok(None) => return Ok(next.call(request).await?.map_into_left_body()),
         Ok(Some(meant)) => meant,
+        // A write that no route takes is refused for that.
+        Err(_) if !is_routed(&request) => {
+            return Ok(next.call(request).await?.map_into_left_body());
+        }
         Err(problem) => return Ok(refused(request, &problem)),
     };
     write(&ctx, meant, request, next).await
+}
+
+/// Whether the document has the path with the method.
+fn is_routed(request: &ServiceRequest) -> bool {
+    let document = request.app_data::<DocumentData>();
+    document.is_none_or(|document| {
+        let methods = document.methods_at(request.path());
+        methods.contains(request.method())
+    })
 }
 
 /// Which state of which resource a write is meant for.

@@ -141,7 +141,7 @@ impl<'de> Deserialize<'de> for Cursor {
 #[serde(deny_unknown_fields)]
 struct ListQuery {
     /// Only this: `connection.accept`, or `connection` for all that happens to connections.
-    #[param(max_length = 64, example = "connection")]
+    #[param(example = "connection")]
     r#type: Option<String>,
     /// Only what happened to this, by its id: `con_…`, `svc_…`, `pol_…`.
     #[param(value_type = Option<String>, pattern = "^[a-z]{3}_[0-9a-f]{32}$")]

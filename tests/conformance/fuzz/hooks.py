@@ -37,7 +37,7 @@ RULES = [
     # The other proofs, which answers have, are not given by who sends this.
     r"Only the account itself can give this proof",
     # Shapes that are longer than a pattern which could be read: of AWS's ARNs, principals and Regions, and of addresses.
-    r"is not an? (role of account|AWS Region|principal|load balancer ARN)",
+    r"is not an? (role of account|AWS Region|allowed principal|load balancer ARN)",
     r"An e-mail address has one @",
     r"ticket_url must be an https:// address",
     # To JSON Schema 7.0 is an integer, and a date may be any; here numbers are written without a fraction, and years have four digits.
