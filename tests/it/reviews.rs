@@ -410,16 +410,15 @@ async fn rules_of_a_service_are_changed_by_whoever_has_read_them(pool: PgPool) {
             json!({ "version": 3, "on_overdue": "accept" }),
             "invalid_json",
         ),
-        (
-            "no version",
-            json!({ "approvals_required": 2 }),
-            "invalid_json",
-        ),
     ] {
         app.patched(Who::Admin, &path, &change)
             .await
             .refused(what, 400, code);
     }
+    let unnamed = json!({ "approvals_required": 2 });
+    app.patched(Who::Admin, &path, &unnamed)
+        .await
+        .refused("no version", 428, "precondition_required");
     let nothing = "/v1/services/svc_01890000000070008000000000000000/review-rules";
     app.get(Who::Viewer, nothing)
         .await
