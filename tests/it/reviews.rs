@@ -416,9 +416,11 @@ async fn rules_of_a_service_are_changed_by_whoever_has_read_them(pool: PgPool) {
             .refused(what, 400, code);
     }
     let unnamed = json!({ "approvals_required": 2 });
-    app.patched(Who::Admin, &path, &unnamed)
-        .await
-        .refused("no version", 428, "precondition_required");
+    app.patched(Who::Admin, &path, &unnamed).await.refused(
+        "no version",
+        428,
+        "precondition_required",
+    );
     let nothing = "/v1/services/svc_01890000000070008000000000000000/review-rules";
     app.get(Who::Viewer, nothing)
         .await
