@@ -1,5 +1,5 @@
-"""schemathesis against the running demo, as each role, with every check: no 5xx, no status or body that the document does not have, nothing refused that
-it allows, nothing taken that it forbids.
+"""schemathesis against the running demo, as each role, with every check: no 5xx, no status or body that the document does not have, nothing taken that it
+forbids; in a long run also nothing refused that it allows.
 
 `FUZZ_REQUESTS` says how many requests there have to be in the whole, and the script goes on until there were (`cargo xtask fuzz-api`); unless it is given,
 each role has one turn of `SECONDS`. `FUZZ_SEED` repeats a run's choices. What schemathesis says is printed where it found something.
