@@ -348,7 +348,7 @@ async fn what_is_not_http_is_refused(pool: PgPool) {
     let bare = b"GET /healthz HTTP/1.1\nHost: x\nConnection: close\n\n";
     let heard = app.say(bare, b"").await;
     assert!(
-        statuses(&heard).len() <= 1 && !heard.contains(" 5"),
+        statuses(&heard).len() <= 1 && statuses(&heard).iter().all(|status| *status < 500),
         "{heard}"
     );
     // What follows a request that was refused is not read as a request.
