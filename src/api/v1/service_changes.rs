@@ -54,6 +54,7 @@ pub struct ServiceChangeBody {
     reason: Option<String>,
     /// Network Load Balancers of the service's account and Region, 1 to 20: all that shall be behind it. New ones are added first; one that is left
     /// out is removed last, and waits while endpoints are attached.
+    #[schema(min_items = 1, max_items = 20)]
     load_balancer_arns: Option<Vec<String>>,
     /// Yes, it is meant that the load balancers listen on different ports or protocols.
     #[serde(default)]

@@ -324,6 +324,7 @@ pub struct NewServiceBody {
     #[schema(min_length = 1, max_length = 128)]
     name: String,
     /// To create: Network Load Balancers of that account and Region, 1 to 20.
+    #[schema(min_items = 1, max_items = 20)]
     load_balancer_arns: Option<Vec<String>>,
     /// To create: whether each connection has to be accepted. Yes unless told otherwise.
     acceptance_required: Option<bool>,

@@ -37,6 +37,8 @@ RULES = [
     r"label is a key, or a key and a value",
     # What the configuration, the caller's own roles, or the policy's own cases allow.
     r"^invalid_request: The secret before may go on for ",
+    # Where the feed of events ends.
+    r"The feed has the events ",
     r"^invalid_request: You do not have the role ",
     r"^invalid_request: Give 1 to 100 cases, not 0",
     r"^invalid_request: No slug can be made of the name",
