@@ -54,6 +54,13 @@ pub async fn begin(ctx: &AppContext, named: &Named) -> Result<Begun, AppError> {
     }
 }
 
+/// Ends a request of which nothing is to stand. What cannot be taken back now is by the end of its connection.
+pub async fn give_up(unit: Unit) {
+    if let Err(error) = unit.give_up().await {
+        tracing::debug!(%error, "a transaction was left to the end of its connection");
+    }
+}
+
 /// Keeps the answer of a request, and with it all that was done stands.
 #[tracing::instrument(skip_all)]
 pub async fn keep(

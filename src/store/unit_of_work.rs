@@ -143,6 +143,13 @@ impl Unit {
         Ok(Some(Reader::Shared(Look(guard))))
     }
 
+    /// Takes everything back, and gives the locks back before anybody is answered: a transaction that is merely dropped ends a little later.
+    pub async fn give_up(self) -> Result<(), StoreError> {
+        let slot = Arc::into_inner(self.0).map(Mutex::into_inner);
+        let slot = slot.ok_or(StoreError::InUse)?;
+        Ok(slot.tx.rollback().await?)
+    }
+
     /// Commits all that stands.
     pub async fn commit(self) -> Result<(), StoreError> {
         let slot = Arc::into_inner(self.0).map(Mutex::into_inner);

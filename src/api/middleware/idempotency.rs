@@ -59,6 +59,7 @@ pub(crate) async fn honour<B: MessageBody>(
     let (response, faulty) = watched(unit.scope(next.call(request))).await;
     let response = response?;
     if faulty {
+        idempotency::give_up(unit).await;
         // What was done in parts stands; what was not is done by whoever sends it again.
         return Ok(response.map_into_left_body());
     }
@@ -125,6 +126,7 @@ async fn ended<B: MessageBody>(
 ) -> Result<Answered<B>, Error> {
     let status = response.status();
     if status.is_client_error() || status.is_server_error() {
+        idempotency::give_up(unit).await;
         return Ok(response.map_into_left_body());
     }
     let (request, response) = response.into_parts();
