@@ -6,7 +6,6 @@
 
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use std::error::Error;
 use std::fmt;
 
 use actix_web::body::BoxBody;
@@ -19,6 +18,7 @@ use utoipa::ToSchema;
 use super::middleware::request_id;
 use crate::app::code::Code;
 use crate::app::error::{AppError, Finding};
+use crate::domain::causes::chain;
 
 /// The media type of every refusal.
 pub const CONTENT_TYPE: &str = "application/problem+json";
@@ -360,18 +360,6 @@ fn code_schema() -> utoipa::openapi::schema::Object {
         ))
         .enum_values(Some(Code::ALL.iter().map(|code| code.slug())))
         .build()
-}
-
-/// Joins an error and its causes into one line.
-fn chain(error: &dyn Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line.push_str(": ");
-        line.push_str(&error.to_string());
-        cause = error.source();
-    }
-    line
 }
 
 #[cfg(test)]

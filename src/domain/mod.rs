@@ -12,6 +12,7 @@ pub mod backoff;
 pub mod batch_size;
 pub mod block;
 pub mod bucket;
+pub mod causes;
 pub mod clock;
 pub mod connection;
 pub mod consumer;

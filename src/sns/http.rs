@@ -9,6 +9,7 @@ use reqwest::{Certificate, Client};
 
 use super::fetch::{Fetch, FetchError, LONGEST_ANSWER};
 use super::url::AwsUrl;
+use crate::domain::causes::chain;
 
 /// Asks over HTTPS, with the public authorities that are built in and those that are added; Amazon's issuers over HTTP.
 #[derive(Debug)]
@@ -72,17 +73,6 @@ impl Fetch for HttpFetch {
         }
         Ok(body)
     }
-}
-
-/// An error with all its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::metrics::{PassLabels, WorkerMetrics};
 use super::{PassError, Shared};
 use crate::domain::backoff;
+pub(super) use crate::domain::causes::chain;
 
 /// Runs `pass` until told to stop or until the lease is lost. `pass` answers how long to rest; a nudge, for a loop that listens, ends
 /// the rest early.
@@ -94,16 +95,4 @@ fn count(metrics: &WorkerMetrics, name: &'static str, ok: bool) {
         .passes
         .get_or_create(&PassLabels { name, outcome })
         .inc();
-}
-
-/// An error with all its causes, for one log line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::jwks::{BadKeySet, KeySet};
 use super::strict_json;
 use crate::app::auth_settings::{IssuerSettings, url_problem};
+use crate::domain::causes::chain;
 
 /// Why there are no keys.
 #[derive(Debug, thiserror::Error)]
@@ -126,15 +127,4 @@ impl KeyClient {
         }
         Ok(body)
     }
-}
-
-/// An error with all its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
 }
