@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use privatelink::AccountId;
 use uuid::Uuid;
 
 use super::{PgConnection, StoreError};
-use crate::domain::access_request::{AccessRequest, Asked, AskedState, Given};
+use crate::domain::access_request::{Asked, AskedState, Given};
 use crate::domain::approval::Approval;
 use crate::domain::ids::{AccessRequestId, ApprovalId, EndpointServiceId};
 
@@ -70,17 +71,19 @@ pub(super) async fn approvals(
     Ok(all)
 }
 
+/// Adds the services that a new request asks for.
 pub(super) async fn insert_services(
     conn: &mut PgConnection,
-    new: &AccessRequest,
+    id: AccessRequestId,
+    account: &AccountId,
+    services: &[Uuid],
 ) -> Result<(), StoreError> {
-    let services: Vec<Uuid> = new.services.iter().map(|row| row.service.uuid()).collect();
     sqlx::query!(
         "INSERT INTO access_request_services (access_request_id, endpoint_service_id, account_id, state, added)
          SELECT $1, service, $2, $4, false FROM unnest($3::uuid[]) AS u (service)",
-        new.id as _,
-        new.account.as_str(),
-        &services,
+        id as _,
+        account.as_str(),
+        services,
         AskedState::Waiting.as_str(),
     )
     .execute(conn)

@@ -122,7 +122,8 @@ pub async fn insert(conn: &mut PgConnection, new: &AccessRequest) -> Result<(), 
     )
     .execute(&mut *conn)
     .await?;
-    parts::insert_services(conn, new).await
+    let services: Vec<Uuid> = new.services.iter().map(|row| row.service.uuid()).collect();
+    parts::insert_services(conn, new.id, &new.account, &services).await
 }
 
 /// One by id.

@@ -13,6 +13,7 @@ use crate::domain::consumer::Said;
 use crate::domain::ids::{AccessRequestId, ConsumerId, EndpointServiceId};
 use crate::domain::member::name_within;
 use crate::domain::own::{OwnAccessRequest, OwnAsked, Told};
+use crate::store::access_request_parts::insert_services;
 use crate::store::{PgConnection, StoreError};
 
 const TABLE: &str = "access_requests";
@@ -183,17 +184,7 @@ pub async fn insert(
     .execute(&mut *conn)
     .await?;
     let services: Vec<Uuid> = new.services.iter().map(|row| row.service.uuid()).collect();
-    sqlx::query!(
-        "INSERT INTO access_request_services (access_request_id, endpoint_service_id, account_id, state, added)
-         SELECT $1, service, $2, $4, false FROM unnest($3::uuid[]) AS u (service)",
-        new.id as _,
-        new.account.as_str(),
-        &services,
-        AskedState::Waiting.as_str(),
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
+    insert_services(conn, new.id, &new.account, &services).await
 }
 
 /// Takes a request back. Answers whether it waited.
