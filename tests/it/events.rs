@@ -166,8 +166,6 @@ async fn nothing_is_missed_whoever_commits_last(pool: PgPool) {
     assert_eq!(ids(first["items"].as_array().unwrap()), [1]);
     slow.commit().await.unwrap();
     // Two replicas at once do it once.
-    let other = app.another_worker();
-    drop(other);
     join_all((0..4).map(|_| number_events::run_pass(&app.shared))).await;
     app.numbered().await;
     let rest = app.events("&cursor=1").await;
@@ -253,6 +251,25 @@ async fn where_events_are_missing_there_is_no_going_on(pool: PgPool) {
     let request = request.header("Accept", "text/event-stream");
     let wrong = crate::support::http::send(request.header("Last-Event-ID", "x")).await;
     wrong.refused("no id", 400, "invalid_request");
+}
+
+/// What a process remembers of the feed ends with the database that it was of.
+#[sqlx::test(migrations = "./migrations")]
+async fn a_restored_database_has_other_events_at_the_same_positions(pool: PgPool) {
+    let app = TestApp::start(pool);
+    for name in ["one", "two", "three"] {
+        app.add_consumer_with(name, &[]).await;
+    }
+    app.numbered().await;
+    let before = app.stream("?cursor=0", None).await.next(3).await;
+    let restored = "DELETE FROM events; UPDATE event_feed SET first = 1, last = 0";
+    sqlx::raw_sql(restored).execute(app.db()).await.unwrap();
+    app.add_consumer_with("four", &[]).await;
+    app.numbered().await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let after = app.stream("?cursor=0", None).await.next(1).await;
+    assert_eq!(ids(&after), [1]);
+    assert_ne!(after[0]["subject_id"], before[0]["subject_id"]);
 }
 
 /// Three hundred who listen ask the database no more often than one.

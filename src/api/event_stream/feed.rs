@@ -163,6 +163,11 @@ async fn look(feed: EventFeed, ctx: AppContext) {
         feed.0.reads.inc();
         match bounds(&ctx).await {
             Ok(now) => {
+                let ended_later = |known: Bounds| known.last > now.last;
+                if feed.0.end.borrow().is_some_and(ended_later) {
+                    // The database was restored: positions come again, with other events.
+                    feed.0.pages.lock().await.clear();
+                }
                 feed.0.end.send_if_modified(|known| {
                     let grown = *known != Some(now);
                     *known = Some(now);
@@ -173,6 +178,9 @@ async fn look(feed: EventFeed, ctx: AppContext) {
         }
         tokio::time::sleep(LOOK_EVERY).await;
         if feed.0.end.receiver_count() == 0 {
+            // While nobody looks, the database may be exchanged unseen: nothing is believed of it afterwards.
+            feed.0.end.send_replace(None);
+            feed.0.pages.lock().await.clear();
             feed.0.looking.store(false, Ordering::SeqCst);
             // Somebody may have come in between, and relied on this task.
             if feed.0.end.receiver_count() == 0 || feed.0.looking.swap(true, Ordering::SeqCst) {
