@@ -47,7 +47,8 @@ use crate::app::auth_settings::{ServiceTokenRules, ServiceTokenSettings};
 use crate::sns::Hook;
 use connections::Connections;
 use middleware::{
-    follow, gate, idempotency, metrics, preconditions, request_id, security_headers, trace::Trace,
+    aws_ids, follow, gate, idempotency, metrics, preconditions, request_id, security_headers,
+    trace::Trace,
 };
 use openapi::Document;
 use tls::Tls;
@@ -186,6 +187,7 @@ fn assemble(
         // The last one named is the first that a request meets.
         .wrap(from_fn(preconditions::honour))
         .wrap(from_fn(idempotency::honour))
+        .wrap(from_fn(aws_ids::translate))
         .wrap(from_fn(gate::pass))
         .wrap(from_fn(security_headers::add))
         .wrap(from_fn(metrics::measure))

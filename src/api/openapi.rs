@@ -3,6 +3,7 @@
 //! The operations come from the handlers, collected while they are registered. Each operation's id
 //! is the name of its handler.
 
+pub(crate) mod either;
 mod finish;
 #[cfg(test)]
 mod lint;

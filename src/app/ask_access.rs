@@ -124,10 +124,7 @@ pub(super) fn words(
     at: DateTime<Utc>,
 ) -> Result<Words, AppError> {
     let services: BTreeSet<EndpointServiceId> = services.iter().copied().collect();
-    if services.is_empty() || services.len() > MOST_SERVICES {
-        let detail = format!("give 1 to {MOST_SERVICES} services, not {}", services.len());
-        return Err(AppError::new(Code::InvalidRequest, detail).field("service_ids"));
-    }
+    check_count(services.len())?;
     Ok(Words {
         services,
         contact: consumer_details::contact("contact", contact)?,
@@ -192,4 +189,13 @@ async fn refuse_twice(conn: &mut PgConnection, new: &AccessRequest) -> Result<()
 pub(super) fn missing(id: AccessRequestId) -> AppError {
     let detail = format!("there is no access request {id}");
     AppError::new(Code::AccessRequestNotFound, detail)
+}
+
+/// Refuses none, and more than a request may name.
+pub fn check_count(services: usize) -> Result<(), AppError> {
+    if (1..=MOST_SERVICES).contains(&services) {
+        return Ok(());
+    }
+    let detail = format!("give 1 to {MOST_SERVICES} services, not {services}");
+    Err(AppError::new(Code::InvalidRequest, detail).field("service_ids"))
 }

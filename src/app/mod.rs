@@ -11,6 +11,7 @@ pub mod approve;
 pub mod ask_access;
 mod ask_again;
 pub mod auth_settings;
+pub mod aws_ids;
 pub mod block;
 pub mod block_step;
 pub mod bulk_decide;

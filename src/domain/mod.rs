@@ -8,6 +8,7 @@ pub mod account_region;
 pub mod actor;
 pub mod approval;
 pub mod audit_entry;
+pub mod aws_ids;
 pub mod backoff;
 pub mod batch_size;
 pub mod block;

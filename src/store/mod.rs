@@ -14,6 +14,7 @@ pub mod account_regions;
 pub mod approvals;
 pub mod audit;
 pub mod audit_seals;
+pub mod aws_ids;
 pub mod block_work;
 pub mod blocks;
 pub mod comments;

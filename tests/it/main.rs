@@ -17,6 +17,7 @@ mod asked_again;
 mod audit_seals;
 mod authz_matrix;
 mod authz_objects;
+mod aws_ids;
 mod blocks;
 mod bulk;
 mod concurrency;

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::sentence;
 use crate::api::fallback::wrong_method;
+use crate::api::middleware::aws_ids::untranslated;
 use crate::api::problem::Problem;
 use crate::app::code::Code;
 
@@ -24,6 +25,9 @@ impl<T: DeserializeOwned> FromRequest for ApiPath<T> {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        if let Some(problem) = untranslated(request) {
+            return ready(Err(problem));
+        }
         let read = request.match_info().load().map(Self).map_err(|error| {
             wrong_method(request)
                 .unwrap_or_else(|| Problem::new(Code::InvalidPath, sentence(&error)))

@@ -8,6 +8,7 @@ use actix_web::{FromRequest, HttpRequest, web};
 use serde::de::DeserializeOwned;
 
 use super::sentence;
+use crate::api::middleware::aws_ids::untranslated;
 use crate::api::problem::Problem;
 use crate::app::code::Code;
 
@@ -23,6 +24,9 @@ impl<T: DeserializeOwned> FromRequest for ApiQuery<T> {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        if let Some(problem) = untranslated(request) {
+            return ready(Err(problem));
+        }
         ready(parse(request.query_string()).map(Self))
     }
 }

@@ -1,9 +1,10 @@
 //! What happens to every request, whatever its route: an id, a log line, a measurement, headers, limits, who sends it, one effect however often it
 //! is sent, and an effect on no other state than the one that was meant.
 //!
-//! From the outside in: connection, request id, trace, metrics, security headers, gate (which finds out who sends it), idempotency, preconditions. The
-//! last three are those that refuse.
+//! From the outside in: connection, request id, trace, metrics, security headers, gate (which finds out who sends it), AWS's ids, idempotency,
+//! preconditions. The gate and the last two are those that refuse.
 
+pub(super) mod aws_ids;
 pub(super) mod client;
 pub(super) mod follow;
 pub(super) mod gate;

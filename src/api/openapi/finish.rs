@@ -9,6 +9,7 @@ use utoipa::openapi::schema::{
 };
 use utoipa::openapi::{ObjectBuilder, OpenApi, Ref, RefOr};
 
+use super::either::widen;
 use super::vocabulary;
 
 /// Finishes the document.
@@ -29,10 +30,11 @@ pub(super) fn finish(mut document: OpenApi) -> OpenApi {
             }
         }
     }
-    for item in document.paths.paths.values_mut() {
+    for (path, item) in &mut document.paths.paths {
         for operation in operations(item) {
             for parameter in operation.parameters.iter_mut().flatten() {
                 if let RefOr::T(parameter) = parameter {
+                    widen(path, parameter);
                     illustrate_parameter(parameter);
                 }
             }

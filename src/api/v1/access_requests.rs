@@ -11,6 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::actor;
 use super::arguments::{Limit, aws_id, optional_time};
 use super::consumer_accounts::SaidView;
+use super::service_ref::{ServiceRef, resolve_all};
 use crate::api::auth::{Caller, Decide, Read};
 use crate::api::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::api::problem::Problem;
@@ -183,7 +184,7 @@ pub struct NewAccessRequestBody {
     consumer_id: Option<ConsumerId>,
     /// The services that it wants to reach, 1 to 20.
     #[schema(min_items = 1, max_items = 20)]
-    service_ids: Vec<EndpointServiceId>,
+    service_ids: Vec<ServiceRef>,
     /// Whom to talk to.
     contact: Contact,
     /// What whoever asks wants to say: 1 to 1000 characters.
@@ -285,7 +286,7 @@ pub(super) async fn ask_access(
     let new = NewAccessRequest {
         account: aws_id("account_id", &body.account_id)?,
         consumer: body.consumer_id,
-        services: body.service_ids,
+        services: resolve_all(body.service_ids, &ctx).await?,
         contact: body.contact,
         message: body.message,
         expires_at: body.expires_at,

@@ -78,8 +78,8 @@ pub struct AuditEntryList {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct ListQuery {
-    /// Only what was done to this, by its id: `con_…`, `svc_…`, `pol_…`.
-    #[param(value_type = Option<String>, pattern = "^[a-z]{3}_[0-9a-f]{32}$")]
+    /// Only what was done to this, by its id: `con_…`, `svc_…`, `pol_…`; of a connection or a service also AWS's.
+    #[param(value_type = Option<String>, pattern = "^([a-z]{3}_[0-9a-f]{32}|vpce-(svc-)?[0-9a-f]{8,17})$")]
     #[serde(default, deserialize_with = "subject")]
     subject_id: Option<Subject>,
     /// Only what this actor did.

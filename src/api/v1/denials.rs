@@ -12,6 +12,7 @@ use super::actor;
 use super::arguments::{Limit, aws_id, optional_time};
 use super::consumer_accounts::SaidView;
 use super::decisions::ReasonBody;
+use super::service_ref::{ServiceRef, resolve_given};
 use crate::api::auth::{Caller, Decide, Manage, Read};
 use crate::api::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::api::problem::Problem;
@@ -91,7 +92,7 @@ pub struct NewDenialBody {
     /// The consumer: with every account that it has when somebody wants to accept.
     consumer_id: Option<ConsumerId>,
     /// On this service only; everywhere when absent.
-    service_id: Option<EndpointServiceId>,
+    service_id: Option<ServiceRef>,
     /// When it ends by itself; never when absent.
     #[serde(default, deserialize_with = "optional_time")]
     expires_at: Option<DateTime<Utc>>,
@@ -178,9 +179,10 @@ pub(super) async fn add_denial(
                 .into());
         }
     };
+    let service = resolve_given(body.service_id, &ctx).await?;
     let new = NewDenial {
         subject,
-        service: body.service_id,
+        service,
         expires_at: body.expires_at,
         reason: body.reason,
     };

@@ -39,6 +39,7 @@ mod review_views;
 pub mod reviews;
 pub mod service_changes;
 pub mod service_end;
+mod service_ref;
 pub mod service_tokens;
 pub mod services;
 pub mod stalls;

@@ -9,6 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::actor;
 use super::arguments::{Limit, given};
 use super::policy_views::PolicyView;
+use super::service_ref::{ServiceRef, resolve_given};
 use crate::api::auth::{Caller, Manage, Read};
 use crate::api::conditions::Meant;
 use crate::api::extract::{ApiJson, ApiPath, ApiQuery};
@@ -38,7 +39,7 @@ pub struct PolicyList {
 #[serde(deny_unknown_fields)]
 pub struct NewPolicyBody {
     /// The service that it is for; every service when absent.
-    service_id: Option<EndpointServiceId>,
+    service_id: Option<ServiceRef>,
     /// The text, in Cedar. It may be wrong: validating says so.
     #[schema(max_length = 65_536)]
     text: Option<String>,
@@ -167,7 +168,8 @@ pub(super) async fn create_policy(
         }
     };
     let (actor, note) = (actor(caller.subject), body.note.as_deref());
-    let made = app::create(&ctx, &actor, body.service_id, source, note).await?;
+    let service = resolve_given(body.service_id, &ctx).await?;
+    let made = app::create(&ctx, &actor, service, source, note).await?;
     Ok(HttpResponse::Created()
         .insert_header((header::LOCATION, format!("/v1/policies/{}", made.id)))
         .json(PolicyView::from(made)))

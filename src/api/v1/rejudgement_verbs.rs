@@ -10,6 +10,7 @@ use super::actor;
 use super::arguments::aws_id;
 use super::decisions::ReasonBody;
 use super::rejudgements::RejudgementView;
+use super::service_ref::ServiceRef;
 use crate::api::auth::{Caller, Manage};
 use crate::api::extract::{ApiJson, ApiPath};
 use crate::api::problem::Problem;
@@ -20,7 +21,7 @@ use crate::api::responses::{
 use crate::app::code::Code;
 use crate::app::rejudge::{self as app, Apply};
 use crate::app::{AppContext, AppError};
-use crate::domain::ids::{ConsumerId, EndpointServiceId, RejudgementId};
+use crate::domain::ids::{ConsumerId, RejudgementId};
 use crate::domain::rejudgement::Scope;
 
 /// Which live connections to judge again: those of a service, of a consumer, of an account, or all.
@@ -28,7 +29,7 @@ use crate::domain::rejudgement::Scope;
 #[serde(deny_unknown_fields)]
 pub struct NewRejudgementBody {
     /// Only those of this service.
-    service_id: Option<EndpointServiceId>,
+    service_id: Option<ServiceRef>,
     /// Only those of this consumer's accounts.
     consumer_id: Option<ConsumerId>,
     /// Only those of this account.
@@ -61,10 +62,10 @@ pub struct ApplyBody {
     confirm_losing_access: i64,
 }
 
-fn scope_of(body: &NewRejudgementBody) -> Result<Scope, AppError> {
-    match (body.service_id, body.consumer_id, &body.account_id) {
+async fn scope_of(ctx: &AppContext, body: &NewRejudgementBody) -> Result<Scope, AppError> {
+    match (&body.service_id, body.consumer_id, &body.account_id) {
         (None, None, None) => Ok(Scope::Everything),
-        (Some(service), None, None) => Ok(Scope::Service(service)),
+        (Some(service), None, None) => Ok(Scope::Service(service.clone().resolve(ctx).await?)),
         (None, Some(consumer), None) => Ok(Scope::Consumer(consumer)),
         (None, None, Some(account)) => Ok(Scope::Account(aws_id("account_id", account)?)),
         _ => {
@@ -92,7 +93,7 @@ pub(super) async fn ask_for_rejudgement(
     ApiJson(body): ApiJson<NewRejudgementBody>,
     ctx: Data<AppContext>,
 ) -> Result<HttpResponse, Problem> {
-    let (actor, scope) = (actor(caller.subject), scope_of(&body)?);
+    let (actor, scope) = (actor(caller.subject), scope_of(&ctx, &body).await?);
     let asked = app::ask(&ctx, &actor, &scope, &body.reason).await?;
     Ok(HttpResponse::Accepted()
         .insert_header((header::LOCATION, format!("/v1/rejudgements/{}", asked.id)))

@@ -7,7 +7,6 @@ use chrono::{DateTime, Utc};
 use privatelink::AccountId;
 use serde_json::json;
 
-use super::read::no_service;
 use super::{begin, commit};
 use crate::app::admission::may_change;
 use crate::app::ask_access::{Words, words};
@@ -91,6 +90,20 @@ pub async fn ask_access(
     Ok(request)
 }
 
+/// Names none of them: whether AWS's id of one is known here, and by which of ours, is not this consumer's to know.
+fn no_such_service() -> AppError {
+    let detail = "there is no such service, or it takes no requests";
+    AppError::new(Code::ServiceNotFound, detail).field("service_ids")
+}
+
+/// The refusal of a service that could not be found, in the words for one that takes no requests.
+pub fn without_names(refusal: AppError) -> AppError {
+    match refusal.code() {
+        Code::ServiceNotFound => no_such_service(),
+        _ => refusal,
+    }
+}
+
 async fn refuse_foreign(tx: &mut TenantTx, account: &AccountId) -> Result<(), AppError> {
     if consumer::has_account(tx, account).await? {
         return Ok(());
@@ -110,7 +123,7 @@ async fn refuse_service(
     let found = endpoint_services::by_id(conn, service).await?;
     found
         .filter(|found| may_change(found).is_ok())
-        .ok_or_else(|| no_service(service).field("service_ids"))?;
+        .ok_or_else(no_such_service)?;
     let filter = access_requests::Filter {
         account: Some(account),
         service: Some(service),

@@ -106,6 +106,30 @@ pub async fn services(
     Ok(Listed::cut(rows, limit, |row| row.id))
 }
 
+/// Which of these services it can know about.
+pub async fn known_services(
+    ctx: &AppContext,
+    member: &Member,
+    ids: &[EndpointServiceId],
+) -> Result<Vec<EndpointServiceId>, AppError> {
+    let mut tx = begin(ctx, member).await?;
+    let found = services::among(&mut tx, ids).await?;
+    end(tx).await?;
+    Ok(found.into_iter().map(|row| row.id).collect())
+}
+
+/// Which of these connections are its accounts'.
+pub async fn known_connections(
+    ctx: &AppContext,
+    member: &Member,
+    ids: &[ConnectionId],
+) -> Result<Vec<ConnectionId>, AppError> {
+    let mut tx = begin(ctx, member).await?;
+    let found = connections::among(&mut tx, ids).await?;
+    end(tx).await?;
+    Ok(found)
+}
+
 /// One of its access requests.
 pub async fn access_request(
     ctx: &AppContext,

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use privatelink::{AccountId, ConnectionState};
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::TenantTx;
 use crate::domain::connection::Observed;
@@ -90,6 +91,23 @@ pub async fn by_id(
         .fetch_optional(tx.consumer().await?)
         .await?;
     row.map(OwnConnection::try_from).transpose()
+}
+
+/// Those of these that are the organisation's, in no order.
+pub async fn among(
+    tx: &mut TenantTx,
+    ids: &[ConnectionId],
+) -> Result<Vec<ConnectionId>, StoreError> {
+    let organisation = tx.organisation();
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    let own = sqlx::query_scalar!(
+        r#"SELECT c.id AS "id: ConnectionId" FROM connections c
+            WHERE c.id = ANY($2)
+              AND c.owner_account IN (SELECT m.account_id FROM consumer_accounts m WHERE m.consumer_id = $1 AND m.removed_at IS NULL)"#,
+        organisation as _,
+        &ids,
+    );
+    Ok(own.fetch_all(tx.consumer().await?).await?)
 }
 
 /// Which connections to list. Absent filters let everything through.

@@ -18,6 +18,7 @@ use crate::api::responses::{
 };
 use crate::api::v1::arguments::{Limit, aws_id};
 use crate::api::v1::decisions::ReasonBody;
+use crate::api::v1::service_ref::{ServiceRef, resolve_all};
 use crate::app::AppContext;
 use crate::app::own::ask_access::{self as ask, NewOwnRequest};
 use crate::app::own::{read, withdraw_access};
@@ -110,7 +111,7 @@ pub struct NewOwnAccessRequestBody {
     account_id: String,
     /// The services that it wants to reach, 1 to 20, by the ids that the provider has told.
     #[schema(min_items = 1, max_items = 20)]
-    service_ids: Vec<EndpointServiceId>,
+    service_ids: Vec<ServiceRef>,
     /// Whom to talk to.
     contact: Contact,
     /// What whoever asks wants to say: 1 to 1000 characters.
@@ -199,14 +200,16 @@ pub(in crate::api::v1) async fn ask_own_access(
     ApiJson(body): ApiJson<NewOwnAccessRequestBody>,
     ctx: Data<AppContext>,
 ) -> Result<HttpResponse, Problem> {
+    let member = caller.member()?;
+    let services = resolve_all(body.service_ids, &ctx).await;
+    let services = services.map_err(ask::without_names)?;
     let new = NewOwnRequest {
         account: aws_id("account_id", &body.account_id)?,
-        services: body.service_ids,
+        services,
         contact: body.contact,
         message: body.message,
         expires_at: body.expires_at,
     };
-    let member = caller.member()?;
     let made = ask::ask_access(&ctx, &member, &actor(&member), new).await?;
     Ok(HttpResponse::Created()
         .insert_header((
