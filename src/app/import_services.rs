@@ -15,6 +15,7 @@ use crate::domain::account_region::AccountRegion;
 use crate::domain::actor::Actor;
 use crate::domain::ids::{AccountRegionId, EndpointServiceId};
 use crate::domain::inventory::{Inventory, InventoryListing, InventoryService, NotAdopted};
+use crate::domain::order::Order;
 use crate::store::audit::{self, Entry, Subject};
 use crate::store::endpoint_services::{self, Filter};
 use crate::store::{PgConnection, StoreError, account_regions, inventory};
@@ -215,7 +216,7 @@ async fn registration(
         aws_service_id: Some(aws_service_id),
         ..Filter::default()
     };
-    let found = endpoint_services::page(conn, &filter, None, 1).await?;
+    let found = endpoint_services::page(conn, &filter, Order::Desc, None, 1).await?;
     Ok(found.first().map(|service| service.id))
 }
 

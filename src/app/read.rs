@@ -10,6 +10,7 @@ use crate::domain::endpoint_service::RegisteredService;
 use crate::domain::history::HistoryEntry;
 use crate::domain::ids::{AccountRegionId, ConnectionId, DriftId, EndpointServiceId};
 use crate::domain::lifecycle::{Blocking, Progress};
+use crate::domain::order::Order;
 use crate::domain::stall::{Stalled, StalledId};
 use crate::store::{
     PgConnection, account_regions, connection_list, drain_progress, drifts, endpoint_services,
@@ -99,15 +100,16 @@ pub async fn drain(
     }))
 }
 
-/// Registered services, newest first.
+/// Registered services.
 pub async fn services(
     ctx: &AppContext,
     filter: &endpoint_services::Filter<'_>,
-    before: Option<EndpointServiceId>,
+    order: Order,
+    from: Option<EndpointServiceId>,
     limit: i64,
 ) -> Result<Listed<RegisteredService, EndpointServiceId>, AppError> {
     let conn: &mut PgConnection = &mut *ctx.acquire().await?;
-    let rows = endpoint_services::page(conn, filter, before, limit + 1).await?;
+    let rows = endpoint_services::page(conn, filter, order, from, limit + 1).await?;
     Ok(Listed::cut(rows, limit, |row| row.id))
 }
 
@@ -141,15 +143,16 @@ pub async fn drifts(
     Ok(Listed::cut(rows, limit, |row| row.id))
 }
 
-/// Connections, newest first.
+/// Connections.
 pub async fn connections(
     ctx: &AppContext,
     filter: &connection_list::Filter<'_>,
-    before: Option<ConnectionId>,
+    order: Order,
+    from: Option<ConnectionId>,
     limit: i64,
 ) -> Result<Listed<Connection, ConnectionId>, AppError> {
     let conn: &mut PgConnection = &mut *ctx.acquire().await?;
-    let rows = connection_list::page(conn, filter, before, limit + 1).await?;
+    let rows = connection_list::page(conn, filter, order, from, limit + 1).await?;
     Ok(Listed::cut(rows, limit, |row| row.id))
 }
 

@@ -41,6 +41,7 @@ pub mod member;
 pub mod notice;
 pub mod observe;
 pub mod operation;
+pub mod order;
 pub mod outcome;
 pub mod own;
 pub mod policy;

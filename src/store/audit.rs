@@ -9,6 +9,7 @@ use crate::domain::actor::Actor;
 pub use crate::domain::audit_entry::Subject;
 use crate::domain::audit_entry::{AuditEntry, SubjectKind};
 use crate::domain::ids::{AuditEntryId, DecisionId, uuid_at};
+use crate::domain::order::Order;
 
 /// One audit entry.
 #[derive(Debug)]
@@ -111,32 +112,41 @@ impl TryFrom<Row> for AuditEntry {
     }
 }
 
-/// A page of entries, the newest first, starting after `before`.
+/// A page of entries, starting after `from`.
 pub async fn page(
     conn: &mut PgConnection,
     filter: &Filter<'_>,
-    before: Option<AuditEntryId>,
+    order: Order,
+    from: Option<AuditEntryId>,
     limit: i64,
 ) -> Result<Vec<AuditEntry>, StoreError> {
-    let rows = sqlx::query_as!(
-        Row,
-        r#"SELECT id AS "id: AuditEntryId", at, actor_kind, actor, action, subject_kind, subject_id, before, after, reason, request_id,
-                  decision_id AS "decision: DecisionId"
-             FROM audit_entries
-            WHERE ($1::uuid IS NULL OR subject_id = $1) AND ($2::text IS NULL OR actor = $2) AND ($3::text IS NULL OR action = $3)
-              AND ($4::text IS NULL OR request_id = $4) AND ($5::timestamptz IS NULL OR at >= $5) AND ($6::timestamptz IS NULL OR at < $6)
-              AND ($7::uuid IS NULL OR id < $7)
-            ORDER BY id DESC LIMIT $8"#,
-        filter.subject.map(Subject::uuid),
-        filter.actor,
-        filter.action,
-        filter.request_id,
-        filter.since,
-        filter.until,
-        before.map(AuditEntryId::uuid),
-        limit,
-    )
-    .fetch_all(conn)
-    .await?;
+    macro_rules! listed {
+        ($after:literal, $order:literal) => {
+            sqlx::query_as!(
+                Row,
+                r#"SELECT id AS "id: AuditEntryId", at, actor_kind, actor, action, subject_kind, subject_id, before, after, reason, request_id,
+                          decision_id AS "decision: DecisionId"
+                     FROM audit_entries
+                    WHERE ($1::uuid IS NULL OR subject_id = $1) AND ($2::text IS NULL OR actor = $2) AND ($3::text IS NULL OR action = $3)
+                      AND ($4::text IS NULL OR request_id = $4) AND ($5::timestamptz IS NULL OR at >= $5) AND ($6::timestamptz IS NULL OR at < $6)
+                      AND ($7::uuid IS NULL OR id "# + $after + r#" $7)
+                    ORDER BY id "# + $order + r#" LIMIT $8"#,
+                filter.subject.map(Subject::uuid),
+                filter.actor,
+                filter.action,
+                filter.request_id,
+                filter.since,
+                filter.until,
+                from.map(AuditEntryId::uuid),
+                limit,
+            )
+            .fetch_all(conn)
+            .await?
+        };
+    }
+    let rows = match order {
+        Order::Asc => listed!(">", "ASC"),
+        Order::Desc => listed!("<", "DESC"),
+    };
     rows.into_iter().map(AuditEntry::try_from).collect()
 }

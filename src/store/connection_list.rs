@@ -1,4 +1,4 @@
-//! Lists of connections: filtered, newest first, by keyset.
+//! Lists of connections: filtered, in either order, by keyset.
 
 use privatelink::{AccountId, VpcEndpointId};
 
@@ -8,6 +8,7 @@ use crate::domain::connection::Connection;
 use crate::domain::ids::{
     AccountRegionId, ConnectionId, ConsumerId, DecisionId, EndpointServiceId,
 };
+use crate::domain::order::Order;
 use crate::domain::review::ReviewState;
 use crate::domain::summary::Summary;
 
@@ -30,36 +31,45 @@ pub struct Filter<'a> {
     pub review: Option<ReviewState>,
 }
 
-/// A page, newest first, starting after `before`.
+/// A page, starting after `from`.
 pub async fn page(
     conn: &mut PgConnection,
     filter: &Filter<'_>,
-    before: Option<ConnectionId>,
+    order: Order,
+    from: Option<ConnectionId>,
     limit: i64,
 ) -> Result<Vec<Connection>, StoreError> {
-    let rows = connection_rows!(
-        r#"WHERE ($1::uuid IS NULL OR c.id < $1)
-              AND ($2::uuid IS NULL OR c.endpoint_service_id = $2)
-              AND ($3::text IS NULL OR s.aws_service_id = $3)
-              AND ($4::text IS NULL OR c.owner_account = $4)
-              AND ($5::text IS NULL OR c.endpoint_id = $5)
-              AND ($6::text IS NULL OR c.summary = $6)
-              AND ($7::text IS NULL OR c.review_state = $7)
-              AND ($8::uuid IS NULL OR c.owner_account IN (SELECT m.account_id FROM consumer_accounts m
-                                                        WHERE m.consumer_id = $8 AND m.removed_at IS NULL))
-            ORDER BY c.id DESC
-            LIMIT $9"#,
-        before.map(ConnectionId::uuid),
-        filter.service.map(EndpointServiceId::uuid),
-        filter.aws_service_id.map(privatelink::ServiceId::as_str),
-        filter.owner.map(AccountId::as_str),
-        filter.endpoint.map(VpcEndpointId::as_str),
-        filter.summary.map(Summary::as_str),
-        filter.review.map(ReviewState::as_str),
-        filter.consumer.map(ConsumerId::uuid),
-        limit,
-    )
-    .fetch_all(conn)
-    .await?;
+    // A statement for each order: of one for both, PostgreSQL could use no index for the order.
+    macro_rules! listed {
+        ($after:literal, $order:literal) => {
+            connection_rows!(
+                [r#"WHERE ($1::uuid IS NULL OR c.id "# $after r#" $1)
+                      AND ($2::uuid IS NULL OR c.endpoint_service_id = $2)
+                      AND ($3::text IS NULL OR s.aws_service_id = $3)
+                      AND ($4::text IS NULL OR c.owner_account = $4)
+                      AND ($5::text IS NULL OR c.endpoint_id = $5)
+                      AND ($6::text IS NULL OR c.summary = $6)
+                      AND ($7::text IS NULL OR c.review_state = $7)
+                      AND ($8::uuid IS NULL OR c.owner_account IN (SELECT m.account_id FROM consumer_accounts m
+                                                                WHERE m.consumer_id = $8 AND m.removed_at IS NULL))
+                    ORDER BY c.id "# $order r#" LIMIT $9"#],
+                from.map(ConnectionId::uuid),
+                filter.service.map(EndpointServiceId::uuid),
+                filter.aws_service_id.map(privatelink::ServiceId::as_str),
+                filter.owner.map(AccountId::as_str),
+                filter.endpoint.map(VpcEndpointId::as_str),
+                filter.summary.map(Summary::as_str),
+                filter.review.map(ReviewState::as_str),
+                filter.consumer.map(ConsumerId::uuid),
+                limit,
+            )
+            .fetch_all(conn)
+            .await?
+        };
+    }
+    let rows = match order {
+        Order::Asc => listed!(">", "ASC"),
+        Order::Desc => listed!("<", "DESC"),
+    };
     rows.into_iter().map(Connection::try_from).collect()
 }

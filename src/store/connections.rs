@@ -123,6 +123,9 @@ impl TryFrom<Row> for Connection {
 /// Reads connections with their service's AWS id and their consumer: the columns once, whatever the rest of the statement says.
 macro_rules! connection_rows {
     ($rest:literal $(, $argument:expr)* $(,)?) => {
+        crate::store::connections::connection_rows!([$rest] $(, $argument)*)
+    };
+    ([$($rest:literal)+] $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
             crate::store::connections::Row,
             r#"SELECT c.id AS "id: ConnectionId", c.endpoint_service_id AS "endpoint_service_id: EndpointServiceId",
@@ -137,7 +140,7 @@ macro_rules! connection_rows {
                         WHERE m.account_id = c.owner_account AND m.removed_at IS NULL) AS "consumer_id?: ConsumerId",
                       (SELECT k.name FROM consumer_accounts m JOIN consumers k ON k.id = m.consumer_id
                         WHERE m.account_id = c.owner_account AND m.removed_at IS NULL) AS "consumer_name?"
-                 FROM connections c JOIN endpoint_services s ON s.id = c.endpoint_service_id "# + $rest
+                 FROM connections c JOIN endpoint_services s ON s.id = c.endpoint_service_id "# $(+ $rest)+
             $(, $argument)*
         )
     };

@@ -11,6 +11,7 @@ use crate::domain::endpoint_service::{
 };
 use crate::domain::ids::{AccountRegionId, EndpointServiceId};
 use crate::domain::lifecycle::{Drain, Lifecycle, LifecycleState, Said};
+use crate::domain::order::Order;
 use crate::domain::stall::{GivenUp, Stall};
 use crate::domain::sync::SyncState;
 
@@ -265,6 +266,9 @@ pub async fn insert(
 /// Reads services with their place: the columns once, whatever the rest of the statement says.
 macro_rules! service_rows {
     ($rest:literal $(, $argument:expr)* $(,)?) => {
+        service_rows!([$rest] $(, $argument)*)
+    };
+    ([$($rest:literal)+] $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
             Row,
             r#"SELECT s.id AS "id: EndpointServiceId", s.account_region_id AS "account_region_id: AccountRegionId",
@@ -278,7 +282,7 @@ macro_rules! service_rows {
                       s.lifecycle, s.lifecycle_since, s.lifecycle_by, s.lifecycle_reason, s.reject_at, s.then_delete,
                       s.frozen_at, s.delete_called_at, s.delete_refusals, s.delete_code, s.delete_message,
                       s.gave_up_at, s.gave_up_by, s.gave_up_reason
-                 FROM endpoint_services s JOIN account_regions a ON a.id = s.account_region_id "# + $rest
+                 FROM endpoint_services s JOIN account_regions a ON a.id = s.account_region_id "# $(+ $rest)+
             $(, $argument)*
         )
     };
@@ -320,30 +324,38 @@ pub struct Filter<'a> {
     pub lifecycle: Option<LifecycleState>,
 }
 
-/// A page, newest first, starting after `before`.
+/// A page, starting after `from`.
 pub async fn page(
     conn: &mut PgConnection,
     filter: &Filter<'_>,
-    before: Option<EndpointServiceId>,
+    order: Order,
+    from: Option<EndpointServiceId>,
     limit: i64,
 ) -> Result<Vec<RegisteredService>, StoreError> {
-    let rows = service_rows!(
-        r#"WHERE ($1::uuid IS NULL OR s.id < $1)
-              AND ($2::uuid IS NULL OR s.account_region_id = $2)
-              AND ($3::text IS NULL OR s.aws_service_id = $3)
-              AND ($4::text IS NULL OR s.sync_state = $4)
-              AND ($5::text IS NULL OR s.lifecycle = $5)
-            ORDER BY s.id DESC
-            LIMIT $6"#,
-        before.map(EndpointServiceId::uuid),
-        filter.account_region.map(AccountRegionId::uuid),
-        filter.aws_service_id.map(ServiceId::as_str),
-        filter.sync_state.map(SyncState::as_str),
-        filter.lifecycle.map(LifecycleState::as_str),
-        limit,
-    )
-    .fetch_all(conn)
-    .await?;
+    macro_rules! listed {
+        ($after:literal, $order:literal) => {
+            service_rows!(
+                [r#"WHERE ($1::uuid IS NULL OR s.id "# $after r#" $1)
+                      AND ($2::uuid IS NULL OR s.account_region_id = $2)
+                      AND ($3::text IS NULL OR s.aws_service_id = $3)
+                      AND ($4::text IS NULL OR s.sync_state = $4)
+                      AND ($5::text IS NULL OR s.lifecycle = $5)
+                    ORDER BY s.id "# $order r#" LIMIT $6"#],
+                from.map(EndpointServiceId::uuid),
+                filter.account_region.map(AccountRegionId::uuid),
+                filter.aws_service_id.map(ServiceId::as_str),
+                filter.sync_state.map(SyncState::as_str),
+                filter.lifecycle.map(LifecycleState::as_str),
+                limit,
+            )
+            .fetch_all(conn)
+            .await?
+        };
+    }
+    let rows = match order {
+        Order::Asc => listed!(">", "ASC"),
+        Order::Desc => listed!("<", "DESC"),
+    };
     rows.into_iter().map(RegisteredService::try_from).collect()
 }
 

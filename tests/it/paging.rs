@@ -129,3 +129,52 @@ async fn account_regions_are_paged(pool: PgPool) {
     assert_eq!(ids.len(), 9, "the last page is full and the last");
     assert_each_once(&ids, &expected);
 }
+
+#[sqlx::test(migrations = "./migrations")]
+async fn the_oldest_first_reads_on_into_what_is_new(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let service = app.with_service().await;
+    let mut expected = Vec::new();
+    for _ in 0..7 {
+        expected.push(app.requested(&service).await.id);
+        app.advance(Duration::from_millis(10));
+    }
+    let later = std::sync::Mutex::new(Vec::new());
+    let ids = read_all(&app, "connections?order=asc", async |page| {
+        if page == 0 {
+            let request = app.requested(&service).await;
+            later.lock().unwrap().push(request.id);
+        }
+    })
+    .await;
+    expected.extend(later.into_inner().unwrap());
+    assert_eq!(ids, expected);
+    // The other order is the one without the word.
+    expected.reverse();
+    for order in ["", "?order=desc"] {
+        assert_eq!(
+            read_all(&app, &format!("connections{order}"), async |_| {}).await,
+            expected
+        );
+    }
+    assert_eq!(
+        read_all(&app, "services?order=asc", async |_| {}).await,
+        [service.id]
+    );
+
+    let path = "/v1/audit-entries?limit=200&order=";
+    let mut entries = [Vec::new(), Vec::new()];
+    for (order, into) in ["asc", "desc"].into_iter().zip(&mut entries) {
+        let listed = app.get(Who::Auditor, &format!("{path}{order}")).await;
+        let listed = listed.good();
+        let items = listed["items"].as_array().unwrap().iter();
+        into.extend(items.map(|item| item["id"].as_str().unwrap().to_owned()));
+    }
+    let [oldest_first, mut newest_first] = entries;
+    assert!(oldest_first.is_sorted() && oldest_first.len() > 1);
+    newest_first.reverse();
+    assert_eq!(oldest_first, newest_first);
+    app.get(Who::Viewer, "/v1/connections?order=newest")
+        .await
+        .refused("no order", 400, "invalid_query");
+}

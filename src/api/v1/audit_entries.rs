@@ -16,6 +16,7 @@ use crate::app::{AppContext, read_audit as app};
 use crate::domain::actor::ActorKind;
 use crate::domain::audit_entry::{AuditEntry, Subject, SubjectKind};
 use crate::domain::ids::{AuditEntryId, DecisionId};
+use crate::domain::order::Order;
 
 /// Who did what, to what, when and why. Written in the transaction of the change, and never changed.
 #[derive(Debug, Serialize, ToSchema)]
@@ -65,7 +66,7 @@ impl From<AuditEntry> for AuditEntryView {
     }
 }
 
-/// A page of audit entries, newest first.
+/// A page of audit entries.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AuditEntryList {
     /// The rows.
@@ -94,6 +95,10 @@ struct ListQuery {
     /// Before this time.
     #[serde(default, deserialize_with = "optional_time")]
     until: Option<DateTime<Utc>>,
+    /// The newest first (`desc`) or the oldest first (`asc`). A cursor is good for the order that it was got in.
+    #[param(value_type = Option<Order>)]
+    #[serde(default)]
+    order: Order,
     /// Where to read on: the `next_cursor` of the page before.
     cursor: Option<AuditEntryId>,
     /// How many rows, 1 to 200.
@@ -113,7 +118,7 @@ fn subject<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Subject>, D::Err
 #[utoipa::path(
     tag = "audit",
     params(ListQuery),
-    responses((status = 200, description = "A page, newest first.", body = AuditEntryList), AuthProblems, InputProblems)
+    responses((status = 200, description = "A page, in the order that was asked for.", body = AuditEntryList), AuthProblems, InputProblems)
 )]
 #[get("/v1/audit-entries")]
 pub(super) async fn list_audit_entries(
@@ -129,7 +134,7 @@ pub(super) async fn list_audit_entries(
         since: query.since,
         until: query.until,
     };
-    let listed = app::entries(&ctx, &filter, query.cursor, query.limit.0).await?;
+    let listed = app::entries(&ctx, &filter, query.order, query.cursor, query.limit.0).await?;
     Ok(Json(AuditEntryList {
         items: listed.items.into_iter().map(Into::into).collect(),
         next_cursor: listed.next,

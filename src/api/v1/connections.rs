@@ -22,6 +22,7 @@ use crate::domain::connection::Connection;
 use crate::domain::consumer::ConsumerRef;
 use crate::domain::history::HistoryEntry;
 use crate::domain::ids::{ConnectionId, ConsumerId, DecisionId, EndpointServiceId};
+use crate::domain::order::Order;
 use crate::domain::review::ReviewState;
 use crate::domain::summary::Summary;
 use crate::store::connection_list::Filter;
@@ -137,7 +138,7 @@ pub struct ConnectionDetail {
     history: Vec<HistoryEntry>,
 }
 
-/// A page of connections, newest first.
+/// A page of connections.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ConnectionList {
     /// The rows.
@@ -163,10 +164,14 @@ struct ListQuery {
     /// Only the connection of this endpoint.
     #[param(value_type = Option<String>, pattern = "^vpce-[0-9a-f]{8,17}$")]
     endpoint_id: Option<VpcEndpointId>,
-    /// Only connections that stand here; `waiting` is the review queue, newest first; `/v1/reviews` has more about it.
+    /// Only connections that stand here; `waiting` is the review queue; `/v1/reviews` has more about it.
     summary: Option<Summary>,
     /// Only connections reviewed so.
     review: Option<ReviewState>,
+    /// The newest first (`desc`) or the oldest first (`asc`). A cursor is good for the order that it was got in.
+    #[param(value_type = Option<Order>)]
+    #[serde(default)]
+    order: Order,
     /// Where to read on: the `next_cursor` of the page before.
     cursor: Option<ConnectionId>,
     /// How many rows, 1 to 200.
@@ -181,7 +186,7 @@ struct ListQuery {
 #[utoipa::path(
     tag = "connections",
     params(ListQuery),
-    responses((status = 200, description = "A page, newest first.", body = ConnectionList), AuthProblems, InputProblems)
+    responses((status = 200, description = "A page, in the order that was asked for.", body = ConnectionList), AuthProblems, InputProblems)
 )]
 #[get("/v1/connections")]
 pub(super) async fn list_connections(
@@ -198,7 +203,7 @@ pub(super) async fn list_connections(
         summary: query.summary,
         review: query.review,
     };
-    let listed = read::connections(&ctx, &filter, query.cursor, query.limit.0).await?;
+    let listed = read::connections(&ctx, &filter, query.order, query.cursor, query.limit.0).await?;
     Ok(Json(ConnectionList {
         items: listed.items.into_iter().map(Into::into).collect(),
         next_cursor: listed.next,

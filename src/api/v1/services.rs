@@ -28,6 +28,7 @@ use crate::domain::doctor::{Check, is_ready};
 use crate::domain::endpoint_service::{Origin, RegisteredService, Waiting};
 use crate::domain::ids::{AccountRegionId, EndpointServiceId};
 use crate::domain::lifecycle::LifecycleState;
+use crate::domain::order::Order;
 use crate::domain::private_dns::DnsState;
 use crate::domain::service_plan::{
     Desired, SERVICE_OWNER, Seen, plan, unknown_load_balancers, unknown_principals,
@@ -299,7 +300,7 @@ impl From<RegisteredService> for ServiceView {
     }
 }
 
-/// A page of services, newest first.
+/// A page of services.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ServiceList {
     /// The rows.
@@ -400,6 +401,10 @@ struct ListQuery {
     sync_state: Option<SyncState>,
     /// Only services that are there in their life.
     lifecycle: Option<LifecycleState>,
+    /// The newest first (`desc`) or the oldest first (`asc`). A cursor is good for the order that it was got in.
+    #[param(value_type = Option<Order>)]
+    #[serde(default)]
+    order: Order,
     /// Where to read on: the `next_cursor` of the page before.
     cursor: Option<EndpointServiceId>,
     /// How many rows, 1 to 200.
@@ -414,7 +419,7 @@ struct ListQuery {
 #[utoipa::path(
     tag = "services",
     params(ListQuery),
-    responses((status = 200, description = "A page, newest first.", body = ServiceList), AuthProblems, InputProblems)
+    responses((status = 200, description = "A page, in the order that was asked for.", body = ServiceList), AuthProblems, InputProblems)
 )]
 #[get("/v1/services")]
 pub(super) async fn list_services(
@@ -428,7 +433,7 @@ pub(super) async fn list_services(
         sync_state: query.sync_state,
         lifecycle: query.lifecycle,
     };
-    let listed = read::services(&ctx, &filter, query.cursor, query.limit.0).await?;
+    let listed = read::services(&ctx, &filter, query.order, query.cursor, query.limit.0).await?;
     Ok(Json(ServiceList {
         items: listed.items.into_iter().map(Into::into).collect(),
         next_cursor: listed.next,
