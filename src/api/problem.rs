@@ -197,7 +197,8 @@ impl Problem {
     fn document(&self) -> ProblemDocument {
         let status = status(self.code);
         // Being busy is no fault, and says nothing of what is inside.
-        let fault = status.is_server_error() && self.code != Code::Overloaded;
+        let busy = [Code::Overloaded, Code::TooManyStreams].contains(&self.code);
+        let fault = status.is_server_error() && !busy;
         let detail = if fault {
             FAULT.to_owned()
         } else {

@@ -22,6 +22,9 @@ pub async fn between(
     Ok(events::after(conn, &Filter::default(), after, up_to, limit).await?)
 }
 
+/// How far one page looks for events that its filter lets through.
+const FARTHEST: i64 = 20_000;
+
 /// Some events, and the position up to which the feed was read.
 #[derive(Debug)]
 pub struct Read {
@@ -29,6 +32,8 @@ pub struct Read {
     pub events: Vec<Event>,
     /// Where to read on.
     pub position: i64,
+    /// Whether the feed goes on behind that already.
+    pub has_more: bool,
 }
 
 /// Reads on after a position; from the beginning where there is none.
@@ -42,14 +47,19 @@ pub async fn page(
     let bounds = events::bounds(conn).await?;
     let after = after.unwrap_or(bounds.first - 1);
     refuse_gap(bounds, after)?;
-    let events = events::after(conn, filter, after, bounds.last, limit).await?;
+    let up_to = bounds.last.min(after.saturating_add(FARTHEST));
+    let events = events::after(conn, filter, after, up_to, limit).await?;
     let full = i64::try_from(events.len()).is_ok_and(|count| count == limit);
     let position = match events.last() {
         Some(last) if full => last.position,
         // Those that the filter kept back are read, too.
-        _ => bounds.last,
+        _ => up_to,
     };
-    Ok(Read { events, position })
+    Ok(Read {
+        events,
+        position,
+        has_more: position < bounds.last,
+    })
 }
 
 /// Refuses to go on where events would be missing.

@@ -1,5 +1,6 @@
 //! Who did something.
 
+use super::ids::ServiceTokenId;
 use super::text::text_enum;
 
 text_enum!(
@@ -43,6 +44,12 @@ impl ActorKind {
 /// The name of a caller whom an issuer vouches for.
 pub fn name_at(issuer: &str, subject: &str) -> String {
     format!("{issuer}{SEPARATOR}{subject}")
+}
+
+/// The service token that a caller is, by the caller's name.
+pub fn service_token_of(name: &str) -> Option<ServiceTokenId> {
+    let (kind, id) = name.split_once(SEPARATOR)?;
+    id.parse().ok().filter(|_| kind == SERVICE_TOKEN)
 }
 
 /// Who did something, and in answer to which request.

@@ -307,3 +307,55 @@ async fn reads(app: &TestApp) -> u64 {
     let line = lines.find_map(|line| line.strip_prefix("portcullis_event_feed_reads_total "));
     line.expect("the metric").parse().unwrap()
 }
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_stream_ends_with_its_service_token(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let begin = async |name: &str| {
+        let body = json!({ "name": name, "roles": ["viewer"], "expires_at": app.clock_in(Duration::from_hours(1)) });
+        let made = app.post(Who::Admin, "/v1/service-tokens", &body).await;
+        let made = made.good();
+        app.numbered().await;
+        let request = app.request(Who::Nobody, Method::GET, "/v1/events");
+        let request = request.bearer_auth(made["secret"].as_str().unwrap());
+        let response = request.header("Accept", "text/event-stream").send().await;
+        let path = format!(
+            "/v1/service-tokens/{}",
+            made["token"]["id"].as_str().unwrap()
+        );
+        (path, response.unwrap())
+    };
+    let (_, mut kept) = begin("kept").await;
+    let (revoked, mut ended) = begin("revoked").await;
+    let (rotated, mut renewed) = begin("rotated").await;
+    for stream in [&mut kept, &mut ended, &mut renewed] {
+        assert_eq!(stream.status(), 200);
+        assert!(stream.chunk().await.unwrap().is_some(), "greeted");
+    }
+    let body = json!({ "reason": "it leaked" });
+    app.post(Who::Admin, &format!("{revoked}/revoke"), &body)
+        .await
+        .good();
+    let body = json!({ "grace_seconds": 60 });
+    app.post(Who::Admin, &format!("{rotated}/rotate"), &body)
+        .await
+        .good();
+    app.numbered().await;
+    for stream in [ended, renewed] {
+        let rest = tokio::time::timeout(PATIENCE, stream.text()).await;
+        let rest = rest.expect("an end in time").unwrap();
+        // What was done to it, and whatever follows, it does not tell.
+        assert!(!rest.contains("service_token.rotate"), "{rest}");
+    }
+    // The other goes on, and tells of both.
+    let mut text = String::new();
+    let both = async {
+        while !(text.contains("service_token.revoke") && text.contains("service_token.rotate")) {
+            let chunk = kept.chunk().await.unwrap().expect("more");
+            text.push_str(std::str::from_utf8(&chunk).unwrap());
+        }
+    };
+    tokio::time::timeout(PATIENCE, both)
+        .await
+        .expect("both in time");
+}

@@ -1,8 +1,8 @@
 //! What all event streams of a process share: where the feed ends, and its pages as they are sent. The database is asked once, however many listen.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actix_web::web::Bytes;
@@ -20,7 +20,7 @@ use crate::domain::event::{Bounds, Event};
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How many events a page has. Pages begin at fixed positions, so that all who catch up read the same ones.
 const PAGE: i64 = 256;
-/// How many pages are kept: the newest that were read.
+/// How many pages are kept: those that were wanted last.
 const MOST_PAGES: usize = 32;
 
 /// An event and its text, as every stream sends it.
@@ -40,6 +40,8 @@ pub(crate) struct NoStream;
 struct Page {
     /// The position up to which it was read.
     read: i64,
+    /// When it was wanted last, counted in reads.
+    wanted: u64,
     lines: Vec<Arc<Line>>,
 }
 
@@ -51,12 +53,41 @@ struct Inner {
     end: watch::Sender<Option<Bounds>>,
     looking: AtomicBool,
     pages: Mutex<BTreeMap<i64, Page>>,
+    asked: AtomicU64,
     streams: Arc<Semaphore>,
+    /// How many streams each caller has.
+    callers: std::sync::Mutex<HashMap<String, usize>>,
+    most_of_one: usize,
     closed: watch::Sender<bool>,
     text: fn(&Event) -> Bytes,
     /// Outlives any one of the server's threads.
     runtime: Handle,
     reads: Counter,
+}
+
+/// The most streams that one caller may have, so that there is room for others.
+fn most_of_one(most: usize) -> usize {
+    most - most / 4
+}
+
+/// A place among the streams, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    feed: EventFeed,
+    caller: String,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut callers = self.feed.callers();
+        if let Some(has) = callers.get_mut(&self.caller) {
+            *has -= 1;
+            if *has == 0 {
+                callers.remove(&self.caller);
+            }
+        }
+    }
 }
 
 impl std::fmt::Debug for EventFeed {
@@ -72,7 +103,10 @@ impl EventFeed {
             end: watch::Sender::new(None),
             looking: AtomicBool::new(false),
             pages: Mutex::default(),
+            asked: AtomicU64::new(0),
             streams: Arc::new(Semaphore::new(most_streams)),
+            callers: std::sync::Mutex::default(),
+            most_of_one: most_of_one(most_streams),
             closed: watch::Sender::new(false),
             text,
             runtime: Handle::current(),
@@ -99,10 +133,29 @@ impl EventFeed {
         self.0.closed.subscribe()
     }
 
-    /// A place for one more stream.
-    pub(crate) fn place(&self) -> Result<OwnedSemaphorePermit, NoStream> {
+    /// A place for one more stream of a caller.
+    pub(crate) fn place(&self, caller: &str) -> Result<Place, NoStream> {
         let streams = Arc::clone(&self.0.streams);
-        streams.try_acquire_owned().map_err(|_| NoStream)
+        let permit = streams.try_acquire_owned().map_err(|_| NoStream)?;
+        let mut callers = self.callers();
+        let has = callers.entry(caller.to_owned()).or_default();
+        if *has >= self.0.most_of_one {
+            return Err(NoStream);
+        }
+        *has += 1;
+        drop(callers);
+        Ok(Place {
+            feed: self.clone(),
+            caller: caller.to_owned(),
+            _permit: permit,
+        })
+    }
+
+    fn callers(&self) -> MutexGuard<'_, HashMap<String, usize>> {
+        self.0
+            .callers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Hears how the feed grows. As long as somebody does, one task of the process asks the database.
@@ -127,8 +180,9 @@ impl EventFeed {
         let mut pages = self.0.pages.lock().await;
         let page = pages.entry(number).or_insert_with(|| Page {
             read: number * PAGE,
-            lines: Vec::new(),
+            ..Page::default()
         });
+        page.wanted = self.0.asked.fetch_add(1, Ordering::Relaxed);
         if page.read < until {
             self.0.reads.inc();
             let events = between(ctx, page.read, until, PAGE).await?;
@@ -142,9 +196,10 @@ impl EventFeed {
         let wanted = |line: &&Arc<Line>| (after + 1..=until).contains(&line.event.position);
         let lines: Vec<_> = page.lines.iter().filter(wanted).cloned().collect();
         while pages.len() > MOST_PAGES {
-            // Whoever is far behind reads old pages; the newest are what most want.
-            let oldest = *pages.keys().next().unwrap_or(&number);
-            pages.remove(&oldest);
+            // Those who come back after an outage read the same old pages, one soon after the other.
+            let idle = pages.iter().min_by_key(|(_, page)| page.wanted);
+            let idle = idle.map_or(number, |(number, _)| *number);
+            pages.remove(&idle);
         }
         drop(pages);
         if i64::try_from(lines.len()).unwrap_or(i64::MAX) < until - after {

@@ -5,4 +5,4 @@ mod stream;
 
 pub use feed::EventFeed;
 pub(super) use feed::NoStream;
-pub(super) use stream::stream;
+pub(super) use stream::{Listener, stream};

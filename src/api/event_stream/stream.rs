@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use actix_web::web::{Bytes, BytesMut};
 use futures_util::{Stream, stream};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::feed::EventFeed;
+use super::feed::{EventFeed, Place};
 use crate::app::AppContext;
 use crate::app::error::AppError;
 use crate::app::read_events::Filter;
-use crate::domain::event::Bounds;
+use crate::domain::audit_entry::Subject;
+use crate::domain::event::{Bounds, Event};
+use crate::domain::ids::ServiceTokenId;
 
 /// How often a stream without events shows that it lives.
 const BEAT: Duration = Duration::from_secs(15);
@@ -30,18 +32,47 @@ struct Client {
     end: watch::Receiver<Option<Bounds>>,
     closing: watch::Receiver<bool>,
     until: Instant,
+    token: Option<Shown>,
     greeted: bool,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
-/// The stream of a client that has read up to a position. It ends after `life`; the client then connects again, and proves anew who it is.
+/// The service token that a stream was begun with.
+#[derive(Debug)]
+struct Shown {
+    id: ServiceTokenId,
+    /// What was done to it up to here, it has outlived.
+    since: i64,
+}
+
+impl Shown {
+    /// Whether an event ends what was begun with the token. That it was revoked, the feed tells of itself: nothing has to be asked for every stream.
+    fn ended_by(&self, event: &Event) -> bool {
+        event.subject == Subject::ServiceToken(self.id)
+            && event.position > self.since
+            && ["service_token.revoke", "service_token.rotate"].contains(&event.kind.as_str())
+    }
+}
+
+/// Who listens to a stream, until when at the latest.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Listener {
+    /// How long it may last; the client then connects again, and proves anew who it is.
+    pub(crate) life: Duration,
+    /// The service token that it was begun with. It ends as soon as that is revoked or gets another secret.
+    pub(crate) token: Option<ServiceTokenId>,
+    /// Where the feed ended when the client had proven who it is.
+    pub(crate) since: i64,
+}
+
+/// The stream of a client that has read up to a position.
 pub(crate) fn stream(
     feed: EventFeed,
     ctx: Arc<AppContext>,
     filter: Filter,
     position: i64,
-    life: Duration,
-    place: OwnedSemaphorePermit,
+    listener: Listener,
+    place: Place,
 ) -> impl Stream<Item = Result<Bytes, AppError>> {
     let client = Client {
         end: feed.listen(&ctx),
@@ -51,7 +82,11 @@ pub(crate) fn stream(
         filter,
         position,
         sent: position,
-        until: Instant::now() + life,
+        until: Instant::now() + listener.life,
+        token: listener.token.map(|id| Shown {
+            id,
+            since: listener.since,
+        }),
         greeted: false,
         _place: place,
     };
@@ -107,6 +142,14 @@ impl Client {
         let mut chunk = BytesMut::new();
         for line in &lines {
             self.position = line.event.position;
+            if self
+                .token
+                .as_ref()
+                .is_some_and(|token| token.ended_by(&line.event))
+            {
+                self.until = Instant::now();
+                break;
+            }
             if self.filter.lets_through(&line.event) {
                 self.sent = line.event.position;
                 chunk.extend_from_slice(&line.text);

@@ -13,12 +13,13 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::arguments::Limit;
 use crate::api::auth::{Caller, Read};
-use crate::api::event_stream::{EventFeed, NoStream, stream};
+use crate::api::event_stream::{EventFeed, Listener, NoStream, stream};
 use crate::api::extract::ApiQuery;
 use crate::api::problem::Problem;
 use crate::api::responses::{AuthProblems, FeedProblems, InputProblems};
 use crate::app::code::Code;
 use crate::app::{AppContext, read_events as app};
+use crate::domain::actor::service_token_of;
 use crate::domain::audit_entry::{Subject, SubjectKind};
 use crate::domain::event::Event;
 use crate::domain::ids::{DecisionId, EndpointServiceId};
@@ -92,9 +93,11 @@ impl From<&Event> for EventView {
 pub struct EventList {
     /// The events, oldest first.
     items: Vec<EventView>,
-    /// Where to read on; never null, because the feed has no last page: an empty page says that there is nothing new yet.
+    /// Where to read on; never null, because the feed has no last page.
     #[schema(pattern = "^[0-9]+$")]
     next_cursor: String,
+    /// Whether the feed goes on behind `next_cursor` already. A page looks at 20000 events at most, so with a filter it may be empty and not the last.
+    has_more: bool,
 }
 
 /// A place in the feed.
@@ -168,7 +171,7 @@ fn subject<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Subject>, D::Err
 ///
 /// Each event says what happened to what; read that to know what it is like now. With `Accept: text/event-stream` the answer is a stream of Server-Sent
 /// Events whose `data` are the same objects. It goes on after `Last-Event-ID`, or after `cursor`, with no gap and nothing twice, and ends after ten
-/// minutes or with the token: connect again then, as browsers do by themselves. An event is in the feed about half a second after it happened.
+/// minutes, with the token, or when a service token is revoked or rotated: connect again then, as browsers do by themselves. An event is in the feed about half a second after it happened.
 #[utoipa::path(
     tag = "events",
     params(
@@ -197,7 +200,7 @@ pub(super) async fn list_events(
         let life = (caller.expires_at - ctx.clock.now()).to_std();
         let life = life.unwrap_or_default().min(LONGEST_LIFE);
         let from = last_event(request.headers())?.or(query.cursor);
-        return streamed(&ctx, &feed, filter, from, life).await;
+        return streamed(&ctx, &feed, filter, from, (&caller.subject, life)).await;
     }
     let after = match query.cursor {
         Some(Cursor::Latest) => Some(app::bounds(&ctx).await?.last),
@@ -208,6 +211,7 @@ pub(super) async fn list_events(
     Ok(HttpResponse::Ok().json(EventList {
         items: read.events.iter().map(Into::into).collect(),
         next_cursor: read.position.to_string(),
+        has_more: read.has_more,
     }))
 }
 
@@ -238,10 +242,11 @@ async fn streamed(
     feed: &EventFeed,
     filter: app::Filter,
     from: Option<Cursor>,
-    life: Duration,
+    (caller, life): (&str, Duration),
 ) -> Result<HttpResponse, Problem> {
-    let place = feed.place().map_err(|NoStream| {
-        Problem::new(Code::TooManyStreams, "too many event streams")
+    let place = feed.place(caller).map_err(|NoStream| {
+        let detail = "There are as many event streams as this process serves, or as one caller may have of them.";
+        Problem::new(Code::TooManyStreams, detail)
             .header(RETRY_AFTER, HeaderValue::from_static("5"))
     })?;
     let bounds = app::bounds(ctx).await?;
@@ -251,12 +256,17 @@ async fn streamed(
     };
     app::refuse_gap(bounds, position)?;
     let ctx = ctx.clone().into_inner();
+    let listener = Listener {
+        life,
+        token: service_token_of(caller),
+        since: bounds.last,
+    };
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, STREAM))
         .insert_header((header::CACHE_CONTROL, "no-store"))
         // Proxies that gather answers would keep events back.
         .insert_header(("x-accel-buffering", "no"))
-        .streaming(stream(feed.clone(), ctx, filter, position, life, place)))
+        .streaming(stream(feed.clone(), ctx, filter, position, listener, place)))
 }
 
 /// What a process's streams share.
