@@ -24,15 +24,25 @@ const COLLECTIONS: &[&str] = &[
     "drifts",
     "policies",
     "rejudgements",
+    "service-tokens",
     "services",
 ];
+
+/// Of what consumers have of their own, the one collection that they write to. The tags of others would count what the provider has written down.
+const OWN_UNDER_V1: &str = "me/access-requests/";
 
 /// What under a resource is a part of its state, and may be read with a tag of its own.
 const PARTS: &[&str] = &["quota", "review-rules"];
 
 /// Splits a path under `/v1` into the collection, the member and what follows.
 fn segments(path: &str) -> Option<(&str, &str, Option<&str>)> {
-    let mut segments = path.strip_prefix("/v1/")?.splitn(3, '/');
+    let path = path.strip_prefix("/v1/")?;
+    let path = if path.starts_with(OWN_UNDER_V1) {
+        path.strip_prefix("me/")?
+    } else {
+        path
+    };
+    let mut segments = path.splitn(3, '/');
     let collection = segments.next().filter(|name| COLLECTIONS.contains(name))?;
     Some((collection, segments.next()?, segments.next()))
 }

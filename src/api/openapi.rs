@@ -258,6 +258,13 @@ impl Document {
         self.text.clone()
     }
 
+    /// Whether the document has a path by the word, with nothing left open in it.
+    pub(super) fn has_word(&self, path: &str) -> bool {
+        self.routes
+            .iter()
+            .any(|(pattern, _)| path.split('/').eq(pattern.iter().map(String::as_str)))
+    }
+
     /// The methods that the document has for a path; none if it does not know the path. A path that is there by the word is no other's, whatever ids others
     /// have in that place.
     pub(super) fn methods_at(&self, path: &str) -> Vec<Method> {

@@ -109,7 +109,7 @@ fn one<Id: fmt::Display>(
         Meaning::Nothing => Err(missing()),
         Meaning::Several(ids) => {
             let ids: Vec<String> = ids.iter().map(Id::to_string).collect();
-            let detail = format!("AWS's id is that of several here: {}", ids.join(", "));
+            let detail = format!("AWS's id is that of several here: {}.", ids.join(", "));
             Err(AppError::new(Code::InvalidRequest, detail))
         }
     }

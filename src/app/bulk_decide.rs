@@ -17,7 +17,7 @@ use crate::domain::ids::ConnectionId;
 use crate::domain::review::Verb;
 use crate::store::PgConnection;
 use crate::store::connections::{self, Named};
-use crate::store::unit_of_work::{answer_is_faulty, apart};
+use crate::store::unit_of_work::{answer_is_faulty, apart, wait_for_parts};
 
 /// The most connections in one request.
 pub const MOST_AT_ONCE: usize = 1000;
@@ -97,6 +97,7 @@ pub async fn bulk_decide(
         decision.all_or_nothing(&order, hopeless).await?
     } else {
         // Locks are held for a part at a time, also where the request is one unit of work.
+        wait_for_parts().await?;
         apart(decision.each(&order)).await?
     };
     Ok(results(items, outcomes))

@@ -6,12 +6,13 @@ use super::code::Code;
 use super::{AppContext, AppError};
 use crate::domain::idempotency::{KEPT_FOR, KeptAnswer, Named};
 use crate::store::idempotent_requests;
-pub use crate::store::unit_of_work::{Unit, Units, apart, watched};
+pub use crate::store::unit_of_work::{Unit, Units, apart, wait_for_parts, watched};
 
 /// How long a request waits for another with the same key.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often it looks.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How soon it looks again at first; each time it waits twice as long, up to the longest.
+const FIRST_LOOK: Duration = Duration::from_millis(20);
+const LONGEST_WAIT: Duration = Duration::from_millis(320);
 
 /// What to do with a request.
 #[derive(Debug)]
@@ -26,6 +27,7 @@ pub enum Begun {
 #[tracing::instrument(skip_all)]
 pub async fn begin(ctx: &AppContext, named: &Named) -> Result<Begun, AppError> {
     let waited = tokio::time::Instant::now();
+    let mut wait = FIRST_LOOK;
     loop {
         let unit = Unit::begin(&ctx.pool, &ctx.units).await?;
         let mut conn = unit.own().await?;
@@ -50,7 +52,8 @@ pub async fn begin(ctx: &AppContext, named: &Named) -> Result<Begun, AppError> {
             let detail = "another request with this key is still being done";
             return Err(AppError::new(Code::IdempotencyInProgress, detail));
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(wait).await;
+        wait = LONGEST_WAIT.min(wait * 2);
     }
 }
 

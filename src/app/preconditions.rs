@@ -88,7 +88,11 @@ pub async fn begin(ctx: &AppContext, resource: Resource) -> Result<Conditional, 
     let mut conn = unit.own().await?;
     let subject = subject(&mut conn, resource).await?;
     let before = match subject {
-        Some(subject) => versions::of(&mut conn, subject).await?,
+        Some(subject) => {
+            // Of those who name its state, one after the other: none sees what another has written and not committed.
+            versions::lock(&mut conn, subject).await?;
+            versions::of(&mut conn, subject).await?
+        }
         None => Version {
             entries: 0,
             newest: None,

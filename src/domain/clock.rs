@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Duration, SubsecRound as _, Utc};
 
 /// Where the time comes from.
 pub trait Clock: Send + Sync {
@@ -20,7 +20,8 @@ impl Clock for SystemClock {
         reason = "this is the one place that reads the machine's clock"
     )]
     fn now(&self) -> DateTime<Utc> {
-        Utc::now()
+        // As fine as PostgreSQL keeps times, so that what was just written is shown as it is read later.
+        Utc::now().trunc_subsecs(6)
     }
 }
 

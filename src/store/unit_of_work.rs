@@ -25,6 +25,19 @@ pub async fn apart<F: Future>(work: F) -> F::Output {
     CURRENT.scope(None, work).await
 }
 
+/// Has the request's transaction wait for work that is done [`apart`] from it, however long that takes: to the database it is idle meanwhile.
+pub async fn wait_for_parts() -> Result<(), StoreError> {
+    let Some(unit) = Unit::current() else {
+        return Ok(());
+    };
+    let mut conn = unit.own().await?;
+    // Longer than any request may last; not for ever, because its process may be gone.
+    sqlx::query!("SELECT set_config('idle_in_transaction_session_timeout', '15min', true)")
+        .fetch_one(&mut *conn)
+        .await?;
+    Ok(())
+}
+
 /// How many units of work there may be at once, in one process: fewer than the pool has connections.
 ///
 /// A unit holds a connection as long as it lasts, and work that is done [`apart`] from it takes another one for each part. Were every connection

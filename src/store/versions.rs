@@ -22,6 +22,17 @@ pub async fn of(conn: &mut PgConnection, subject: Uuid) -> Result<Version, Store
     })
 }
 
+/// Waits until nobody else has this lock of a subject, and holds it to the end of the transaction. It is taken before any lock of a row.
+pub async fn lock(conn: &mut PgConnection, subject: Uuid) -> Result<(), StoreError> {
+    sqlx::query!(
+        "SELECT pg_advisory_xact_lock(hashtextextended('version ' || $1::uuid, 0))",
+        subject,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(())
+}
+
 /// What a drift is about: settling it changes that.
 pub async fn subject_of_drift(
     conn: &mut PgConnection,

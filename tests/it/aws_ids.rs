@@ -216,6 +216,12 @@ async fn a_consumer_finds_its_own_alone(pool: PgPool) {
     app.hands_over(&bolt.service.aws_id).await;
     let over = asks(bolt.service.aws_id.to_string()).await;
     over.refused("released", 404, "service_not_found");
+    // With somebody else's account, nothing is learnt of any of them.
+    for id in [bolt.service.aws_id.as_str(), UNKNOWN_SERVICE] {
+        app.member_asks(&acme.id, bolt.account, &[id])
+            .await
+            .refused(id, 404, "consumer_account_not_found");
+    }
     let words = |answer: &Answer| answer.json()["detail"].clone();
     assert_eq!(words(&over), words(&unknown));
 }

@@ -210,3 +210,23 @@ fn the_document_names_tags_and_preconditions() {
     assert_eq!(reads, 14, "resources with states");
     assert!(writes >= 45, "{writes}");
 }
+
+#[sqlx::test(migrations = "./migrations")]
+async fn of_ten_comments_on_one_state_one_is_made(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let service = app.with_service().await;
+    let request = app.requested(&service).await;
+    let path = format!("/v1/connections/{}", request.id);
+    for _ in 0..5 {
+        let tag = app.tag_of(&path).await;
+        let comments = format!("{path}/comments");
+        let body = json!({ "body": "seen" });
+        let ten = (0..10).map(|_| app.tagged(Method::POST, &comments, &tag, &body));
+        let done = join_all(ten).await;
+        let made = done.iter().filter(|answer| answer.status == 201).count();
+        assert_eq!(made, 1, "{done:?}");
+        for refused in done.iter().filter(|answer| answer.status != 201) {
+            refused.refused("a second one", 412, "precondition_failed");
+        }
+    }
+}

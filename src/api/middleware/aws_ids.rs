@@ -62,10 +62,11 @@ async fn ours(request: &ServiceRequest) -> Option<PathAndQuery> {
     }
     let ctx = request.app_data::<web::Data<AppContext>>()?.clone();
     let claims = claims_of(request.request()).ok()?;
-    let asks = if address.path().starts_with(OWN) {
-        Some(Member::new(claims.organisation?, claims.subject.clone()))
-    } else {
-        None
+    // Whoever speaks for an organisation has no business elsewhere, and nobody else has there.
+    let asks = match (address.path().starts_with(OWN), claims.organisation) {
+        (true, Some(organisation)) => Some(Member::new(organisation, claims.subject.clone())),
+        (false, None) => None,
+        (true, None) | (false, Some(_)) => return None,
     };
     let mut path: Vec<String> = address.path().split('/').map(str::to_owned).collect();
     if let Some((segment, id)) = in_path(&mut path) {
@@ -80,9 +81,15 @@ async fn ours(request: &ServiceRequest) -> Option<PathAndQuery> {
     }
     let mut written = path.join("/");
     if let Some(query) = address.query() {
-        let mut pairs = Vec::new();
+        let mut pairs: Vec<String> = Vec::new();
         for pair in query.split('&') {
-            pairs.push(match in_query(pair) {
+            // A name that stands twice is refused by whoever reads the query; nothing is looked up for it.
+            let again = |name: &str| {
+                pairs
+                    .iter()
+                    .any(|pair| pair.split('=').next() == Some(name))
+            };
+            pairs.push(match in_query(pair).filter(|(name, _)| !again(name)) {
                 Some((name, id)) => match find(&ctx, asks.as_ref(), &id).await {
                     Ok(ours) => format!("{name}={ours}"),
                     // What is not there is found by no filter.
@@ -147,7 +154,7 @@ fn is_missing(error: &AppError) -> bool {
 /// An id that means several things is a fault of where it stands.
 fn refusal(error: AppError, at: Code) -> Problem {
     match error.code() {
-        Code::InvalidRequest => Problem::new(at, error.to_string()),
+        Code::InvalidRequest => Problem::new(at, error.detail()),
         _ => error.into(),
     }
 }

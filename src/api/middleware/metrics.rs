@@ -98,9 +98,7 @@ pub(crate) async fn measure(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let started = Instant::now();
     let method = label(request.method());
-    let route = request
-        .match_pattern()
-        .unwrap_or_else(|| "unmatched".to_owned());
+    let route = super::route(&request).unwrap_or_else(|| "unmatched".to_owned());
     let outcome = next.call(request).await;
     let status = match &outcome {
         Ok(response) => response.status(),

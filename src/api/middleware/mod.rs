@@ -17,9 +17,20 @@ pub(super) mod security_headers;
 pub(super) mod trace;
 
 use actix_web::Error;
-use actix_web::dev::ServiceResponse;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::HeaderMap;
+
+use super::openapi::DocumentData;
+
+/// The route of a request. The router names the first whose path fits, whatever its methods; a path that is there by the word is no other's.
+pub(super) fn route(request: &ServiceRequest) -> Option<String> {
+    let document = request.app_data::<DocumentData>();
+    if document.is_some_and(|document| document.has_word(request.path())) {
+        return Some(request.path().to_owned());
+    }
+    request.match_pattern()
+}
 
 /// Changes the headers of an answer.
 ///

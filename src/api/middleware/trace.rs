@@ -32,7 +32,7 @@ impl RootSpanBuilder for Trace {
             "request",
             request.id = id.as_deref(),
             http.method = request.method().as_str(),
-            http.route = request.match_pattern(),
+            http.route = super::route(request),
             // What the gate finds out.
             http.caller = tracing::field::Empty,
         )

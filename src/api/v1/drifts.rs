@@ -15,7 +15,7 @@ use crate::api::responses::{
     AuthProblems, BodyProblems, DriftConflict, DriftMissing, InputProblems,
 };
 use crate::app::code::Code;
-use crate::app::idempotency::apart;
+use crate::app::idempotency::{apart, wait_for_parts};
 use crate::app::settle_drift::{Settlement, settle_drift};
 use crate::app::{AppContext, AppError, read};
 use crate::domain::actor::ActorKind;
@@ -332,6 +332,7 @@ pub(super) async fn adopt_drifts(
     };
     let actor = actor(caller.subject);
     let mut results = Vec::with_capacity(body.ids.len());
+    wait_for_parts().await.map_err(AppError::from)?;
     for id in body.ids {
         // In transactions of their own, so that none holds its locks for all.
         let settled = Box::pin(apart(settle_drift(&ctx, &actor, id, &settlement)));

@@ -5,9 +5,11 @@ use serde::Deserialize;
 use serde::de::Error as _;
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
+use uuid::Uuid;
 
 use crate::api::openapi::either::SERVICE;
 use crate::app::ask_access::check_count;
+use crate::app::code::Code;
 use crate::app::{AppContext, AppError, aws_ids};
 use crate::domain::ids::EndpointServiceId;
 
@@ -45,6 +47,28 @@ pub(in crate::api::v1) async fn resolve_given(
         Some(service) => service.resolve(ctx).await.map(Some),
         None => Ok(None),
     }
+}
+
+/// As [`resolve_all`], for a consumer: what AWS's id of a service means here is not its to know, so one that means nothing, or several, becomes an id of ours
+/// that nothing has, to be refused wherever services are that cannot be asked for.
+pub(in crate::api::v1) async fn resolve_for_a_consumer(
+    services: Vec<ServiceRef>,
+    ctx: &AppContext,
+) -> Result<Vec<EndpointServiceId>, AppError> {
+    check_count(services.len())?;
+    let mut ids = Vec::with_capacity(services.len());
+    for service in services {
+        ids.push(match service.resolve(ctx).await {
+            Ok(id) => id,
+            Err(error) if is_about_the_id(&error) => EndpointServiceId::from(Uuid::nil()),
+            Err(error) => return Err(error),
+        });
+    }
+    Ok(ids)
+}
+
+fn is_about_the_id(error: &AppError) -> bool {
+    [Code::ServiceNotFound, Code::InvalidRequest].contains(&error.code())
 }
 
 /// As [`ServiceRef::resolve`], of those that an access request names; what asks for too many looks nothing up.

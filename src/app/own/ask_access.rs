@@ -96,14 +96,6 @@ fn no_such_service() -> AppError {
     AppError::new(Code::ServiceNotFound, detail).field("service_ids")
 }
 
-/// The refusal of a service that could not be found, in the words for one that takes no requests.
-pub fn without_names(refusal: AppError) -> AppError {
-    match refusal.code() {
-        Code::ServiceNotFound => no_such_service(),
-        _ => refusal,
-    }
-}
-
 async fn refuse_foreign(tx: &mut TenantTx, account: &AccountId) -> Result<(), AppError> {
     if consumer::has_account(tx, account).await? {
         return Ok(());

@@ -18,7 +18,7 @@ use crate::api::responses::{
 };
 use crate::api::v1::arguments::{Limit, aws_id};
 use crate::api::v1::decisions::ReasonBody;
-use crate::api::v1::service_ref::{ServiceRef, resolve_all};
+use crate::api::v1::service_ref::{ServiceRef, resolve_for_a_consumer};
 use crate::app::AppContext;
 use crate::app::own::ask_access::{self as ask, NewOwnRequest};
 use crate::app::own::{read, withdraw_access};
@@ -201,8 +201,7 @@ pub(in crate::api::v1) async fn ask_own_access(
     ctx: Data<AppContext>,
 ) -> Result<HttpResponse, Problem> {
     let member = caller.member()?;
-    let services = resolve_all(body.service_ids, &ctx).await;
-    let services = services.map_err(ask::without_names)?;
+    let services = resolve_for_a_consumer(body.service_ids, &ctx).await?;
     let new = NewOwnRequest {
         account: aws_id("account_id", &body.account_id)?,
         services,
