@@ -5,7 +5,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, Postgres, Transaction};
@@ -273,7 +273,7 @@ tokio::task_local! {
 #[derive(Debug, Clone)]
 pub struct Watch {
     subject: Uuid,
-    written: Arc<AtomicI64>,
+    written: Arc<AtomicUsize>,
 }
 
 impl Watch {
@@ -291,7 +291,7 @@ impl Watch {
     }
 
     /// How many entries were written.
-    pub fn written(&self) -> i64 {
+    pub fn written(&self) -> usize {
         self.written.load(Ordering::Relaxed)
     }
 }
