@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::code::Code;
 use super::{AppContext, AppError};
 use crate::domain::audit_entry::Subject;
-use crate::domain::entity_tag::{TagList, Version};
+use crate::domain::entity_tag::{ENTRIES, TagList, Version};
 use crate::domain::ids::DriftId;
 use crate::store::unit_of_work::{Unit, Watch};
 use crate::store::versions;
@@ -93,10 +93,7 @@ pub async fn begin(ctx: &AppContext, resource: Resource) -> Result<Conditional, 
             versions::lock(&mut conn, subject).await?;
             versions::of(&mut conn, subject).await?
         }
-        None => Version {
-            entries: 0,
-            newest: None,
-        },
+        None => Version::default(),
     };
     drop(conn);
     Ok(Conditional {
@@ -122,15 +119,17 @@ impl Conditional {
             return refused("the resource is not in the state that If-Match names; read it again");
         };
         let mut conn = self.unit.own().await?;
-        let after = versions::of(&mut conn, subject).await?;
+        // Behind what it has written itself there is room for all that was there before, so what is new besides is seen.
+        let written = self.watch.written();
+        let newest = versions::newest(&mut conn, subject, ENTRIES + written).await?;
         drop(conn);
-        if after.entries - self.before.entries != self.watch.written() {
+        if self.before.lacks(&newest) != written {
             return refused("somebody else changed the resource at this moment; read it again");
         }
         if self.own {
             self.unit.commit().await?;
             ctx.nudge.wake();
         }
-        Ok(after)
+        Ok(Version::of(newest))
     }
 }

@@ -1,6 +1,6 @@
 //! Entity tags: what a resource's state is named by, so that a write can say which state it was meant for (RFC 9110, sections 8.8.3 and 13.1). Pure.
 //!
-//! A tag of ours has a version and, where a representation was sent, a digest of that: `"7-0190c3a1f2b4.5d41402abc4b2a76"`. The version changes with
+//! A tag of ours has a version and, where a representation was sent, a digest of that: `"7-8190c3a1f2b45d41.5d41402abc4b2a76"`. The version changes with
 //! whatever people, policies and timers do to the resource, and a write is checked against it alone: that AWS shows something new does not make a write
 //! stale. The digest changes with every byte of the representation, and a read that has nothing new is checked against the whole tag.
 
@@ -12,24 +12,37 @@ use uuid::Uuid;
 /// How many tags one header may list.
 const MOST_TAGS: usize = 20;
 
-/// The state of a resource: how many entries the audit trail has about it, and the newest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Version {
-    /// How many entries are about it.
-    pub entries: i64,
-    /// The newest; none where there are none.
-    pub newest: Option<Uuid>,
-}
+/// How many entries a version is made of, at most: whatever has happened to a resource, no more are read with it.
+pub const ENTRIES: usize = 64;
+
+/// The state of a resource: the newest entries that the audit trail has about it.
+///
+/// The newest alone would not do: of two that write at once, the one that began earlier may commit later, and its entry then lies behind the other's. Among
+/// this many it is found, unless as many others about the same resource began and committed while it was being written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Version(Vec<Uuid>);
 
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The last part of a UUIDv7 is chance; the count would come again once old entries are dropped.
-        let chance = self.newest.map_or(0, |id| id.as_u128() & 0xffff_ffff_ffff);
-        write!(f, "{}-{chance:012x}", self.entries)
+        // Of the last eight bytes of an id of ours 42 bits are chance, so their sum without carry is as good as a hash of all.
+        let chance = self.0.iter().fold(0, |sum, id| sum ^ id.as_u64_pair().1);
+        write!(f, "{}-{chance:016x}", self.0.len())
     }
 }
 
 impl Version {
+    /// The state with these entries, the newest first; what is older than [`ENTRIES`] others has no part in it.
+    pub fn of(mut newest: Vec<Uuid>) -> Self {
+        newest.truncate(ENTRIES);
+        Self(newest)
+    }
+
+    /// How many of these entries it does not have.
+    pub fn lacks(&self, entries: &[Uuid]) -> usize {
+        let new = entries.iter().filter(|entry| !self.0.contains(entry));
+        new.count()
+    }
+
     /// The tag of the state alone, as a header has it.
     pub fn tag(&self) -> String {
         format!("\"{self}\"")
@@ -62,7 +75,7 @@ impl TagList {
     /// Whether a write that was meant for these states is meant for this one. Weak tags are never meant (RFC 9110, 13.1.1). `*` is any state that there is.
     pub fn allows(&self, now: &Version) -> bool {
         let Some(listed) = &self.0 else {
-            return now.entries > 0;
+            return !now.0.is_empty();
         };
         let now = now.to_string();
         listed.iter().any(|tag| {
@@ -118,9 +131,15 @@ impl FromStr for TagList {
 mod tests {
     use super::*;
 
-    fn version(entries: i64) -> Version {
-        let newest = Some(Uuid::from_u128(0x0190_c3a1_f2b4));
-        Version { entries, newest }
+    /// The state with so many entries.
+    fn version(entries: u64) -> Version {
+        Version::of(ids(1..=entries))
+    }
+
+    /// The newest first.
+    fn ids(numbers: std::ops::RangeInclusive<u64>) -> Vec<Uuid> {
+        let ids = numbers.rev();
+        ids.map(|n| Uuid::from_u64_pair(n, 1 << n)).collect()
     }
 
     fn list(text: &str) -> TagList {
@@ -131,7 +150,7 @@ mod tests {
     fn a_write_is_checked_against_the_version_alone() {
         let now = version(7);
         let sent = now.tag_of(&[0xab; 32]);
-        assert_eq!(sent, "\"7-0190c3a1f2b4.abababababababab\"");
+        assert_eq!(sent, "\"7-00000000000000fe.abababababababab\"");
         assert!(list(&sent).allows(&now));
         assert!(list(&now.tag()).allows(&now));
         assert!(list(&format!("\"other\" , {sent}")).allows(&now));
@@ -143,12 +162,31 @@ mod tests {
     #[test]
     fn a_star_is_any_state_that_there_is() {
         assert!(list("*").allows(&version(1)));
-        let nothing = Version {
-            entries: 0,
-            newest: None,
-        };
+        let nothing = version(0);
         assert!(!list("*").allows(&nothing));
         assert!(list(&nothing.tag()).allows(&nothing));
+    }
+
+    #[test]
+    fn a_late_entry_makes_another_state() {
+        let all = ids(1..=3);
+        let late: Vec<Uuid> = vec![all[0], all[2]];
+        assert_ne!(
+            Version::of(late.clone()).to_string(),
+            Version::of(all.clone()).to_string()
+        );
+        assert_eq!(Version::of(late).lacks(&all), 1);
+    }
+
+    #[test]
+    fn what_is_older_has_no_part_in_it() {
+        let newest: Vec<Uuid> = (0..100).map(|n| Uuid::from_u64_pair(0, n)).collect();
+        let state = Version::of(newest.clone());
+        assert_eq!(state, Version::of(newest[..ENTRIES].to_vec()));
+        assert_eq!(state.lacks(&newest), 100 - ENTRIES);
+        let mut one_more = newest.clone();
+        one_more.insert(0, Uuid::from_u64_pair(0, 1000));
+        assert_ne!(Version::of(one_more).to_string(), state.to_string());
     }
 
     #[test]

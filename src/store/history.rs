@@ -8,6 +8,9 @@ use crate::domain::review_desk::ReviewStep;
 /// The most entries of one kind that a history shows, newest kept. A connection that flaps for years must not fill a response.
 pub const MOST_OF_A_KIND: i64 = 200;
 
+/// How many of the newest audit entries are looked through for steps of the review: most are, and whatever else fills a trail must not make a read slow.
+const LOOKED_THROUGH: i64 = 1_000;
+
 /// Everything that happened to a connection, oldest first.
 pub async fn of_connection(
     conn: &mut PgConnection,
@@ -114,11 +117,13 @@ async fn steps(conn: &mut PgConnection, id: ConnectionId) -> Result<Vec<HistoryE
         .map(|step| step.action().to_owned())
         .collect();
     let rows = sqlx::query!(
-        "SELECT at, action, actor_kind, actor, reason, after FROM audit_entries
-          WHERE subject_id = $1 AND subject_kind = 'connection' AND action = ANY($2) ORDER BY at DESC, id DESC LIMIT $3",
+        "SELECT at, action, actor_kind, actor, reason, after
+           FROM (SELECT * FROM audit_entries WHERE subject_id = $1 AND subject_kind = 'connection' ORDER BY at DESC, id DESC LIMIT $4) AS newest
+          WHERE action = ANY($2) ORDER BY at DESC, id DESC LIMIT $3",
         id as _,
         &actions,
         MOST_OF_A_KIND,
+        LOOKED_THROUGH,
     )
     .fetch_all(conn)
     .await?;

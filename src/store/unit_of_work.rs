@@ -1,11 +1,11 @@
 //! One transaction for all that a request does, where it has to be all or nothing together with the request's own record.
 //!
-//! Within [`Unit::scope`], whatever use case begins a transaction gets a savepoint of this one, and its commit releases it. So each of a request's
+//! Within [`Unit::scope`], whatever use case begins a transaction gets a savepoint of this one, and its commit leaves that behind. So each of a request's
 //! transactions is taken back or stands as it would alone, and what stands is committed by one word at the end: a crash before that leaves nothing.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, Postgres, Transaction};
@@ -71,6 +71,8 @@ struct Slot {
     tx: Tx,
     /// A use case has given up, and what it did has to be taken back before anything else is done.
     given_up: bool,
+    /// There is a savepoint, of a part that stands.
+    marked: bool,
     /// Given back with the connection.
     _turn: OwnedSemaphorePermit,
 }
@@ -101,6 +103,18 @@ impl Slot {
         Ok(())
     }
 
+    /// Begins a part. The savepoint of one before is released in the same word, or else by the end of the transaction: each word is a way to the database.
+    async fn mark(&mut self) -> Result<(), StoreError> {
+        let word = if self.marked {
+            "RELEASE SAVEPOINT work; SAVEPOINT work"
+        } else {
+            "SAVEPOINT work"
+        };
+        self.run(word).await?;
+        self.marked = true;
+        Ok(())
+    }
+
     async fn run(&mut self, statement: &'static str) -> Result<(), StoreError> {
         sqlx::raw_sql(statement).execute(&mut *self.tx).await?;
         Ok(())
@@ -115,6 +129,7 @@ impl Unit {
         Ok(Self(Arc::new(Mutex::new(Slot {
             tx,
             given_up: false,
+            marked: false,
             _turn: turn,
         }))))
     }
@@ -140,7 +155,7 @@ impl Unit {
     pub async fn work(self) -> Result<Work, StoreError> {
         let mut guard = self.0.try_lock_owned().map_err(|_| StoreError::InUse)?;
         guard.settle().await?;
-        guard.run("SAVEPOINT work").await?;
+        guard.mark().await?;
         Ok(Work::Part(Part {
             guard,
             stands: false,
@@ -190,7 +205,6 @@ impl Work {
                 Ok(true)
             }
             Self::Part(mut part) => {
-                part.guard.run("RELEASE SAVEPOINT work").await?;
                 part.stands = true;
                 Ok(false)
             }
@@ -286,7 +300,7 @@ tokio::task_local! {
 #[derive(Debug, Clone)]
 pub struct Watch {
     subject: Uuid,
-    written: Arc<AtomicI64>,
+    written: Arc<AtomicUsize>,
 }
 
 impl Watch {
@@ -304,7 +318,7 @@ impl Watch {
     }
 
     /// How many entries were written.
-    pub fn written(&self) -> i64 {
+    pub fn written(&self) -> usize {
         self.written.load(Ordering::Relaxed)
     }
 }

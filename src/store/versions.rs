@@ -4,22 +4,29 @@
 use uuid::Uuid;
 
 use super::{PgConnection, StoreError};
-use crate::domain::entity_tag::Version;
+use crate::domain::entity_tag::{ENTRIES, Version};
 use crate::domain::ids::DriftId;
 
-/// The version of a subject of the audit trail, as this connection sees it.
-pub async fn of(conn: &mut PgConnection, subject: Uuid) -> Result<Version, StoreError> {
-    let row = sqlx::query!(
-        r#"SELECT count(*) AS "entries!", (array_agg(id ORDER BY at DESC, id DESC))[1] AS newest
-             FROM audit_entries WHERE subject_id = $1"#,
+/// The newest entries about a subject of the audit trail, as this connection sees them, the newest first. They are read from an index alone, and however long
+/// the trail is, no more than these.
+pub async fn newest(
+    conn: &mut PgConnection,
+    subject: Uuid,
+    most: usize,
+) -> Result<Vec<Uuid>, StoreError> {
+    let ids = sqlx::query_scalar!(
+        "SELECT id FROM audit_entries WHERE subject_id = $1 ORDER BY at DESC, id DESC LIMIT $2",
         subject,
+        i64::try_from(most).unwrap_or(i64::MAX),
     )
-    .fetch_one(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(Version {
-        entries: row.entries,
-        newest: row.newest,
-    })
+    Ok(ids)
+}
+
+/// The version of a subject.
+pub async fn of(conn: &mut PgConnection, subject: Uuid) -> Result<Version, StoreError> {
+    Ok(Version::of(newest(conn, subject, ENTRIES).await?))
 }
 
 /// Waits until nobody else has this lock of a subject, and holds it to the end of the transaction. It is taken before any lock of a row.

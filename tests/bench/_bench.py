@@ -20,12 +20,12 @@ CLIENTS = 8
 
 
 class Part(Process):
-    """`serve` in one role, with the settings as they are shipped, but for the rates."""
+    """`serve` in one role, with the settings as they are shipped, but for the rates; `database` is another than the script's own."""
 
-    def __init__(self, role, key_file, sim_url, **more):
+    def __init__(self, role, key_file, sim_url, database=None, **more):
         address = "HTTP__LISTEN" if role != "worker" else "HTTP__OPERATIONAL_LISTEN"
         environment = clean_environment(
-            DATABASE_URL=database_url(),
+            DATABASE_URL=database or database_url(),
             PORTCULLIS__AUTH__DEVELOPMENT_ISSUER="true",
             PORTCULLIS__AUTH__DEVELOPMENT_KEY_FILE=str(key_file),
             PORTCULLIS__AWS__ENDPOINT_URL=sim_url,

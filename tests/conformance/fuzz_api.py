@@ -16,25 +16,40 @@ from _world import Rest, Sim, register, request_connection
 
 HERE = pathlib.Path(__file__).parent / "fuzz"
 # How long each role has in CI: all operations at the edges of their schemas, and what is left for chance and for stories. Who may more gets further.
-SECONDS = {"viewer": 20, "auditor": 20, "approver": 35, "admin": 60}
+SECONDS = {"viewer": 20, "auditor": 20, "consumer": 20, "approver": 35, "admin": 60}
 # In a long run, a turn has this long; roles take turns until there were enough requests.
 LONG_TURN = 240
 LIMIT = 3 * 3600
 
 
 def populate(ready):
-    """Something of most kinds, so that ids lead somewhere: schemathesis finds them in answers and uses them in other requests."""
+    """Something of most kinds, so that ids lead somewhere: schemathesis finds them in answers and uses them in other requests. Whom the consumer speaks for."""
     rest, sim = Rest(ready["api"], ready["admin_token"]), Sim(ready["sim"])
     service = register(rest, sim)
     connections = [request_connection(rest, sim, account, service)[0] for account in ("222222222222", "333333333333", "444444444444")]
     rest.post(f"/v1/connections/{connections[0]['id']}/accept", {"reason": "paid"})
-    consumer = rest.post("/v1/consumers", {"name": "Example Bank", "slug": "example-bank"})
-    rest.post(f"/v1/consumers/{consumer['id']}/accounts", {"account_id": "222222222222", "proof": "operator_vouched", "reason": "known"})
+    # An account with connections, and one with which the consumer can ask for more.
+    consumer = organisation(rest, "example-bank", "222222222222", "666666666666")
     rest.post("/v1/denials", {"account_id": "999999999999", "reason": "does not pay"})
     policy = rest.post("/v1/policies", {"template": "known-accounts"})
     rest.post(f"/v1/policies/{policy['id']}/validate", {})
     contact = {"name": "Bo", "email": "bo@bank.example", "role": "network"}
     rest.post("/v1/access-requests", {"account_id": "555555555555", "service_ids": [service["id"]], "contact": contact})
+    return consumer
+
+
+def organisation(rest, slug, *accounts):
+    """A consumer with accounts; its id."""
+    consumer = rest.post("/v1/consumers", {"name": "Example Bank", "slug": slug})["id"]
+    for account in accounts:
+        rest.post(f"/v1/consumers/{consumer}/accounts", {"account_id": account, "proof": "operator_vouched", "reason": "known"})
+    return consumer
+
+
+def token(role, consumer, key):
+    """A token of a role; a consumer's names whom it speaks for."""
+    who = ["--role", role, "--subject", f"fuzz-{role}", "--key-file", key]
+    return command("token", *who, *(["--consumer", consumer] if role == "consumer" else []))
 
 
 def schemathesis(api, token, seconds, seed):
@@ -68,13 +83,17 @@ def check():
     # With limits, everything that a role asks for is soon answered with 429, which tells nothing.
     with DataDir() as data, demo(data, "none", "--no-rate-limits") as running:
         ready = running.ready_line()
-        populate(ready)
+        consumer = populate(ready)
         passed("there is something of most kinds")
         made, turn, found = 0, 0, []
         while turn < len(SECONDS) or made < wanted:
             role = list(SECONDS)[turn % len(SECONDS)]
-            token = command("token", "--role", role, "--subject", f"fuzz-{role}", "--key-file", data / "development-issuer.pem")
-            count, said = schemathesis(ready["api"], token, LONG_TURN if wanted else SECONDS[role], seed + turn)
+            if role == "consumer" and turn >= len(SECONDS):
+                # An admin may have closed the one before, and then there would be little but 403.
+                rest = Rest(ready["api"], ready["admin_token"])
+                consumer = organisation(rest, f"example-bank-{turn}", f"2{turn:011}")
+            known = token(role, consumer, data / "development-issuer.pem")
+            count, said = schemathesis(ready["api"], known, LONG_TURN if wanted else SECONDS[role], seed + turn)
             made, turn = made + count, turn + 1
             if said is not None:
                 found.append(role)

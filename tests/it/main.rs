@@ -53,6 +53,7 @@ mod operations;
 mod own;
 mod pacing;
 mod paging;
+mod parts;
 mod planned_revocations;
 mod policies;
 mod preconditions;

@@ -19,6 +19,20 @@ impl TestApp {
         assert_eq!(answer.status, 200, "{}", answer.text);
         answer.header("etag").to_owned()
     }
+
+    /// More entries about the one consumer, so many seconds after the first.
+    async fn more_entries(&self, count: i64, seconds: f64) {
+        sqlx::query(
+            "INSERT INTO audit_entries (id, at, actor_kind, actor, action, subject_kind, subject_id)
+             SELECT gen_random_uuid(), at + $2 * interval '1 second', actor_kind, actor, 'consumer.change', subject_kind, subject_id
+               FROM (SELECT * FROM audit_entries ORDER BY at, id LIMIT 1) AS first, generate_series(1, $1)",
+        )
+        .bind(count)
+        .bind(seconds)
+        .execute(self.db())
+        .await
+        .unwrap();
+    }
 }
 
 fn reason() -> Value {
@@ -229,4 +243,29 @@ async fn of_ten_comments_on_one_state_one_is_made(pool: PgPool) {
             refused.refused("a second one", 412, "precondition_failed");
         }
     }
+}
+
+/// However much has happened to something, and however late an entry about it comes.
+#[sqlx::test(migrations = "./migrations")]
+async fn a_state_with_a_long_trail_is_told_apart(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let path = consumer(&app).await;
+    let mut tags = vec![app.tag_of(&path).await];
+    // One by one behind all others, or before the newest: by a transaction that took longer.
+    for (count, seconds) in [(500, 100.0), (1, 200.0), (1, 150.0)] {
+        app.more_entries(count, seconds).await;
+        tags.push(app.tag_of(&path).await);
+    }
+    let mut known = tags.clone();
+    known.sort();
+    known.dedup();
+    assert_eq!(known.len(), tags.len(), "{tags:?}");
+
+    let renamed = json!({ "name": "Acme Ltd" });
+    for past in &tags[..3] {
+        let late = app.tagged(Method::PATCH, &path, past, &renamed).await;
+        late.refused("what is past", 412, "precondition_failed");
+    }
+    let done = app.tagged(Method::PATCH, &path, &tags[3], &renamed).await;
+    assert_eq!(done.good()["name"], "Acme Ltd");
 }

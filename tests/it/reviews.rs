@@ -459,3 +459,30 @@ async fn rejecting_what_is_overdue_takes_a_confirmation(pool: PgPool) {
     let meant = json!({ "version": 2, "review_sla_seconds": 3600, "confirm_reject_overdue": true });
     app.patched(Who::Admin, &path, &meant).await.good();
 }
+
+/// What fills the trail without being a step of the review is not read through for ever.
+#[sqlx::test(migrations = "./migrations")]
+async fn steps_are_looked_for_among_the_newest_entries(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let service = app.with_service().await;
+    let request = app.requested(&service).await;
+    let said = json!({ "body": "hello" });
+    app.tell(Who::Approver, &request, "comments", &said)
+        .await
+        .good();
+    for (more, shown) in [(999, 1), (1, 0)] {
+        sqlx::query(
+            "INSERT INTO audit_entries (id, at, actor_kind, actor, action, subject_kind, subject_id)
+             SELECT gen_random_uuid(), at + interval '1 minute', actor_kind, actor, 'connection.retry_sync', subject_kind, subject_id
+               FROM (SELECT * FROM audit_entries WHERE action = 'connection.comment') AS said, generate_series(1, $1)",
+        )
+        .bind(more)
+        .execute(app.db())
+        .await
+        .unwrap();
+        let seen = app.connection(&request).await;
+        let history = seen["history"].as_array().unwrap().iter();
+        let steps = history.filter(|entry| entry["step"] == "commented");
+        assert_eq!(steps.count(), shown, "after {more} more");
+    }
+}
