@@ -96,9 +96,7 @@ struct ListQuery {
     #[serde(default, deserialize_with = "optional_time")]
     until: Option<DateTime<Utc>>,
     /// The newest first (`desc`) or the oldest first (`asc`). A cursor is good for the order that it was got in.
-    #[param(value_type = Option<Order>)]
-    #[serde(default)]
-    order: Order,
+    order: Option<Order>,
     /// Where to read on: the `next_cursor` of the page before.
     cursor: Option<AuditEntryId>,
     /// How many rows, 1 to 200.
@@ -134,7 +132,14 @@ pub(super) async fn list_audit_entries(
         since: query.since,
         until: query.until,
     };
-    let listed = app::entries(&ctx, &filter, query.order, query.cursor, query.limit.0).await?;
+    let listed = app::entries(
+        &ctx,
+        &filter,
+        query.order.unwrap_or_default(),
+        query.cursor,
+        query.limit.0,
+    )
+    .await?;
     Ok(Json(AuditEntryList {
         items: listed.items.into_iter().map(Into::into).collect(),
         next_cursor: listed.next,

@@ -169,9 +169,7 @@ struct ListQuery {
     /// Only connections reviewed so.
     review: Option<ReviewState>,
     /// The newest first (`desc`) or the oldest first (`asc`). A cursor is good for the order that it was got in.
-    #[param(value_type = Option<Order>)]
-    #[serde(default)]
-    order: Order,
+    order: Option<Order>,
     /// Where to read on: the `next_cursor` of the page before.
     cursor: Option<ConnectionId>,
     /// How many rows, 1 to 200.
@@ -203,7 +201,14 @@ pub(super) async fn list_connections(
         summary: query.summary,
         review: query.review,
     };
-    let listed = read::connections(&ctx, &filter, query.order, query.cursor, query.limit.0).await?;
+    let listed = read::connections(
+        &ctx,
+        &filter,
+        query.order.unwrap_or_default(),
+        query.cursor,
+        query.limit.0,
+    )
+    .await?;
     Ok(Json(ConnectionList {
         items: listed.items.into_iter().map(Into::into).collect(),
         next_cursor: listed.next,

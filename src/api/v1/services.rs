@@ -402,9 +402,7 @@ struct ListQuery {
     /// Only services that are there in their life.
     lifecycle: Option<LifecycleState>,
     /// The newest first (`desc`) or the oldest first (`asc`). A cursor is good for the order that it was got in.
-    #[param(value_type = Option<Order>)]
-    #[serde(default)]
-    order: Order,
+    order: Option<Order>,
     /// Where to read on: the `next_cursor` of the page before.
     cursor: Option<EndpointServiceId>,
     /// How many rows, 1 to 200.
@@ -433,7 +431,14 @@ pub(super) async fn list_services(
         sync_state: query.sync_state,
         lifecycle: query.lifecycle,
     };
-    let listed = read::services(&ctx, &filter, query.order, query.cursor, query.limit.0).await?;
+    let listed = read::services(
+        &ctx,
+        &filter,
+        query.order.unwrap_or_default(),
+        query.cursor,
+        query.limit.0,
+    )
+    .await?;
     Ok(Json(ServiceList {
         items: listed.items.into_iter().map(Into::into).collect(),
         next_cursor: listed.next,
