@@ -37,6 +37,7 @@ pub mod judgement;
 pub mod lifecycle;
 pub mod listeners;
 pub mod member;
+pub mod money;
 pub mod notice;
 pub mod observe;
 pub mod operation;
