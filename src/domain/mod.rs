@@ -36,6 +36,7 @@ pub mod inventory;
 pub mod judgement;
 pub mod lifecycle;
 pub mod listeners;
+pub mod listing;
 pub mod member;
 pub mod money;
 pub mod notice;
