@@ -95,6 +95,12 @@ pub fn limits(content: &ListingContent, at: &str) -> Vec<Wrong> {
     }
     eula(w, content.eula.as_ref(), &field("eula"));
     services(w, &content.services, &field("services"));
+    plans(w, content, at);
+    wrong.into_all()
+}
+
+fn plans(w: &mut Wrongs, content: &ListingContent, at: &str) {
+    let field = |name: &str| format!("{at}.{name}");
     w.count(field("plans"), content.plans.len(), 20);
     w.once(
         field("plans"),
@@ -113,7 +119,6 @@ pub fn limits(content: &ListingContent, at: &str) -> Vec<Wrong> {
     for (index, plan) in content.plans.iter().enumerate() {
         plan_rules::limits(w, plan, &format!("{at}.plans[{index}]"));
     }
-    wrong.into_all()
 }
 
 fn eula(w: &mut Wrongs, eula: Option<&Eula>, at: &str) {

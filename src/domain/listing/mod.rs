@@ -1,11 +1,13 @@
 //! Listings: what is sold, by whom it was reviewed, and who may buy. Pure.
 //!
 //! A listing has revisions. One may be open (a draft, in review, approved) and one live; what was submitted never changes again, so an agreement that pins a plan and a
-//! revision says for ever what was bought. [`state`] has every step, [`content_rules`] and [`plan_rules`] every limit, [`continuity`] what may not change once it was
+//! revision says for ever what was bought. [`steps`] has every step, [`content_rules`] and [`plan_rules`] every limit, [`continuity`] what may not change once it was
 //! live, and [`readiness`] what has to hold before everybody may buy.
 
 pub mod content;
 pub mod content_rules;
+#[cfg(test)]
+mod content_tests;
 pub mod continuity;
 pub mod grace;
 pub mod offer;
@@ -14,7 +16,11 @@ pub mod plan_ids;
 mod plan_rules;
 pub mod readiness;
 pub mod review;
+pub mod standing;
+#[cfg(test)]
+mod standing_tests;
 pub mod state;
+pub mod steps;
 #[cfg(test)]
 mod table;
 #[cfg(test)]
@@ -36,18 +42,17 @@ pub use plan::{
     Quotas, RateCard,
 };
 pub use review::{Rejection, RejectionCode, ReviewItem};
-pub use state::{
-    ListingState, ListingVerb, RevisionStatus, Standing, Step, StepBy, StepGuard, StepRefusal,
-    Taken,
-};
+pub use standing::{Standing, StepRefusal, Taken};
+pub use state::{ListingState, RevisionStatus};
+pub use steps::{ListingVerb, Step, StepBy, StepGuard};
 pub use wrong::Wrong;
 
 use super::ids::ListingId;
 use super::policy::Stamp;
 use super::text::text_enum;
 
-/// The most accounts of an allow-list.
-pub const MOST_ALLOWED: usize = 5000;
+/// The most accounts of an allow-list: what a body of the default size has room for, several times over.
+pub const MOST_ALLOWED: usize = 1000;
 
 text_enum!(
     /// Who sees a listing that is public.

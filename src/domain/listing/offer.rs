@@ -156,7 +156,7 @@ pub fn offer_limits(terms: &OfferTerms, plan: &Plan, now: DateTime<Utc>) -> Vec<
             );
         }
         OfferKind::Private | OfferKind::Public => {
-            w.count("accounts", terms.accounts.len(), MOST_ACCOUNTS)
+            w.count("accounts", terms.accounts.len(), MOST_ACCOUNTS);
         }
     }
     for (index, account) in terms.accounts.iter().enumerate() {
@@ -167,7 +167,7 @@ pub fn offer_limits(terms: &OfferTerms, plan: &Plan, now: DateTime<Utc>) -> Vec<
     w.once("accounts", "", terms.accounts.iter().map(String::as_str));
     match terms.valid_until {
         None if terms.kind == OfferKind::Private => {
-            w.add("valid_until", "a private offer has an end")
+            w.add("valid_until", "a private offer has an end");
         }
         Some(until) if until <= terms.valid_from || until <= now => {
             w.add(

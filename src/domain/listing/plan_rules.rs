@@ -49,25 +49,7 @@ pub(super) fn limits(w: &mut Wrongs, plan: &Plan, at: &str) {
         let detail = format!("a trial has {} to {} days", TRIAL.start(), TRIAL.end());
         w.add(format!("{at}.trial_days"), detail);
     }
-    let quotas = [
-        ("max_endpoints", plan.quotas.max_endpoints.map(u64::from)),
-        ("max_regions", plan.quotas.max_regions.map(u64::from)),
-        (
-            "max_connections",
-            plan.quotas.max_connections.map(u64::from),
-        ),
-        ("max_mb_month", plan.quotas.max_mb_month),
-    ];
-    for (name, quota) in quotas {
-        if quota == Some(0) {
-            w.add(
-                format!("{at}.quotas.{name}"),
-                "a quota of 0 grants nothing; leave it out for no limit",
-            );
-        } else if quota.is_some_and(|quota| i64::try_from(quota).is_err()) {
-            w.add(format!("{at}.quotas.{name}"), "the quota is too large");
-        }
-    }
+    quota_limits(w, plan, at);
     for cause in EndCause::ALL {
         if plan
             .grace
@@ -113,6 +95,28 @@ pub(super) fn limits(w: &mut Wrongs, plan: &Plan, at: &str) {
             format!("{at}.agreement_required"),
             "only a free plan can do without an agreement",
         );
+    }
+}
+
+fn quota_limits(w: &mut Wrongs, plan: &Plan, at: &str) {
+    let quotas = [
+        ("max_endpoints", plan.quotas.max_endpoints.map(u64::from)),
+        ("max_regions", plan.quotas.max_regions.map(u64::from)),
+        (
+            "max_connections",
+            plan.quotas.max_connections.map(u64::from),
+        ),
+        ("max_mb_month", plan.quotas.max_mb_month),
+    ];
+    for (name, quota) in quotas {
+        if quota == Some(0) {
+            w.add(
+                format!("{at}.quotas.{name}"),
+                "a quota of 0 grants nothing; leave it out for no limit",
+            );
+        } else if quota.is_some_and(|quota| i64::try_from(quota).is_err()) {
+            w.add(format!("{at}.quotas.{name}"), "the quota is too large");
+        }
     }
 }
 

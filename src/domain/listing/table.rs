@@ -4,7 +4,9 @@
 
 use std::fmt::Write as _;
 
-use super::state::{ListingState, ListingVerb, STEPS, Standing, StepBy, StepGuard, Target};
+use super::standing::Standing;
+use super::state::ListingState;
+use super::steps::{ListingVerb, STEPS, StepBy, StepGuard, Target};
 
 fn states(all: &[ListingState]) -> String {
     let words: Vec<String> = all.iter().map(|state| format!("`{state}`")).collect();
@@ -43,7 +45,7 @@ fn asks(guard: StepGuard) -> &'static str {
 fn document() -> String {
     let mut out = String::from(
         "# States of listings\n\n\
-         Made from `src/domain/listing/state.rs` by `PORTCULLIS_WRITE_DOCS=1 cargo test --no-default-features --lib listing::table`; a test compares. Do not edit.\n\n\
+         Made from `src/domain/listing/steps.rs` by `PORTCULLIS_WRITE_DOCS=1 cargo test --no-default-features --lib listing::table`; a test compares. Do not edit.\n\n\
          ## Steps\n\n\
          \"Revision\" is the open one: it has to stand in the first status and goes to the second. Guards are asked in their order.\n\n\
          | Step | Who | From | To | Revision | What has to hold |\n| --- | --- | --- | --- | --- | --- |\n",
