@@ -64,6 +64,7 @@ mod principals;
 pub mod read;
 pub mod read_access;
 pub mod read_audit;
+pub mod read_catalog;
 pub mod read_consumers;
 pub mod read_events;
 pub mod read_listings;

@@ -1,4 +1,4 @@
-//! Listings. Their revisions are in [`super::listing_revisions`], the services that they sell in [`super::listing_services`].
+//! Listings and what the catalogue shows of them. Their revisions are in [`super::listing_revisions`], the services that they sell in [`super::listing_services`].
 
 use chrono::{DateTime, Utc};
 use privatelink::AccountId;
@@ -210,4 +210,55 @@ pub async fn record_move(
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// What is looked for in the catalogue.
+#[derive(Debug, Default)]
+pub struct CatalogFilter<'a> {
+    /// Words that stand in the texts.
+    pub search: Option<&'a str>,
+    /// A category, in any case.
+    pub category: Option<&'a str>,
+    /// A Region that it can be reached from.
+    pub region: Option<&'a str>,
+}
+
+/// Listings that are shown to whoever has these accounts, newest first, starting after `before`: what is public for everybody, and what is limited to an allow-list
+/// with one of them. Says the same as [`Listing::is_listed_for`].
+pub async fn catalog(
+    conn: &mut PgConnection,
+    own: &[String],
+    filter: &CatalogFilter<'_>,
+    before: Option<ListingId>,
+    limit: i64,
+) -> Result<Vec<Listing>, StoreError> {
+    let rows = listing_rows!(
+        r#"JOIN listing_revisions AS r ON r.listing_id = l.id AND r.number = l.live_revision
+            WHERE ((l.state = 'public' AND l.visibility = 'public') OR (l.state IN ('public', 'limited') AND l.allow_list && $1))
+              AND ($2::uuid IS NULL OR l.id < $2)
+              -- Each word has to be there, in any case; strpos takes it letter by letter.
+              AND ($3::text IS NULL OR NOT EXISTS (
+                   SELECT FROM regexp_split_to_table(lower($3), '\s+') AS word
+                    WHERE word <> '' AND strpos(lower(concat_ws(' ', r.content ->> 'title', r.content ->> 'short', r.content ->> 'long',
+                                                                r.content ->> 'keywords', r.content ->> 'categories')), word) = 0))
+              AND ($4::text IS NULL OR EXISTS (
+                   SELECT FROM jsonb_array_elements_text(coalesce(r.content -> 'categories', '[]')) AS category WHERE lower(category) = lower($4)))
+              AND ($5::text IS NULL OR EXISTS (
+                   SELECT FROM listing_services AS ls
+                     JOIN endpoint_services AS s ON s.id = ls.endpoint_service_id
+                     JOIN account_regions AS a ON a.id = s.account_region_id
+                    WHERE ls.listing_id = l.id AND ls.ended_at IS NULL
+                      AND (a.region = $5 OR coalesce(s.observed -> 'supported_regions', '[]') ? $5)))
+            ORDER BY l.id DESC
+            LIMIT $6"#,
+        own,
+        before.map(ListingId::uuid),
+        filter.search,
+        filter.category,
+        filter.region,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Listing::try_from).collect()
 }

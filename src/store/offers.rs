@@ -208,3 +208,24 @@ pub async fn page(
     .await?;
     rows.into_iter().map(Offer::try_from).collect()
 }
+
+/// Offers of some listings that can be taken now by whoever has one of these accounts: public ones, and private ones that name an account.
+pub async fn open_for(
+    conn: &mut PgConnection,
+    listings: &[ListingId],
+    accounts: &[String],
+    now: DateTime<Utc>,
+) -> Result<Vec<Offer>, StoreError> {
+    let ids: Vec<uuid::Uuid> = listings.iter().map(|id| id.uuid()).collect();
+    let rows = offer_rows!(
+        r#"WHERE listing_id = ANY($1) AND withdrawn_at IS NULL AND valid_from <= $3 AND (valid_until IS NULL OR valid_until > $3)
+              AND (kind = 'public' OR accounts && $2)
+            ORDER BY listing_id, id"#,
+        &ids,
+        accounts,
+        now,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Offer::try_from).collect()
+}

@@ -143,6 +143,8 @@ pub(crate) const LOWEST: &[(&str, Who)] = &[
     ("read_service_token", Who::Admin),
     ("rotate_service_token", Who::Admin),
     ("revoke_service_token", Who::Admin),
+    ("list_catalog", Who::Nobody),
+    ("read_catalog_listing", Who::Nobody),
     ("list_listings", Who::Viewer),
     ("create_listing", Who::Admin),
     ("read_listing", Who::Viewer),

@@ -19,6 +19,7 @@ mod authz_matrix;
 mod authz_objects;
 mod blocks;
 mod bulk;
+mod catalog;
 mod concurrency;
 mod consumers;
 mod crash;

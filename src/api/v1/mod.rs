@@ -7,7 +7,7 @@ pub mod access_requests;
 pub mod access_times;
 pub mod account_region_changes;
 pub mod account_regions;
-mod arguments;
+pub(super) mod arguments;
 pub mod audit_entries;
 pub mod block_verbs;
 pub mod blocks;
