@@ -22,6 +22,8 @@ const COLLECTIONS: &[&str] = &[
     "consumers",
     "denials",
     "drifts",
+    "listings",
+    "offers",
     "policies",
     "rejudgements",
     "service-tokens",

@@ -6,6 +6,7 @@
 //! cannot disagree. This file is the map: what is served and what every request passes through.
 
 pub mod auth;
+mod catalog;
 mod conditions;
 mod connections;
 mod docs;
@@ -124,6 +125,7 @@ pub fn server(listener: TcpListener, state: ApiState) -> std::io::Result<Server>
 /// Registers everything but the operational routes.
 fn product(cfg: &mut ServiceConfig) {
     v1::configure(cfg);
+    catalog::configure(cfg);
     hooks::configure(cfg);
 }
 

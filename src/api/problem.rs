@@ -19,6 +19,8 @@ use super::middleware::request_id;
 use crate::app::code::Code;
 use crate::app::error::{AppError, Finding};
 use crate::domain::causes::chain;
+use crate::domain::listing::Wrong;
+use crate::domain::listing::readiness::Readiness;
 
 /// The media type of every refusal.
 pub const CONTENT_TYPE: &str = "application/problem+json";
@@ -59,7 +61,10 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::PrincipalNotFound
         | Code::OperationNotFound
         | Code::RejudgementNotFound
-        | Code::ServiceTokenNotFound => StatusCode::NOT_FOUND,
+        | Code::ServiceTokenNotFound
+        | Code::ListingNotFound
+        | Code::ListingRevisionNotFound
+        | Code::OfferNotFound => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Code::AccountRegionChanged
@@ -126,8 +131,22 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::IdempotencyInProgress
         | Code::ServiceTokenExists
         | Code::ServiceTokenEnded
+        | Code::ListingExists
+        | Code::ListingChanged
+        | Code::ListingStepImpossible
+        | Code::ListingFrozen
+        | Code::PlanBound
+        | Code::ListingNotReady
+        | Code::ReviewBySamePerson
+        | Code::ServiceListed
+        | Code::ListingInUse
+        | Code::ListingNotSelling
+        | Code::OfferExists
+        | Code::OfferEnded
         | Code::PolicyCutsTooMuch => StatusCode::CONFLICT,
-        Code::PolicyInvalid | Code::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+        Code::PolicyInvalid | Code::ListingIncomplete | Code::IdempotencyKeyReused => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
         Code::EventsGone => StatusCode::GONE,
         Code::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
         Code::PreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
@@ -160,7 +179,15 @@ pub struct Problem {
     detail: String,
     field: Option<String>,
     diagnostics: Vec<DiagnosticView>,
+    faults: Option<Box<Faults>>,
     headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// More that is wrong than one sentence has room for.
+#[derive(Debug)]
+struct Faults {
+    wrongs: Vec<FieldProblem>,
+    checks: Vec<Readiness>,
 }
 
 impl Problem {
@@ -171,6 +198,7 @@ impl Problem {
             detail: detail.into(),
             field: None,
             diagnostics: Vec::new(),
+            faults: None,
             headers: Vec::new(),
         }
     }
@@ -204,20 +232,21 @@ impl Problem {
         } else {
             self.detail.clone()
         };
-        let blamed = self.field.iter().filter(|_| !fault);
+        let faults = self.faults.as_deref().filter(|_| !fault);
+        let blamed = self.field.iter().map(|field| FieldProblem {
+            field: field.clone(),
+            detail: detail.clone(),
+        });
+        let blamed = blamed.chain(faults.iter().flat_map(|all| all.wrongs.iter().cloned()));
         ProblemDocument {
             r#type: format!("urn:portcullis:error:{}", self.code.slug()),
             title: self.code.title(),
             status: status.as_u16(),
             code: self.code.slug(),
             request_id: request_id::current().map(|id| id.as_str().to_owned()),
-            errors: blamed
-                .map(|field| FieldProblem {
-                    field: field.clone(),
-                    detail: detail.clone(),
-                })
-                .collect(),
+            errors: blamed.filter(|_| !fault).collect(),
             diagnostics: self.diagnostics.clone(),
+            checks: faults.map_or_else(Vec::new, |all| all.checks.clone()),
             detail,
         }
     }
@@ -255,6 +284,10 @@ impl From<AppError> for Problem {
             detail: sentence(error.detail()),
             field: error.blamed_field().map(str::to_owned),
             diagnostics: error.found().iter().cloned().map(Into::into).collect(),
+            faults: Some(Box::new(Faults {
+                wrongs: error.wrongs().iter().map(FieldProblem::of).collect(),
+                checks: error.unready_checks().to_vec(),
+            })),
             headers: Vec::new(),
         }
     }
@@ -314,16 +347,29 @@ pub(super) struct ProblemDocument {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     diagnostics: Vec<DiagnosticView>,
+    /// The readiness checks of a listing that do not pass.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    checks: Vec<Readiness>,
 }
 
 /// One part of a request and what is wrong with it.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct FieldProblem {
     /// The path to the part, for example `load_balancer_arns[0]`.
     #[schema(example = "load_balancer_arns[0]")]
     field: String,
     /// What is wrong with it.
     detail: String,
+}
+
+impl FieldProblem {
+    fn of(wrong: &Wrong) -> Self {
+        Self {
+            field: wrong.field.clone(),
+            detail: sentence(&wrong.detail),
+        }
+    }
 }
 
 /// One thing that is wrong with a policy text, or hardly meant.

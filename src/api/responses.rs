@@ -224,6 +224,34 @@ problems! {
     AccessRemovalConflict = [
         PreviewChanged, AccessRequestNotApproved, ConsumerDenied, ServiceDraining, ServiceDeleting, ServiceEnded
     ];
+    /// The listing named does not exist.
+    ListingMissing = [ListingNotFound];
+    /// The listing does not exist, or has no such revision.
+    ListingRevisionMissing = [ListingNotFound, ListingRevisionNotFound];
+    /// Another listing has the slug.
+    ListingConflict = [ListingExists];
+    /// The listing is not as the caller believes, or may not change so.
+    ListingChangeConflict = [ListingChanged, ListingExists, ListingFrozen, PlanBound, ListingStepImpossible];
+    /// The listing stands where the step cannot be taken.
+    ListingStepConflict = [ListingStepImpossible, ListingChanged];
+    /// There is no draft, or it is not ready for a review.
+    ListingSubmitConflict = [ListingStepImpossible, ListingChanged, ListingNotReady, PlanBound];
+    /// Something is missing.
+    ListingIncompleteProblem = [ListingIncomplete];
+    /// There is nothing to review, or not by the caller.
+    ListingReviewConflict = [ListingStepImpossible, ListingChanged, ReviewBySamePerson];
+    /// There is nothing to release, or it cannot be sold.
+    ListingReleaseConflict = [ListingStepImpossible, ListingChanged, ListingNotReady, ServiceListed];
+    /// The listing cannot be published, or is not ready.
+    ListingPublishConflict = [ListingStepImpossible, ListingChanged, ListingNotReady];
+    /// The listing cannot be retired, or something of it is live.
+    ListingRetireConflict = [ListingStepImpossible, ListingChanged, ListingInUse];
+    /// The offer named does not exist.
+    OfferMissing = [OfferNotFound];
+    /// The listing sells nothing, or there is another public offer of the plan.
+    OfferConflict = [ListingNotSelling, OfferExists];
+    /// The offer is over.
+    OfferEndConflict = [OfferEnded];
     /// Its grace is over, or the account belongs to somebody else by now.
     AccessRemovalCancelConflict = [AccessRemovalOver, AccountTaken, ConsumerClosed];
 }

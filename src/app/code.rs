@@ -100,6 +100,12 @@ codes! {
     RejudgementNotFound = "rejudgement_not_found", "The re-judgement does not exist";
     /// No such service token.
     ServiceTokenNotFound = "service_token_not_found", "The service token does not exist";
+    /// No such listing.
+    ListingNotFound = "listing_not_found", "The listing does not exist";
+    /// No such revision of the listing.
+    ListingRevisionNotFound = "listing_revision_not_found", "The listing has no such revision";
+    /// No such offer.
+    OfferNotFound = "offer_not_found", "The offer does not exist";
     /// The path exists, the method does not.
     MethodNotAllowed = "method_not_allowed", "The method is not allowed here";
     /// The client took too long to send its request.
@@ -234,6 +240,32 @@ codes! {
     ServiceTokenExists = "service_token_exists", "Another service token has this name";
     /// It was revoked, or its time is over.
     ServiceTokenEnded = "service_token_ended", "The service token is not good any more";
+    /// Another listing has the slug.
+    ListingExists = "listing_exists", "Another listing has this slug";
+    /// Somebody else changed it first.
+    ListingChanged = "listing_changed", "The listing was changed by somebody else";
+    /// Neither the listing nor its open revision stands where the step could be taken.
+    ListingStepImpossible = "listing_step_impossible", "The listing cannot take this step now";
+    /// What is reviewed or approved does not change.
+    ListingFrozen = "listing_frozen", "The revision is submitted and does not change any more";
+    /// Something is missing that a review needs.
+    ListingIncomplete = "listing_incomplete", "The listing is not complete";
+    /// A plan that was live keeps what agreements are bound to.
+    PlanBound = "plan_bound", "The plan was live and cannot change so";
+    /// A readiness check does not pass.
+    ListingNotReady = "listing_not_ready", "The listing is not ready";
+    /// Whoever wrote it does not review it.
+    ReviewBySamePerson = "review_by_same_person", "The author cannot review the revision";
+    /// A service is sold by one listing at a time.
+    ServiceListed = "service_listed", "Another listing sells the endpoint service";
+    /// Agreements or connections are bound to it.
+    ListingInUse = "listing_in_use", "The listing is in use";
+    /// Nothing new can be bought there.
+    ListingNotSelling = "listing_not_selling", "The listing sells nothing now";
+    /// There is a public offer of the plan at that time.
+    OfferExists = "offer_exists", "There is another public offer of the plan";
+    /// It was withdrawn, or its time is over.
+    OfferEnded = "offer_ended", "The offer is over";
     /// Path and query are longer than we read.
     UriTooLong = "uri_too_long", "The path and query are too long";
     /// The headers are more than we read.

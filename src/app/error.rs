@@ -7,6 +7,8 @@ use std::error::Error;
 use std::fmt;
 
 use super::code::Code;
+use crate::domain::listing::Wrong;
+use crate::domain::listing::readiness::Readiness;
 
 /// What lies behind an [`AppError`]; for the log, never for the caller.
 pub type Cause = Box<dyn Error + Send + Sync>;
@@ -24,6 +26,13 @@ pub struct Finding {
     pub help: Option<String>,
 }
 
+/// More that is wrong than one sentence has room for.
+#[derive(Debug)]
+struct Faults {
+    wrongs: Vec<Wrong>,
+    unready: Vec<Readiness>,
+}
+
 /// A refusal: a code to match on, a public sentence, the field to blame and the cause.
 #[derive(Debug)]
 pub struct AppError {
@@ -31,6 +40,7 @@ pub struct AppError {
     detail: String,
     field: Option<String>,
     findings: Vec<Finding>,
+    faults: Option<Box<Faults>>,
     source: Option<Cause>,
 }
 
@@ -42,6 +52,7 @@ impl AppError {
             detail: detail.into(),
             field: None,
             findings: Vec::new(),
+            faults: None,
             source: None,
         }
     }
@@ -57,6 +68,31 @@ impl AppError {
     #[must_use]
     pub fn findings(mut self, findings: Vec<Finding>) -> Self {
         self.findings = findings;
+        self
+    }
+
+    /// Refuses with everything that is wrong at once; the sentence is about the first. None where nothing is.
+    pub fn of_wrongs(code: Code, wrongs: Vec<Wrong>) -> Option<Self> {
+        let first = wrongs.first()?;
+        let detail = match wrongs.len() {
+            1 => first.detail.clone(),
+            count => format!("{} ({} more)", first.detail, count - 1),
+        };
+        let mut error = Self::new(code, detail);
+        error.faults = Some(Box::new(Faults {
+            wrongs,
+            unready: Vec::new(),
+        }));
+        Some(error)
+    }
+
+    /// Says which readiness checks do not pass.
+    #[must_use]
+    pub fn unready(mut self, checks: Vec<Readiness>) -> Self {
+        self.faults = Some(Box::new(Faults {
+            wrongs: Vec::new(),
+            unready: checks,
+        }));
         self
     }
 
@@ -95,6 +131,16 @@ impl AppError {
     /// The part of the request to blame, if there is one.
     pub fn blamed_field(&self) -> Option<&str> {
         self.field.as_deref()
+    }
+
+    /// All that is wrong, where more than one part can be.
+    pub fn wrongs(&self) -> &[Wrong] {
+        self.faults.as_ref().map_or(&[], |all| &all.wrongs)
+    }
+
+    /// The readiness checks that do not pass, if that is why.
+    pub fn unready_checks(&self) -> &[Readiness] {
+        self.faults.as_ref().map_or(&[], |all| &all.unready)
     }
 
     /// What is wrong with a policy text, if that is why.

@@ -11,7 +11,8 @@ use uuid::Uuid;
 use super::actor::ActorKind;
 use super::ids::{
     AccessRemovalId, AccessRequestId, AccountRegionId, AuditEntryId, BlockId, ConnectionId,
-    ConsumerId, DecisionId, DenialId, EndpointServiceId, PolicyId, RejudgementId, ServiceTokenId,
+    ConsumerId, DecisionId, DenialId, EndpointServiceId, ListingId, OfferId, PolicyId,
+    RejudgementId, ServiceTokenId,
 };
 use super::text::text_enum;
 
@@ -89,6 +90,10 @@ subjects! {
     Rejudgement(RejudgementId) = "rejudgement";
     /// A token of a program.
     ServiceToken(ServiceTokenId) = "service_token";
+    /// A listing, with its revisions.
+    Listing(ListingId) = "listing";
+    /// An offer.
+    Offer(OfferId) = "offer";
 }
 
 /// An entry, as it is read.

@@ -226,6 +226,25 @@ id!(
     "a re-judgement id"
 );
 
+id!(
+    /// What is sold.
+    ListingId,
+    "lst_",
+    "a listing id"
+);
+id!(
+    /// A plan of a listing, the same in every revision.
+    PlanId,
+    "pln_",
+    "a plan id"
+);
+id!(
+    /// A plan for other prices, or for some accounts.
+    OfferId,
+    "ofr_",
+    "an offer id"
+);
+
 /// A UUIDv7 for a row that needs no type of its own.
 ///
 /// Ids that this process makes for one moment sort in the order in which they were made, so that the steps of one transaction are told in

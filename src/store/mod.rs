@@ -2,7 +2,8 @@
 //!
 //! Naming: the noun comes from the module (`connections::by_id`). Locks are taken in this order: AccountRegion (lease), accounts,
 //! consumers ([`parties`]), endpoint service, then a block, an access request or removal, or a re-judgement (nobody locks a block and a re-judgement), connections by (service, endpoint), drifts, denials. Whoever changes what policies are in force takes ([`policy_steps::lock_force`]) before the policy and its dry
-//! runs, and of the others only, after these, what a re-judgement that is asked for with it takes: its service, shared, and those that it supersedes. SQL's own `now()` is used for leases only, where the replicas' clocks must not matter;
+//! runs, and of the others only, after these, what a re-judgement that is asked for with it takes: its service, shared, and those that it supersedes. A listing is locked
+//! before its offers, and takes no lock of the others. SQL's own `now()` is used for leases only, where the replicas' clocks must not matter;
 //! everything else gets its time as a parameter. Nothing here calls AWS, and no transaction may be open while somebody does.
 
 pub mod access_reach;
@@ -43,8 +44,13 @@ pub mod judge_wakes;
 pub mod judgements;
 pub mod leases;
 pub mod lifecycles;
+pub mod listing_revision_steps;
+pub mod listing_revisions;
+pub mod listing_services;
+pub mod listings;
 pub mod notices;
 pub mod observed;
+pub mod offers;
 pub mod operations;
 pub mod parties;
 pub mod partitions;

@@ -66,6 +66,33 @@ impl<P: Permission> FromRequest for Caller<P> {
     }
 }
 
+/// Whoever looks at what is shown to everybody, and to some organisations more. Nobody has to say who they are; a token that is sent has to be good.
+#[derive(Debug, Clone)]
+pub struct Looker(Option<Member>);
+
+impl Looker {
+    /// Who it is, where somebody speaks for an organisation. The provider's people see what everybody sees.
+    pub fn member(&self) -> Option<&Member> {
+        self.0.as_ref()
+    }
+}
+
+impl FromRequest for Looker {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(match claims_of(request) {
+            Ok(claims) => {
+                let organisation = claims.organisation;
+                Ok(Self(organisation.map(|it| Member::new(it, claims.subject))))
+            }
+            Err(AuthError::Missing) => Ok(Self(None)),
+            Err(error) => Err(refuse(error)),
+        })
+    }
+}
+
 fn identify<P: Permission>(request: &HttpRequest) -> Result<Caller<P>, Problem> {
     let edge = request
         .app_data::<web::Data<Edge>>()

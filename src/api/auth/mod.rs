@@ -24,7 +24,7 @@ mod token;
 mod trust;
 mod verifier;
 
-pub use caller::Caller;
+pub use caller::{Caller, Looker};
 pub(super) use caller::{Identity, caller_of, claims_of};
 pub use issuer::{AUDIENCE, DEVELOPMENT_ISSUER, DevelopmentIssuer, IssuerError};
 pub use key_fetch::KeyClient;

@@ -12,7 +12,10 @@ use crate::app::AppContext;
 
 /// Leaves the [`Identity`] of the sender with the request.
 pub(crate) async fn establish(request: &ServiceRequest, edge: &Edge) {
-    if !request.path().starts_with("/v1/") {
+    let path = request.path();
+    // The catalogue shows those who say who they are what is sold to them, too.
+    let asks = path.starts_with("/v1/") || path == "/catalog" || path.starts_with("/catalog/");
+    if !asks {
         return;
     }
     let ctx = request.app_data::<web::Data<AppContext>>().cloned();

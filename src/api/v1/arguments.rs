@@ -15,7 +15,7 @@ const MOST: i64 = 200;
 
 /// How many rows a page shall have: 1 to 200, 50 unless told otherwise.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limit(pub(super) i64);
+pub(in crate::api) struct Limit(pub(in crate::api) i64);
 
 impl Default for Limit {
     fn default() -> Self {

@@ -7,7 +7,7 @@ pub mod access_requests;
 pub mod access_times;
 pub mod account_region_changes;
 pub mod account_regions;
-mod arguments;
+pub(super) mod arguments;
 pub mod audit_entries;
 pub mod block_verbs;
 pub mod blocks;
@@ -24,7 +24,13 @@ pub mod dry_runs;
 pub mod events;
 pub mod explanations;
 pub mod imports;
+pub mod listing_reviews;
+pub mod listing_revisions;
+pub mod listing_steps;
+pub mod listing_views;
+pub mod listings;
 pub mod me;
+pub mod offers;
 pub mod operations;
 pub mod policies;
 pub mod policy_steps;
@@ -56,6 +62,7 @@ pub fn configure(cfg: &mut ServiceConfig) {
     connections(cfg);
     parties(cfg);
     rules(cfg);
+    sales(cfg);
     programs(cfg);
     own(cfg);
 }
@@ -192,6 +199,32 @@ fn rules(cfg: &mut ServiceConfig) {
         .service(rejudgement_verbs::ask_for_rejudgement)
         .service(rejudgement_verbs::apply_rejudgement)
         .service(rejudgement_verbs::cancel_rejudgement);
+}
+
+/// What is sold.
+fn sales(cfg: &mut ServiceConfig) {
+    cfg.service(listings::list_listings)
+        .service(listings::create_listing)
+        .service(listings::read_listing)
+        .service(listings::change_listing)
+        .service(listing_revisions::list_listing_revisions)
+        .service(listing_revisions::read_listing_revision)
+        .service(listing_revisions::examine_listing)
+        .service(listing_steps::submit_listing)
+        .service(listing_reviews::approve_listing)
+        .service(listing_reviews::reject_listing)
+        .service(listing_steps::back_to_draft_listing)
+        .service(listing_steps::release_listing)
+        .service(listing_steps::publish_listing)
+        .service(listing_steps::unpublish_listing)
+        .service(listing_steps::restrict_listing)
+        .service(listing_steps::suspend_listing)
+        .service(listing_steps::resume_listing)
+        .service(listing_steps::retire_listing)
+        .service(offers::list_offers)
+        .service(offers::make_offer)
+        .service(offers::read_offer)
+        .service(offers::withdraw_offer);
 }
 
 /// Tokens of programs.

@@ -1,6 +1,8 @@
 //! Lookups and lists of what is an organisation's own. What is somebody else's is refused in the words for what does not exist.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+
+use privatelink::AccountId;
 
 use super::{begin, end};
 use crate::app::code::Code;
@@ -19,6 +21,17 @@ pub async fn consumer(ctx: &AppContext, member: &Member) -> Result<OwnConsumer, 
     let found = store::read(&mut tx).await?;
     end(tx).await?;
     found.ok_or_else(|| AppError::internal("a consumer went in the middle of a transaction"))
+}
+
+/// The numbers of all its accounts.
+pub async fn account_ids(
+    ctx: &AppContext,
+    member: &Member,
+) -> Result<BTreeSet<AccountId>, AppError> {
+    let mut tx = begin(ctx, member).await?;
+    let all = store::account_ids(&mut tx).await?;
+    end(tx).await?;
+    Ok(all.into_iter().collect())
 }
 
 /// Its accounts, the last added first.

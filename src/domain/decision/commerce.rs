@@ -6,31 +6,8 @@ use chrono::{DateTime, Utc};
 use privatelink::{AvailabilityZoneId, Region};
 use serde::{Deserialize, Serialize};
 
+pub use crate::domain::listing::{Approval, BindRule, ListingState};
 use crate::domain::text::text_enum;
-
-text_enum!(
-    /// Where a listing stands.
-    ListingState {
-        /// It is being written.
-        Draft = "draft",
-        /// Somebody reviews it.
-        InReview = "in_review",
-        /// The review asked for changes.
-        ChangesRequested = "changes_requested",
-        /// The review passed.
-        Approved = "approved",
-        /// Released to an allow-list.
-        Limited = "limited",
-        /// Released to everybody.
-        Public = "public",
-        /// No new agreements; those that exist run on.
-        Restricted = "restricted",
-        /// Nothing new anywhere, for now.
-        Suspended = "suspended",
-        /// Over.
-        Retired = "retired",
-    }
-);
 
 /// What a service is sold by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,26 +41,6 @@ pub struct Plan {
     pub approval: Approval,
     /// Whether registration has to be complete first.
     pub registration_required: bool,
-}
-
-/// Whether a person has to approve a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "mode", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Approval {
-    /// Nobody has to.
-    Auto {},
-    /// Somebody has to.
-    Manual {},
-    /// Somebody can say no until so many seconds have passed.
-    AutoAfter {
-        /// How many, since the connection became known.
-        seconds: u64,
-    },
-    /// Somebody has to say yes before so many seconds have passed.
-    RejectAfter {
-        /// How many, since the connection became known.
-        seconds: u64,
-    },
 }
 
 text_enum!(
@@ -152,18 +109,6 @@ pub struct Licence {
     /// Whether the consumer said that this one shall pay, or it pays already.
     pub claimed: bool,
 }
-
-text_enum!(
-    /// Which licence pays where several could and the consumer claimed none.
-    BindRule {
-        /// The oldest.
-        Oldest = "oldest",
-        /// The one with the most left.
-        MostFree = "most_free",
-        /// The consumer is asked.
-        Ask = "ask",
-    }
-);
 
 /// Which licence pays.
 #[derive(Debug, Clone, PartialEq, Eq)]

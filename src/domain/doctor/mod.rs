@@ -25,6 +25,7 @@ pub use catalogue::CheckName;
 pub use check::{Check, CheckStatus};
 pub use diagnosis::Diagnosis;
 pub use facts::{Facts, Read};
+pub use targets::healthy_zones;
 
 /// The checks of what is behind a service: load balancers, listeners, targets, zones, notifications. `service` is what AWS last said of the
 /// service itself, where there is one yet.

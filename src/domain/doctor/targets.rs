@@ -130,6 +130,22 @@ pub(super) fn bare_zones(
     Some(bare)
 }
 
+/// The zones of a service whose traffic reaches a healthy target, by id, or by name where the id is not known; `None` where that cannot be told.
+pub fn healthy_zones(facts: &Facts) -> Option<BTreeSet<String>> {
+    let mut healthy = BTreeSet::new();
+    for one in &facts.balancers {
+        let balancer = one.balancer.told()?;
+        let bare = bare_zones(balancer, one)?;
+        if one.used_groups().is_empty() {
+            continue;
+        }
+        let zones = balancer.availability_zones.iter();
+        let good = zones.filter(|zone| !bare.contains(*zone));
+        healthy.extend(good.map(|zone| facts.zone_label(zone)));
+    }
+    Some(healthy)
+}
+
 /// Whether traffic to a group crosses zones: the group's own word, else the load balancer's.
 fn crosses_zones(facts: &BalancerFacts, group: &GroupFacts) -> Option<bool> {
     let own = group.attributes.told()?.cross_zone;

@@ -45,6 +45,22 @@ pub async fn read(tx: &mut TenantTx) -> Result<Option<OwnConsumer>, StoreError> 
     .transpose()
 }
 
+/// The numbers of all of the organisation's accounts.
+pub async fn account_ids(tx: &mut TenantTx) -> Result<Vec<AccountId>, StoreError> {
+    let organisation = tx.organisation();
+    let rows = sqlx::query_scalar!(
+        "SELECT account_id FROM consumer_accounts WHERE consumer_id = $1 AND removed_at IS NULL ORDER BY account_id",
+        organisation as _,
+    )
+    .fetch_all(tx.consumer().await?)
+    .await?;
+    let read = rows.into_iter().map(|account| account.parse());
+    read.collect::<Result<_, _>>()
+        .map_err(|e: privatelink::InvalidId| {
+            StoreError::inconsistent("consumer_accounts", organisation, e)
+        })
+}
+
 /// A page of the organisation's accounts, the last added first, starting after `before`.
 pub async fn accounts(
     tx: &mut TenantTx,

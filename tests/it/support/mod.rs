@@ -3,7 +3,7 @@
 //! ([`ending`]), an AWS
 //! that can be halted in the middle of a call ([`halting`]), somebody who signs as SNS does ([`sns`]), what people and
 //! time do around a review ([`reviews`]), policies as people bring them into force ([`policies`]), what is judged again ([`rejudgements`]), and access
-//! that is taken away ([`removals`]).
+//! that is taken away ([`removals`]), and listings as people bring them to the market ([`listings`]).
 
 pub(crate) mod app;
 pub(crate) mod consumers;
@@ -13,6 +13,7 @@ pub(crate) mod halting;
 pub(crate) mod hints;
 pub(crate) mod http;
 pub(crate) mod issuer;
+pub(crate) mod listings;
 pub(crate) mod members;
 pub(crate) mod policies;
 pub(crate) mod queueing;

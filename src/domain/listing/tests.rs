@@ -1,0 +1,161 @@
+//! When a listing is ready, and who sees it.
+
+use super::readiness::{
+    ReadinessCheck, ReadinessFacts, ReadinessStatus, ServiceReadiness, failing, readiness,
+};
+use super::testing::{complete, content, service};
+use super::*;
+use crate::domain::lifecycle::LifecycleState;
+use crate::domain::private_dns::DnsState;
+
+/// A change of the facts, and what it makes of which check.
+type Change = (fn(&mut ReadinessFacts), ReadinessCheck, ReadinessStatus);
+
+fn ready() -> ReadinessFacts {
+    ReadinessFacts {
+        services: vec![ServiceReadiness {
+            id: service(),
+            lifecycle: LifecycleState::Active,
+            state: Some("Available".to_owned()),
+            principals: ["arn:aws:iam::222222222222:root".to_owned()].into(),
+            principals_read: true,
+            private_dns: Some(DnsState::Verified),
+            healthy_zones: Some(["euw1-az1".to_owned(), "euw1-az2".to_owned()].into()),
+            sold_by: None,
+        }],
+        test_connection: true,
+    }
+}
+
+#[test]
+fn each_check_fails_by_its_own_fact_and_what_is_unknown_does_not_pass() {
+    let whole = content(complete());
+    assert_eq!(failing(readiness(&whole, &ready())), []);
+    let changes: [Change; 11] = [
+        (
+            |f| f.services[0].state = Some("Pending".to_owned()),
+            ReadinessCheck::ServiceAvailable,
+            ReadinessStatus::Fail,
+        ),
+        (
+            |f| f.services[0].state = None,
+            ReadinessCheck::ServiceAvailable,
+            ReadinessStatus::Unknown,
+        ),
+        (
+            |f| f.services[0].lifecycle = LifecycleState::Draining,
+            ReadinessCheck::ServiceAvailable,
+            ReadinessStatus::Fail,
+        ),
+        (
+            |f| f.services.clear(),
+            ReadinessCheck::ServiceAvailable,
+            ReadinessStatus::Fail,
+        ),
+        (
+            |f| f.services[0].principals.extend(["*".to_owned()]),
+            ReadinessCheck::NoWildcardPrincipal,
+            ReadinessStatus::Fail,
+        ),
+        (
+            |f| f.services[0].principals_read = false,
+            ReadinessCheck::NoWildcardPrincipal,
+            ReadinessStatus::Unknown,
+        ),
+        (
+            |f| f.services[0].private_dns = Some(DnsState::Regressed),
+            ReadinessCheck::PrivateDnsVerified,
+            ReadinessStatus::Fail,
+        ),
+        (
+            |f| f.services[0].healthy_zones = None,
+            ReadinessCheck::ZonesHealthy,
+            ReadinessStatus::Unknown,
+        ),
+        (
+            |f| f.services[0].healthy_zones = Some(["euw1-az1".to_owned()].into()),
+            ReadinessCheck::ZonesHealthy,
+            ReadinessStatus::Fail,
+        ),
+        (
+            |f| f.services[0].sold_by = Some(uuid::Uuid::nil().into()),
+            ReadinessCheck::ServiceFree,
+            ReadinessStatus::Fail,
+        ),
+        (
+            |f| f.test_connection = false,
+            ReadinessCheck::TestConnection,
+            ReadinessStatus::Fail,
+        ),
+    ];
+    for (change, check, status) in changes {
+        let mut facts = ready();
+        change(&mut facts);
+        let found: Vec<_> = failing(readiness(&whole, &facts))
+            .into_iter()
+            .map(|one| (one.check, one.status))
+            .collect();
+        assert_eq!(found, [(check, status)]);
+    }
+    let bare = ListingContent {
+        fulfilment_url: None,
+        support_url: None,
+        support_email: None,
+        ..whole
+    };
+    assert_eq!(failing(readiness(&bare, &ready())).len(), 2);
+}
+
+#[test]
+fn a_listing_is_seen_by_those_that_it_is_for() {
+    let (us, them): (AccountId, AccountId) = (
+        "222222222222".parse().unwrap(),
+        "333333333333".parse().unwrap(),
+    );
+    let stamp = Stamp {
+        at: DateTime::UNIX_EPOCH,
+        by: "ann".to_owned(),
+    };
+    let mut listing = Listing {
+        id: uuid::Uuid::nil().into(),
+        slug: "ledger".to_owned(),
+        state: ListingState::Draft,
+        suspended_from: None,
+        live_revision: Some(1),
+        visibility: Visibility::Public,
+        allow_list: [us.clone()].into(),
+        version: 1,
+        created: stamp.clone(),
+        moved: stamp,
+        moved_reason: None,
+    };
+    let mut seen = |state, visibility| {
+        (listing.state, listing.visibility) = (state, visibility);
+        [
+            BTreeSet::from([us.clone()]),
+            BTreeSet::from([them.clone()]),
+            BTreeSet::new(),
+        ]
+        .map(|who| (listing.is_listed_for(&who), listing.is_shown_to(&who)))
+    };
+    let (no, yes) = ((false, false), (true, true));
+    assert_eq!(
+        seen(ListingState::Public, Visibility::Public),
+        [yes, yes, yes]
+    );
+    assert_eq!(
+        seen(ListingState::Public, Visibility::Unlisted),
+        [yes, (false, true), (false, true)]
+    );
+    assert_eq!(
+        seen(ListingState::Public, Visibility::AllowList),
+        [yes, no, no]
+    );
+    assert_eq!(
+        seen(ListingState::Limited, Visibility::Public),
+        [yes, no, no]
+    );
+    for state in ListingState::ALL.iter().filter(|state| !state.sells()) {
+        assert_eq!(seen(*state, Visibility::Public), [no, no, no], "{state}");
+    }
+}

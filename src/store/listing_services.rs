@@ -1,0 +1,223 @@
+//! Which listing sells which service, and what is known of the services before one is sold.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+
+use super::{PgConnection, StoreError, endpoint_services, listing_revisions, listings};
+use crate::domain::doctor::{Facts, healthy_zones};
+use crate::domain::endpoint_service::{RegisteredService, WantedName};
+use crate::domain::ids::{EndpointServiceId, ListingId};
+use crate::domain::listing::readiness::ServiceReadiness;
+use crate::domain::listing::{Listing, Revision};
+use crate::domain::private_dns::DnsState;
+
+/// The listing that sells a service, with the revision that is live: what the gates of the decision ask. None where nobody ever released one, and none any more
+/// where it was retired.
+pub async fn listing_of(
+    conn: &mut PgConnection,
+    service: EndpointServiceId,
+) -> Result<Option<(Listing, Revision)>, StoreError> {
+    let found = sqlx::query_scalar!(
+        r#"SELECT listing_id AS "id: ListingId" FROM listing_services WHERE endpoint_service_id = $1 AND ended_at IS NULL"#,
+        service as _,
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(id) = found else { return Ok(None) };
+    let Some(listing) = listings::by_id(conn, id).await? else {
+        return Ok(None);
+    };
+    let Some(number) = listing.live_revision else {
+        return Ok(None);
+    };
+    let live = listing_revisions::by_number(conn, id, number).await?;
+    Ok(live.map(|live| (listing, live)))
+}
+
+/// The listings that sell services, one for each service that is sold.
+pub async fn sellers(
+    conn: &mut PgConnection,
+    services: &[EndpointServiceId],
+) -> Result<BTreeMap<EndpointServiceId, ListingId>, StoreError> {
+    let ids: Vec<uuid::Uuid> = services.iter().map(|id| id.uuid()).collect();
+    let rows = sqlx::query!(
+        r#"SELECT endpoint_service_id AS "service: EndpointServiceId", listing_id AS "listing: ListingId"
+             FROM listing_services WHERE endpoint_service_id = ANY($1) AND ended_at IS NULL"#,
+        &ids,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.service, row.listing))
+        .collect())
+}
+
+/// The services that a listing sells.
+pub async fn sold_by(
+    conn: &mut PgConnection,
+    listing: ListingId,
+) -> Result<Vec<EndpointServiceId>, StoreError> {
+    let ids = sqlx::query_scalar!(
+        r#"SELECT endpoint_service_id AS "id: EndpointServiceId" FROM listing_services
+            WHERE listing_id = $1 AND ended_at IS NULL ORDER BY endpoint_service_id"#,
+        listing as _,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(ids)
+}
+
+/// Has a listing sell exactly the services of a revision from now on. Answers those that another listing sells, and then nothing is as it should be: the caller
+/// gives the transaction up.
+pub async fn sell(
+    conn: &mut PgConnection,
+    revision: &Revision,
+    at: DateTime<Utc>,
+) -> Result<Vec<EndpointServiceId>, StoreError> {
+    let ids = revision.content.service_ids();
+    end_all(conn, revision.listing, &ids, at).await?;
+    // In one order, so that two listings that want the same services do not wait for each other.
+    let wanted: BTreeSet<EndpointServiceId> = ids.into_iter().collect();
+    for id in wanted {
+        sqlx::query!(
+            "INSERT INTO listing_services (listing_id, endpoint_service_id, revision, since) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (endpoint_service_id) WHERE ended_at IS NULL DO NOTHING",
+            revision.listing as _,
+            id as _,
+            revision.number,
+            at,
+        )
+        .execute(&mut *conn)
+        .await?;
+    }
+    let sellers = sellers(conn, &revision.content.service_ids()).await?;
+    let others = sellers
+        .into_iter()
+        .filter(|(_, seller)| *seller != revision.listing);
+    Ok(others.map(|(service, _)| service).collect())
+}
+
+/// Has a listing sell none but these of its services.
+pub async fn end_all(
+    conn: &mut PgConnection,
+    listing: ListingId,
+    but: &[EndpointServiceId],
+    at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let but: Vec<uuid::Uuid> = but.iter().map(|id| id.uuid()).collect();
+    sqlx::query!(
+        "UPDATE listing_services SET ended_at = $3 WHERE listing_id = $1 AND ended_at IS NULL AND endpoint_service_id <> ALL($2)",
+        listing as _,
+        &but,
+        at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// What still lives of a listing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Live {
+    /// Agreements that are active or in grace. Whoever keeps agreements counts them in [`live`]; as long as nobody does, there are none.
+    pub agreements: i64,
+    /// Connections to its services that are accepted in AWS.
+    pub connections: i64,
+}
+
+/// What still lives of a listing: it is not retired before there is nothing.
+pub async fn live(conn: &mut PgConnection, listing: ListingId) -> Result<Live, StoreError> {
+    let found = sqlx::query_as!(
+        Live,
+        r#"SELECT 0::bigint AS "agreements!",
+                  (SELECT count(*) FROM connections AS c
+                     JOIN listing_services AS s ON s.endpoint_service_id = c.endpoint_service_id AND s.ended_at IS NULL
+                    WHERE s.listing_id = $1 AND c.observed_state IN ('available', 'pending', 'partial')) AS "connections!""#,
+        listing as _,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(found)
+}
+
+/// Whether one of these accounts has ever been connected to one of these services.
+pub async fn has_been_connected(
+    conn: &mut PgConnection,
+    services: &[EndpointServiceId],
+    accounts: &[String],
+) -> Result<bool, StoreError> {
+    let ids: Vec<uuid::Uuid> = services.iter().map(|id| id.uuid()).collect();
+    let found = sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT FROM connections AS c
+                WHERE c.endpoint_service_id = ANY($1) AND c.owner_account = ANY($2)
+                  AND (c.observed_state = 'available'
+                       OR EXISTS (SELECT FROM observations AS o WHERE o.connection_id = c.id AND o.to_state = 'available'))) AS "connected!""#,
+        &ids,
+        accounts,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(found)
+}
+
+/// What is known of services before they are sold by `listing`.
+pub async fn readiness(
+    conn: &mut PgConnection,
+    listing: ListingId,
+    services: &[EndpointServiceId],
+) -> Result<Vec<ServiceReadiness>, StoreError> {
+    let sellers = sellers(conn, services).await?;
+    let ids: Vec<uuid::Uuid> = services.iter().map(|id| id.uuid()).collect();
+    let rows = sqlx::query!(
+        r#"SELECT id AS "id: EndpointServiceId", facts FROM endpoint_services WHERE id = ANY($1)"#,
+        &ids,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    // What this version cannot read is as good as none.
+    let seen: BTreeMap<EndpointServiceId, Facts> = rows
+        .into_iter()
+        .filter_map(|row| Some((row.id, serde_json::from_value(row.facts?).ok()?)))
+        .collect();
+    let known = endpoint_services::by_ids(conn, services).await?;
+    let of = |service: &RegisteredService| {
+        let seller = sellers.get(&service.id).copied();
+        let facts = seen.get(&service.id);
+        of_service(service, facts, seller.filter(|seller| *seller != listing))
+    };
+    Ok(known.iter().map(of).collect())
+}
+
+fn of_service(
+    service: &RegisteredService,
+    facts: Option<&Facts>,
+    sold_by: Option<ListingId>,
+) -> ServiceReadiness {
+    let observed = service.observed.as_ref();
+    let seen = observed.and_then(|observed| observed.principals.as_ref());
+    let principals_read = seen.is_some();
+    let principals = service
+        .allowed_principals
+        .iter()
+        .chain(seen.into_iter().flatten());
+    let in_aws = observed.is_some_and(|observed| observed.service.private_dns_name.is_some());
+    let private_dns = match (&service.private_dns, &service.private_dns_name) {
+        (Some(watch), _) => Some(watch.state),
+        (None, WantedName::Name(_)) => None,
+        (None, WantedName::AsItIs | WantedName::Absent) if in_aws => None,
+        (None, WantedName::AsItIs | WantedName::Absent) => Some(DnsState::None),
+    };
+    ServiceReadiness {
+        id: service.id,
+        lifecycle: service.lifecycle.state,
+        state: observed.map(|observed| observed.service.state.to_string()),
+        principals: principals.cloned().collect(),
+        principals_read,
+        private_dns,
+        healthy_zones: facts.and_then(healthy_zones),
+        sold_by,
+    }
+}
