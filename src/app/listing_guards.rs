@@ -7,12 +7,12 @@ use super::code::Code;
 use super::listing_parts::{breaks, refuse};
 use super::read_listings::examine;
 use super::step_listing::Words;
-use crate::domain::actor::Actor;
+use crate::domain::actor::{Actor, ActorKind};
 use crate::domain::listing::content_rules;
 use crate::domain::listing::readiness::{Readiness, failing};
 use crate::domain::listing::review::{rejections, unticked};
 use crate::domain::listing::{
-    Listing, ReviewItem, Revision, RevisionStatus, StepGuard, Taken, Wrong,
+    Listing, ListingState, ReviewItem, Revision, RevisionStatus, StepGuard, Taken, Wrong,
 };
 use crate::store::{PgConnection, listing_revisions as revisions, listing_services};
 
@@ -55,6 +55,11 @@ impl Case<'_> {
                 let wrong = breaks(conn, self.listing.id, &self.revision()?.content).await?;
                 refuse(Code::PlanBound, wrong)
             }
+            // The author may have made the token.
+            StepGuard::AnotherPerson if self.actor.kind != ActorKind::Person => {
+                let detail = "a program does not review; two persons stand for what is sold";
+                Err(AppError::new(Code::ReviewBySamePerson, detail))
+            }
             StepGuard::AnotherPerson if self.revision()?.may_be_reviewed_by(&self.actor.name) => {
                 Ok(())
             }
@@ -96,7 +101,10 @@ impl Case<'_> {
                     Err(AppError::new(Code::ServiceListed, detail))
                 })
             }
-            StepGuard::Ready => {
+            StepGuard::ReadyAgain if self.listing.suspended_from != Some(ListingState::Public) => {
+                Ok(())
+            }
+            StepGuard::Ready | StepGuard::ReadyAgain => {
                 let releases = matches!(self.taken.step.revision, Some((_, RevisionStatus::Live)));
                 let sold = if releases {
                     self.revision()?.clone()

@@ -82,14 +82,8 @@ async fn with_parts(
     own: &[String],
 ) -> Result<Vec<CatalogEntry>, AppError> {
     let ids: Vec<ListingId> = rows.iter().map(|row| row.id).collect();
-    let standing = revisions::standing(conn, &ids).await?;
-    let mut live: BTreeMap<ListingId, Revision> = BTreeMap::new();
-    for revision in standing {
-        let mut of = rows.iter();
-        if of.any(|row| row.id == revision.listing && row.live_revision == Some(revision.number)) {
-            live.insert(revision.listing, revision);
-        }
-    }
+    let live = revisions::live(conn, &ids).await?.into_iter();
+    let mut live: BTreeMap<ListingId, Revision> = live.map(|it| (it.listing, it)).collect();
     let wanted: Vec<EndpointServiceId> = live
         .values()
         .flat_map(|it| it.content.service_ids())
@@ -101,8 +95,9 @@ async fn with_parts(
         let sold = live.content.services.iter();
         let found = |id| services.iter().find(|service| service.id == id).cloned();
         let services = sold.filter_map(|it| found(it.service_id)).collect();
-        // An offer of an older revision goes on; its plan is not shown any more, so neither is it.
-        let mine = |offer: &&Offer| offer.listing == listing.id && offer.revision == live.number;
+        // An offer of an older revision goes on, as long as there is its plan.
+        let mine =
+            |offer: &&Offer| offer.listing == listing.id && live.content.plan(offer.plan).is_some();
         let offers = offers.iter().filter(mine).cloned().collect();
         Some(CatalogEntry {
             listing,

@@ -226,11 +226,22 @@ async fn write_draft(
         unknown_services(conn, &content).await?,
     )?;
     refuse(Code::PlanBound, breaks(conn, id, &content).await?)?;
-    if newest.content == content {
+    // What was rejected, or taken back, may be sent again as it is: what was wrong may lie elsewhere.
+    let over = matches!(
+        newest.status,
+        RevisionStatus::Rejected | RevisionStatus::Superseded
+    );
+    if newest.content == content && !over {
         return Ok(None);
     }
     if newest.status != RevisionStatus::Draft {
-        let next = draft(id, newest.number + 1, content, BTreeSet::new(), by);
+        // It goes on from what they wrote, so they are among its authors still.
+        let authors = if over {
+            newest.authors
+        } else {
+            BTreeSet::new()
+        };
+        let next = draft(id, newest.number + 1, content, authors, by);
         revisions::insert(conn, &next).await?;
         return Ok(Some((None, next)));
     }

@@ -212,6 +212,26 @@ pub async fn standing(
     rows.into_iter().map(Revision::try_from).collect()
 }
 
+/// Those of some listings that are live. One that this version of the program cannot read is left out: it hides no others.
+pub async fn live(
+    conn: &mut PgConnection,
+    listings: &[ListingId],
+) -> Result<Vec<Revision>, StoreError> {
+    let ids: Vec<uuid::Uuid> = listings.iter().map(|id| id.uuid()).collect();
+    let rows = revision_rows!(
+        r#"WHERE r.listing_id = ANY($1) AND r.status = 'live' ORDER BY r.listing_id"#,
+        &ids,
+    )
+    .fetch_all(conn)
+    .await?;
+    let read = |row| {
+        let read = Revision::try_from(row);
+        read.inspect_err(|error| tracing::error!(%error, "a live revision cannot be read"))
+            .ok()
+    };
+    Ok(rows.into_iter().filter_map(read).collect())
+}
+
 /// Those of a listing that are, or were, live, the last first.
 pub async fn ever_live(
     conn: &mut PgConnection,

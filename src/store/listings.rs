@@ -154,9 +154,9 @@ pub async fn page(
 }
 
 /// Writes how a listing is called and who sees it, and counts the change; also where only its open revision changed. The caller has locked it. Answers false where
-/// another has the slug, and then the transaction goes on.
+/// another has the slug, and then the transaction is to be taken back.
 pub async fn write(conn: &mut PgConnection, listing: &Listing) -> Result<bool, StoreError> {
-    let done = sqlx::query!(
+    let done = match sqlx::query!(
         "UPDATE listings SET slug = $2, visibility = $3, allow_list = $4, version = version + 1
           WHERE id = $1 AND NOT EXISTS (SELECT FROM listings AS other WHERE other.slug = $2 AND other.id <> $1)",
         listing.id as _,
@@ -165,7 +165,15 @@ pub async fn write(conn: &mut PgConnection, listing: &Listing) -> Result<bool, S
         &accounts(listing),
     )
     .execute(conn)
-    .await?;
+    .await
+    .map_err(StoreError::from)
+    {
+        // Somebody took it at this moment.
+        Err(StoreError::Duplicate { constraint }) if constraint == "listings_slug_unique" => {
+            return Ok(false);
+        }
+        done => done?,
+    };
     Ok(done.rows_affected() == 1)
 }
 
@@ -215,8 +223,8 @@ pub async fn record_move(
 /// What is looked for in the catalogue.
 #[derive(Debug, Default)]
 pub struct CatalogFilter<'a> {
-    /// Words that stand in the texts.
-    pub search: Option<&'a str>,
+    /// Words in lower case that stand in the texts.
+    pub words: Option<&'a [String]>,
     /// A category, in any case.
     pub category: Option<&'a str>,
     /// A Region that it can be reached from.
@@ -236,11 +244,12 @@ pub async fn catalog(
         r#"JOIN listing_revisions AS r ON r.listing_id = l.id AND r.number = l.live_revision
             WHERE ((l.state = 'public' AND l.visibility = 'public') OR (l.state IN ('public', 'limited') AND l.allow_list && $1))
               AND ($2::uuid IS NULL OR l.id < $2)
-              -- Each word has to be there, in any case; strpos takes it letter by letter.
-              AND ($3::text IS NULL OR NOT EXISTS (
-                   SELECT FROM regexp_split_to_table(lower($3), '\s+') AS word
-                    WHERE word <> '' AND strpos(lower(concat_ws(' ', r.content ->> 'title', r.content ->> 'short', r.content ->> 'long',
-                                                                r.content ->> 'keywords', r.content ->> 'categories')), word) = 0))
+              -- Each word has to be there; strpos takes it letter by letter. OFFSET 0 has the texts put together once, and not for every word.
+              AND ($3::text[] IS NULL OR NOT EXISTS (
+                   SELECT FROM (SELECT lower(concat_ws(' ', r.content ->> 'title', r.content ->> 'short', r.content ->> 'long',
+                                                       r.content ->> 'keywords', r.content ->> 'categories')) AS all_of_it OFFSET 0) AS texts,
+                               unnest($3::text[]) AS word
+                    WHERE strpos(texts.all_of_it, word) = 0))
               AND ($4::text IS NULL OR EXISTS (
                    SELECT FROM jsonb_array_elements_text(coalesce(r.content -> 'categories', '[]')) AS category WHERE lower(category) = lower($4)))
               AND ($5::text IS NULL OR EXISTS (
@@ -253,7 +262,7 @@ pub async fn catalog(
             LIMIT $6"#,
         own,
         before.map(ListingId::uuid),
-        filter.search,
+        filter.words,
         filter.category,
         filter.region,
         limit,

@@ -49,6 +49,7 @@ mod judge;
 mod life;
 mod listing;
 mod listing_refusals;
+mod listing_second_looks;
 mod listings;
 mod matrix;
 mod odd_input;

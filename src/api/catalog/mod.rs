@@ -5,6 +5,8 @@ mod markup;
 mod page;
 mod views;
 
+use std::collections::BTreeSet;
+
 use actix_web::http::header::{self, CONTENT_SECURITY_POLICY, ContentType, HeaderMap, HeaderValue};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, get};
@@ -17,6 +19,7 @@ use super::extract::{ApiPath, ApiQuery};
 use super::problem::Problem;
 use super::responses::{AuthProblems, InputProblems, ListingMissing};
 use super::v1::arguments::Limit;
+use crate::app::code::Code;
 use crate::app::{AppContext, read_catalog};
 use crate::domain::ids::ListingId;
 use crate::store::listings::CatalogFilter;
@@ -44,7 +47,7 @@ pub(super) struct CatalogList {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct CatalogQuery {
-    /// Words that stand in the title, the texts, the keywords or the categories; all of them, in any case.
+    /// Up to 10 words that stand in the title, the texts, the keywords or the categories; all of them, in any case.
     #[param(max_length = 200, example = "ledger")]
     search: Option<String>,
     /// Only what is shown in this category.
@@ -59,6 +62,39 @@ struct CatalogQuery {
     #[param(value_type = Option<i64>, minimum = 1, maximum = 200, default = 50)]
     #[serde(default)]
     limit: Limit,
+}
+
+/// The longest texts that are looked for, in characters.
+const LONGEST_SEARCH: usize = 200;
+const LONGEST_CATEGORY: usize = 80;
+const LONGEST_REGION: usize = 40;
+/// How many words are looked for at once.
+const MOST_WORDS: usize = 10;
+
+/// What a form sent of a field; nothing where it was left empty.
+fn given(name: &str, text: Option<&str>, longest: usize) -> Result<Option<String>, Problem> {
+    let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    let length = text.chars().count();
+    if length > longest {
+        let detail = format!("{name} has at most {longest} characters, not {length}.");
+        return Err(Problem::new(Code::InvalidQuery, detail).field(name));
+    }
+    Ok(Some(text.to_owned()))
+}
+
+/// The words that are looked for, each once.
+fn words(search: &str) -> Result<Vec<String>, Problem> {
+    let words: BTreeSet<String> = search.split_whitespace().map(str::to_lowercase).collect();
+    if words.len() > MOST_WORDS {
+        let detail = format!(
+            "search for at most {MOST_WORDS} words, not {}.",
+            words.len()
+        );
+        return Err(Problem::new(Code::InvalidQuery, detail).field("search"));
+    }
+    Ok(words.into_iter().collect())
 }
 
 /// Lists what is sold
@@ -80,20 +116,12 @@ async fn list_catalog(
     ApiQuery(query): ApiQuery<CatalogQuery>,
     ctx: Data<AppContext>,
 ) -> Result<HttpResponse, Problem> {
-    // A form sends what was left empty, too.
-    let given = |text: &Option<String>| {
-        text.as_deref()
-            .map(str::trim)
-            .filter(|it| !it.is_empty())
-            .map(str::to_owned)
-    };
-    let (search, category, region) = (
-        given(&query.search),
-        given(&query.category),
-        given(&query.region),
-    );
+    let search = given("search", query.search.as_deref(), LONGEST_SEARCH)?;
+    let category = given("category", query.category.as_deref(), LONGEST_CATEGORY)?;
+    let region = given("region", query.region.as_deref(), LONGEST_REGION)?;
+    let words = search.as_deref().map(words).transpose()?;
     let filter = CatalogFilter {
-        search: search.as_deref(),
+        words: words.as_deref(),
         category: category.as_deref(),
         region: region.as_deref(),
     };
@@ -109,7 +137,11 @@ async fn list_catalog(
     };
     if wants_page(request.headers()) {
         let asked = page::Asked {
-            filter: &filter,
+            filters: [
+                ("search", "Search", search.as_deref()),
+                ("category", "Category", category.as_deref()),
+                ("region", "Region", region.as_deref()),
+            ],
             limit: query.limit.0,
         };
         return Ok(html(page::list(&list.items, list.next_cursor, &asked)));

@@ -8,12 +8,13 @@ use super::views::{
 };
 use crate::domain::ids::ListingId;
 use crate::domain::listing::content::Eula;
-use crate::store::listings::CatalogFilter;
+use crate::domain::listing::plan::{ContractTerm, PricingModel};
+use crate::domain::money::Amount;
 
 /// What a list was asked for.
 pub(super) struct Asked<'a> {
-    /// The filters, for the form and the next page.
-    pub(super) filter: &'a CatalogFilter<'a>,
+    /// The filters, for the form and the next page: name, label and what was asked for.
+    pub(super) filters: [(&'static str, &'static str, Option<&'a str>); 3],
     /// How many rows.
     pub(super) limit: i64,
 }
@@ -25,13 +26,8 @@ pub(super) fn list(
     asked: &Asked<'_>,
 ) -> String {
     let mut page = Page::begin("Catalogue");
-    let filter = asked.filter;
     page.put(format_args!("<form action=\"/catalog\" method=\"get\">\n"));
-    for (name, label, value) in [
-        ("search", "Search", filter.search),
-        ("category", "Category", filter.category),
-        ("region", "Region", filter.region),
-    ] {
+    for (name, label, value) in asked.filters {
         let value = Escaped(value.unwrap_or_default());
         page.put(format_args!(
             "<label>{label} <input name=\"{name}\" value=\"{value}\"></label>\n"
@@ -55,11 +51,7 @@ pub(super) fn list(
     }
     if let Some(next) = next {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        for (name, value) in [
-            ("search", filter.search),
-            ("category", filter.category),
-            ("region", filter.region),
-        ] {
+        for (name, _, value) in asked.filters {
             if let Some(value) = value {
                 query.append_pair(name, value);
             }
@@ -92,7 +84,7 @@ pub(super) fn listing(view: &CatalogListingView) -> String {
     for plan in &item.plans {
         page.heading(3, &plan.name);
         page.text(plan.description.as_deref().unwrap_or_default());
-        page.items([summary(plan)]);
+        page.items(grants(plan));
         prices(&mut page, plan);
         let of_plan = |offer: &&CatalogOfferView| Some(offer.plan_id) == plan.id;
         page.items(
@@ -107,19 +99,19 @@ pub(super) fn listing(view: &CatalogListingView) -> String {
         page.put(format_args!("<pre>{}</pre>\n", Escaped(text)));
     }
     page.heading(2, "Help and terms");
-    for text in [
-        &view.support_text,
-        &view.support_email,
-        &view.refund_policy,
-        &view.sla,
-    ]
-    .into_iter()
-    .flatten()
-    {
-        page.text(text);
-    }
-    if let Some(data) = &view.data_handling {
-        page.items([&data.encryption, &data.retention]);
+    let data = view.data_handling.as_ref();
+    for (label, text) in [
+        ("Support", view.support_text.as_ref()),
+        ("E-mail", view.support_email.as_ref()),
+        ("Refunds", view.refund_policy.as_ref()),
+        ("Service level", view.sla.as_ref()),
+        ("Encryption of data", data.map(|it| &it.encryption)),
+        ("Retention of data", data.map(|it| &it.retention)),
+    ] {
+        if let Some(text) = text {
+            page.heading(3, label);
+            page.text(text);
+        }
     }
     let eula = match &view.eula {
         Some(Eula::Custom { url }) => Some(url),
@@ -182,31 +174,82 @@ fn details(service: &CatalogServiceView) -> Vec<String> {
             service.supported_regions.join(", ")
         ));
     }
-    if let Some(name) = service
-        .private_dns_name
-        .as_ref()
-        .or(service.user_friendly_dns.as_ref())
-    {
-        all.push(format!("Name: {name}"));
+    for (what, name) in [
+        ("Private DNS name", &service.private_dns_name),
+        ("Name", &service.user_friendly_dns),
+    ] {
+        all.extend(name.as_ref().map(|name| format!("{what}: {name}")));
     }
     all
 }
 
+/// A plan in one line: every price where there are few of them, because a lowest one over terms and units would say nothing.
 fn summary(plan: &CatalogPlanView) -> String {
-    let least = plan
+    let rates: Vec<String> = plan
         .rate_cards
         .iter()
-        .flat_map(|card| &card.rates)
-        .map(|rate| rate.price)
-        .min();
-    let price = match (least, plan.currency) {
-        (Some(least), Some(currency)) => format!(", from {least} {currency}"),
-        _ => String::new(),
+        .flat_map(|card| card.rates.iter().map(|rate| (card.term, rate)))
+        .map(|(term, rate)| price(plan, term, &rate.dimension, rate.price))
+        .collect();
+    let prices = match rates.len() {
+        0 => String::new(),
+        1..=3 => format!(": {}", rates.join("; ")),
+        more => format!(": {more} prices"),
     };
-    let trial = plan
-        .trial_days
-        .map_or_else(String::new, |days| format!(", {days} days to try"));
-    format!("{}: {}{price}{trial}", plan.name, plan.pricing_model)
+    format!("{}, {}{prices}", plan.name, paid(plan.pricing_model))
+}
+
+fn paid(model: PricingModel) -> &'static str {
+    match model {
+        PricingModel::Contract => "paid in advance",
+        PricingModel::Usage => "paid by use",
+        PricingModel::ContractWithUsage => "paid in advance, and what goes beyond by use",
+        PricingModel::Free => "free",
+        PricingModel::Byol => "with a licence of your own",
+    }
+}
+
+fn term(term: Option<ContractTerm>) -> &'static str {
+    match term {
+        None => "as used",
+        Some(ContractTerm::Month) => "a month",
+        Some(ContractTerm::Year) => "a year",
+        Some(ContractTerm::TwoYears) => "two years",
+        Some(ContractTerm::ThreeYears) => "three years",
+    }
+}
+
+/// A price with what it is for, by the names that people know.
+fn price(plan: &CatalogPlanView, of: Option<ContractTerm>, key: &str, price: Amount) -> String {
+    let known = plan.dimensions.iter().find(|it| it.key == key);
+    let name = known.map_or(key, |it| it.name.as_str());
+    let currency = plan.currency.map_or("", |it| it.code());
+    format!("{price} {currency} {} for {name}", term(of))
+}
+
+/// What a plan grants and asks.
+fn grants(plan: &CatalogPlanView) -> Vec<String> {
+    let mut all = vec![format!("Payment: {}", paid(plan.pricing_model))];
+    if let Some(days) = plan.trial_days {
+        all.push(format!("Trial: {days} days"));
+    }
+    let quotas = &plan.quotas;
+    for (what, most) in [
+        ("Endpoints", quotas.max_endpoints.map(u64::from)),
+        ("Regions", quotas.max_regions.map(u64::from)),
+        ("Connections", quotas.max_connections.map(u64::from)),
+        ("Megabytes a month", quotas.max_mb_month),
+    ] {
+        all.extend(most.map(|most| format!("{what}: at most {most}")));
+    }
+    for (what, only) in [("Regions", &plan.regions), ("Zones", &plan.zones)] {
+        let only = only.as_ref();
+        all.extend(only.map(|only| format!("{what}: {}", only.join(", "))));
+    }
+    if !plan.agreement_required {
+        all.push("No agreement is needed to connect".to_owned());
+    }
+    all
 }
 
 fn prices(page: &mut Page, plan: &CatalogPlanView) {
@@ -222,7 +265,7 @@ fn prices(page: &mut Page, plan: &CatalogPlanView) {
             let (name, unit) = known.map_or(("", ""), |it| (it.name.as_str(), it.unit.as_str()));
             page.put(format_args!(
                 "<tr><td>{}</td><td>{}</td><td>{}</td><td>{} {currency}</td></tr>\n",
-                card.term.map_or("use", |term| term.as_str()),
+                term(card.term),
                 Escaped(name),
                 Escaped(unit),
                 rate.price,
@@ -233,11 +276,8 @@ fn prices(page: &mut Page, plan: &CatalogPlanView) {
 }
 
 fn offered(offer: &CatalogOfferView, plan: &CatalogPlanView) -> String {
-    let currency = plan.currency.map_or("", |it| it.code());
-    let prices = offer.prices.iter().map(|own| {
-        let term = own.term.map_or("use", |term| term.as_str());
-        format!("{} for {term} at {} {currency}", own.dimension, own.price)
-    });
+    let own = offer.prices.iter();
+    let prices = own.map(|own| price(plan, own.term, &own.dimension, own.price));
     let until = offer.valid_until.map_or_else(String::new, |at| {
         format!(", until {}", at.format("%Y-%m-%d %H:%M UTC"))
     });

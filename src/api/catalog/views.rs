@@ -119,7 +119,10 @@ pub(in crate::api) struct CatalogOfferView {
     /// Until when it can be taken; null is without an end.
     #[schema(example = "2031-03-31T16:00:00Z")]
     pub(super) valid_until: Option<DateTime<Utc>>,
-    /// The prices. What is not here costs what the plan says.
+    /// The revision of the listing whose plan it is of.
+    #[schema(example = 1)]
+    pub(super) revision: i64,
+    /// The prices. What is not here costs what the plan said in that revision.
     pub(super) prices: Vec<PriceOverride>,
 }
 
@@ -232,6 +235,7 @@ impl From<&Offer> for CatalogOfferView {
             id: offer.id,
             plan_id: offer.plan,
             kind: offer.kind,
+            revision: offer.revision,
             name: offer.name.clone(),
             valid_until: offer.valid_until,
             prices: offer.prices.clone(),

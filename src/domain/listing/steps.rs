@@ -65,6 +65,8 @@ text_enum!(
         ServicesFree = "services_free",
         /// Every readiness check passes.
         Ready = "ready",
+        /// Every readiness check passes, where the listing goes back to public.
+        ReadyAgain = "ready_again",
         /// A sentence says why.
         Reason = "reason",
         /// No agreement is active or in grace, and no connection to a service is live.
@@ -258,7 +260,7 @@ pub const STEPS: &[Step] = {
             from: &[L::Suspended],
             to: Target::Before,
             revision: None,
-            guards: &[],
+            guards: &[G::ReadyAgain],
         },
         Step {
             verb: V::Retire,

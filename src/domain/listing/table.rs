@@ -35,6 +35,7 @@ fn asks(guard: StepGuard) -> &'static str {
         StepGuard::TestAccount => "an account on the allow-list",
         StepGuard::ServicesFree => "no other listing sells one of the services",
         StepGuard::Ready => "every readiness check passes",
+        StepGuard::ReadyAgain => "every readiness check passes, if it was public",
         StepGuard::Reason => "a reason",
         StepGuard::NothingLive => {
             "no agreement is active or in grace, and no connection to a service is live"

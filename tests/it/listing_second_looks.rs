@@ -1,0 +1,203 @@
+//! What a second reader found: ways around a guard, and what one listing does to others.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use portcullis::api::auth::Role;
+use portcullis::domain::clock::Clock;
+use reqwest::Method;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use crate::support::http::send;
+use crate::support::listings::{checks, content, ticked};
+use crate::support::{Answer, CONSUMER, TestApp, Who};
+
+impl TestApp {
+    /// A request of an admin of another name.
+    async fn as_another(&self, name: &str, method: Method, path: &str, body: &Value) -> Answer {
+        let (ttl, now) = (Duration::from_mins(10), self.clock.now());
+        let token = self.issuer.issue(name, &[Role::Admin], ttl, now);
+        let request = self.request(Who::Nobody, method, path);
+        send(request.bearer_auth(token.expect("signed")).json(body)).await
+    }
+}
+
+fn path(listing: &Value, rest: &str) -> String {
+    format!("/v1/listings/{}{rest}", listing["id"].as_str().unwrap())
+}
+
+fn worded(mut content: Value, long: &str) -> Value {
+    content["long"] = json!(long);
+    content
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn what_comes_back_to_the_public_is_ready(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let (service, listing) = app.published("ledger").await;
+    app.steps(&listing, &["suspend"]).await;
+    let everybody = json!({ "allowed_principals": ["*"], "confirm_open_to_everybody": true });
+    let change = app.request(
+        Who::Admin,
+        Method::PATCH,
+        &format!("/v1/services/{}", service.id),
+    );
+    send(change.header("If-Match", "*").json(&everybody))
+        .await
+        .good();
+    let refused = app.step(&listing, "resume", &json!({})).await;
+    refused.refused("a principal *", 409, "listing_not_ready");
+    assert!(
+        checks(&refused).contains(&"no_wildcard_principal".to_owned()),
+        "{}",
+        refused.text
+    );
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_token_of_the_author_is_nobody_else(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let service = app.with_service().await;
+    let listing = app.listing_of("ledger", &content(&service)).await;
+    app.steps(&listing, &["submit"]).await;
+    let body = json!({ "name": "mine", "roles": ["approver"], "expires_at": app.clock_in(Duration::from_hours(1)) });
+    let made = app
+        .post(Who::Admin, "/v1/service-tokens", &body)
+        .await
+        .good();
+    let approve = app.request(Who::Nobody, Method::POST, &path(&listing, "/approve"));
+    let approve = approve.bearer_auth(made["secret"].as_str().unwrap());
+    send(approve.json(&json!({ "revision": 1, "checklist": ticked() })))
+        .await
+        .refused("a program", 409, "review_by_same_person");
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn authors_stay_authors_after_a_rejection(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let service = app.with_service().await;
+    let text = content(&service);
+    let listing = app.listing_of("ledger", &text).await;
+    app.steps(&listing, &["submit"]).await;
+    let reasons = json!([{ "code": "support_unreachable", "detail": "Nobody answers" }]);
+    let reject = json!({ "revision": 1, "reasons": reasons });
+    app.step(&listing, "reject", &reject).await.good();
+    // The text was good, and is sent again as it was, by somebody else.
+    let version = app.listing(&listing).await["version"].clone();
+    let again = json!({ "content": text, "version": version });
+    let next = app
+        .as_another("carol", Method::PATCH, &path(&listing, ""), &again)
+        .await
+        .good();
+    assert_eq!(next["next_revision"], 2);
+    assert_eq!(
+        next["next"]["authors"],
+        json!(["admin@provider.example", "carol"])
+    );
+    app.as_another(
+        "carol",
+        Method::POST,
+        &path(&listing, "/submit"),
+        &json!({}),
+    )
+    .await
+    .good();
+    let approve = json!({ "revision": 2, "checklist": ticked() });
+    app.step_by(Who::Admin, &listing, "approve", &approve)
+        .await
+        .refused("the first author", 409, "review_by_same_person");
+    app.steps(&listing, &["approve"]).await;
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn an_offer_outlives_the_revision_that_it_is_of(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let acme = app.add_consumer_with("Acme", &[CONSUMER]).await;
+    let (service, listing) = app.published("ledger").await;
+    let plan = listing["live"]["content"]["plans"][0]["id"].clone();
+    let until = app.clock.now() + TimeDelta::days(30);
+    let offer = json!({
+        "listing_id": listing["id"], "plan_id": plan, "kind": "private", "name": "First year", "accounts": [CONSUMER], "valid_until": until,
+        "prices": [{ "dimension": "endpoint_seat", "term": "P12M", "price": "900.00" }],
+    });
+    app.post(Who::Admin, "/v1/offers", &offer).await.good();
+    let text = worded(content(&service), "A ledger, mended.");
+    app.write(&listing, &text).await.good();
+    app.steps(&listing, &["submit", "approve", "release"]).await;
+    let path = format!("/catalog/{}", listing["id"].as_str().unwrap());
+    let shown = app.member_gets(&acme, &path).await.good();
+    assert_eq!(shown["long"], "A ledger, mended.");
+    assert_eq!(
+        (
+            &shown["offers"][0]["revision"],
+            &shown["offers"][0]["prices"][0]["price"]
+        ),
+        (&json!(1), &json!("900.00"))
+    );
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn what_cannot_be_read_hides_nothing_else(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let (service, listing) = app.published("ledger").await;
+    app.write(&listing, &worded(content(&service), "The next one"))
+        .await
+        .good();
+    // As a replica of the version to come would write it.
+    sqlx::query(
+        "UPDATE listing_revisions SET content = content || '{\"new\": 1}' WHERE status = 'draft'",
+    )
+    .execute(app.db())
+    .await
+    .unwrap();
+    let seen = app.get(Who::Nobody, "/catalog").await.good();
+    assert_eq!(seen["items"][0]["slug"], "ledger");
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_search_is_bounded(pool: PgPool) {
+    let app = TestApp::start(pool);
+    app.published("ledger").await;
+    let search = async |words: &str| {
+        app.get(Who::Nobody, &format!("/catalog?search={words}"))
+            .await
+    };
+    let found = search("LEDGER+ledger++ledger").await.good();
+    assert_eq!(found["items"].as_array().unwrap().len(), 1);
+    assert_eq!(search("ledger+elsewhere").await.good()["items"], json!([]));
+    let many: Vec<String> = (0..11).map(|n| format!("w{n}")).collect();
+    for refused in [many.join("+"), "w".repeat(201)] {
+        search(&refused)
+            .await
+            .refused("too much", 400, "invalid_query");
+    }
+    app.get(
+        Who::Nobody,
+        &format!("/catalog?category={}", "c".repeat(81)),
+    )
+    .await
+    .refused("too long", 400, "invalid_query");
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn of_many_who_want_a_slug_one_gets_it(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let service = app.with_service().await;
+    let mut drafts = Vec::new();
+    for number in 0..6 {
+        drafts.push(
+            app.listing_of(&format!("draft-{number}"), &content(&service))
+                .await,
+        );
+    }
+    let all = drafts
+        .iter()
+        .map(|draft| app.try_to_change_listing(draft, json!({ "slug": "ledger" })));
+    let answers = futures_util::future::join_all(all).await;
+    let good = answers.iter().filter(|it| it.status == 200).count();
+    assert_eq!(good, 1, "{answers:?}");
+    for late in answers.iter().filter(|it| it.status != 200) {
+        late.refused("too late", 409, "listing_exists");
+    }
+}
