@@ -6,6 +6,7 @@ pub mod access_removal;
 pub mod access_request;
 pub mod account_region;
 pub mod actor;
+pub mod agreement;
 pub mod approval;
 pub mod audit_entry;
 pub mod aws_ids;

@@ -1,0 +1,17 @@
+//! Agreements: what a consumer has bought, wherever it was bought.
+//!
+//! A source (we ourselves, or a marketplace) tells of an agreement by notices. They come late, twice, and in any order. A [`Record`] gathers them so that the order
+//! makes no difference, and [`Record::standing`] says what they come to at a time. So nothing is ever moved from state to state: a notice that comes late cannot lift
+//! what has ended, and one that comes twice does nothing. Pure.
+
+mod notice;
+mod record;
+mod standing;
+#[cfg(test)]
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use notice::{Notice, Told};
+pub use record::{Record, Terms};
+pub use standing::{Patience, SUCCESSOR_WAIT, Standing};

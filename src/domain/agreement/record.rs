@@ -1,0 +1,127 @@
+//! All that was told of one agreement, in a form that does not know in which order.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use super::notice::{Notice, Told};
+use crate::domain::listing::EndCause;
+
+/// For when an agreement was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terms {
+    /// When it begins.
+    pub starts_at: DateTime<Utc>,
+    /// When it ends by itself; none where it runs until somebody ends it.
+    pub ends_at: Option<DateTime<Utc>>,
+    /// Whether it is a trial.
+    pub trial: bool,
+}
+
+/// What was said last of something that can be said more than once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Last<T> {
+    at: DateTime<Utc>,
+    notice: String,
+    said: T,
+}
+
+/// All that was told of one agreement. Two that heard the same notices are equal, whatever order and however often they heard them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Record {
+    terms: Option<Last<Terms>>,
+    licensed: Option<Last<bool>>,
+    questioned: Option<Last<bool>>,
+    /// The first time of each cause.
+    ends: BTreeMap<EndCause, DateTime<Utc>>,
+    /// The first time that another was said to take its place.
+    replaced: Option<DateTime<Utc>>,
+    rolled_back: Option<DateTime<Utc>>,
+}
+
+impl Record {
+    /// Takes in a notice. Answers whether it said anything new.
+    pub fn hear(&mut self, notice: &Notice) -> bool {
+        let at = notice.at;
+        match &notice.told {
+            Told::Made(terms) => later(&mut self.terms, notice, terms.clone()),
+            Told::Licensed => later(&mut self.licensed, notice, true),
+            Told::Unlicensed => later(&mut self.licensed, notice, false),
+            Told::Questioned => later(&mut self.questioned, notice, true),
+            Told::Cleared => later(&mut self.questioned, notice, false),
+            Told::Replaced => earlier(&mut self.replaced, at),
+            Told::RolledBack => earlier(&mut self.rolled_back, at),
+            Told::Ended(cause) => match self.ends.get_mut(cause) {
+                Some(known) if *known <= at => false,
+                Some(known) => {
+                    *known = at;
+                    true
+                }
+                None => self.ends.insert(*cause, at).is_none(),
+            },
+        }
+    }
+
+    /// The terms, as they were told last.
+    pub fn terms(&self) -> Option<&Terms> {
+        self.terms.as_ref().map(|last| &last.said)
+    }
+
+    /// Whether it may be used, as far as was told.
+    pub(super) fn licensed(&self) -> Option<bool> {
+        self.licensed.as_ref().map(|last| last.said)
+    }
+
+    pub(super) fn is_questioned(&self) -> bool {
+        self.questioned.as_ref().is_some_and(|last| last.said)
+    }
+
+    pub(super) fn replaced(&self) -> Option<DateTime<Utc>> {
+        self.replaced
+    }
+
+    pub(super) fn is_rolled_back(&self) -> bool {
+        self.rolled_back.is_some()
+    }
+
+    /// Every end, told or by the terms, with its cause.
+    pub(super) fn ends(&self) -> impl Iterator<Item = (EndCause, DateTime<Utc>)> {
+        let by_itself = self.terms().and_then(|terms| {
+            let cause = if terms.trial {
+                EndCause::TrialEnd
+            } else {
+                EndCause::Expired
+            };
+            terms.ends_at.map(|at| (cause, at))
+        });
+        // A licence that was taken back is AWS's word for access that is no longer paid for.
+        let unlicensed = self.licensed.as_ref().filter(|last| !last.said);
+        let unlicensed = unlicensed.map(|last| (EndCause::Cancelled, last.at));
+        let told = self.ends.iter().map(|(cause, at)| (*cause, *at));
+        told.chain(by_itself).chain(unlicensed)
+    }
+}
+
+fn later<T>(known: &mut Option<Last<T>>, notice: &Notice, said: T) -> bool {
+    let new = (notice.at, notice.id.as_str());
+    if known
+        .as_ref()
+        .is_some_and(|last| (last.at, last.notice.as_str()) >= new)
+    {
+        return false;
+    }
+    *known = Some(Last {
+        at: notice.at,
+        notice: notice.id.clone(),
+        said,
+    });
+    true
+}
+
+fn earlier(known: &mut Option<DateTime<Utc>>, at: DateTime<Utc>) -> bool {
+    if known.is_some_and(|known| known <= at) {
+        return false;
+    }
+    *known = Some(at);
+    true
+}

@@ -1,0 +1,199 @@
+use chrono::{DateTime, TimeDelta, Utc};
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::decision::AgreementState;
+use crate::domain::listing::EndCause;
+
+pub(super) fn at(hour: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::hours(hour)
+}
+
+pub(super) fn patience<'a>() -> Patience<'a> {
+    Patience {
+        grace: &|cause| match cause {
+            EndCause::Expired => TimeDelta::hours(72),
+            EndCause::Cancelled | EndCause::Payment | EndCause::TrialEnd => TimeDelta::hours(24),
+            EndCause::Terminated => TimeDelta::hours(1),
+        },
+        by_licence: true,
+        successor_since: None,
+    }
+}
+
+pub(super) fn record(notices: &[(i64, Told)]) -> Record {
+    let mut record = Record::default();
+    for (number, (hour, told)) in notices.iter().enumerate() {
+        record.hear(&Notice {
+            id: format!("{number:04}"),
+            at: at(*hour),
+            told: told.clone(),
+        });
+    }
+    record
+}
+
+pub(super) fn made(starts: i64, ends: Option<i64>) -> Told {
+    Told::Made(Terms {
+        starts_at: at(starts),
+        ends_at: ends.map(at),
+        trial: false,
+    })
+}
+
+fn told() -> impl Strategy<Value = Told> {
+    let hours = || -50..400_i64;
+    let cause = proptest::sample::select(EndCause::ALL);
+    prop_oneof![
+        3 => (hours(), proptest::option::of(hours()), any::<bool>()).prop_map(|(starts, ends, trial)| Told::Made(Terms {
+            starts_at: at(starts),
+            ends_at: ends.map(at),
+            trial,
+        })),
+        3 => Just(Told::Licensed),
+        1 => Just(Told::Unlicensed),
+        1 => Just(Told::Questioned),
+        1 => Just(Told::Cleared),
+        1 => Just(Told::Replaced),
+        2 => cause.prop_map(Told::Ended),
+        1 => Just(Told::RolledBack),
+    ]
+}
+
+/// What a source tells, and how it is heard: in another order, some of it twice.
+fn heard() -> impl Strategy<Value = (Vec<Notice>, Vec<Notice>)> {
+    let notices = proptest::collection::vec((0..300_i64, told()), 0..12).prop_map(|told| {
+        let notice = |(number, (hour, told))| Notice {
+            id: format!("{number:04}"),
+            at: at(hour),
+            told,
+        };
+        told.into_iter().enumerate().map(notice).collect::<Vec<_>>()
+    });
+    notices.prop_flat_map(|notices| {
+        let twice = proptest::sample::subsequence(notices.clone(), 0..=notices.len());
+        let all = twice.prop_map({
+            let notices = notices.clone();
+            move |mut again| {
+                again.extend(notices.clone());
+                again
+            }
+        });
+        (Just(notices), all.prop_shuffle())
+    })
+}
+
+fn hear(notices: &[Notice]) -> Record {
+    let mut record = Record::default();
+    for notice in notices {
+        record.hear(notice);
+    }
+    record
+}
+
+proptest! {
+    #[test]
+    fn order_and_repeats_make_no_difference((told, heard) in heard()) {
+        prop_assert_eq!(hear(&told), hear(&heard));
+    }
+
+    #[test]
+    fn nothing_changes_before_it_is_said_to(
+        (told, _) in heard(), now in -60..500_i64, successor in proptest::option::of(0..400_i64), by_licence in any::<bool>(),
+    ) {
+        let record = hear(&told);
+        let patience = Patience { successor_since: successor.map(at), by_licence, ..patience() };
+        let standing = record.standing(patience, at(now));
+        for hour in now..600 {
+            if standing.until.is_some_and(|until| at(hour) >= until) {
+                break;
+            }
+            let later = record.standing(patience, at(hour));
+            prop_assert_eq!(later.state, standing.state, "{} {:?}", hour, standing);
+        }
+    }
+
+    #[test]
+    fn what_ended_is_not_lifted_by_a_late_word_of_its_making((told, _) in heard(), late in told_of_life()) {
+        let mut record = hear(&told);
+        let end = at(2_000);
+        prop_assume!(record.standing(patience(), end).state == AgreementState::Ended);
+        // Heard of now, it happened before everything else.
+        record.hear(&Notice { id: "late".to_owned(), at: at(-500), told: late });
+        prop_assert_eq!(record.standing(patience(), end).state, AgreementState::Ended);
+    }
+
+    #[test]
+    fn nothing_is_cut_before_its_grace((told, _) in heard(), hour in -60..500_i64) {
+        let record = hear(&told);
+        let Standing { state, grace_until, cause, .. } = record.standing(patience(), at(hour));
+        prop_assert_eq!(grace_until.is_some(), state == AgreementState::Grace);
+        if state == AgreementState::Grace {
+            prop_assert!(grace_until.is_some_and(|until| until > at(hour)) && cause.is_some());
+        }
+    }
+}
+
+fn told_of_life() -> impl Strategy<Value = Told> {
+    prop_oneof![
+        Just(made(-500, None)),
+        Just(Told::Licensed),
+        Just(Told::Cleared),
+    ]
+}
+
+#[test]
+fn a_licence_may_come_before_the_agreement() {
+    let first = record(&[(1, Told::Licensed)]);
+    assert_eq!(
+        first.standing(patience(), at(2)).state,
+        AgreementState::Pending
+    );
+    let both = record(&[(1, Told::Licensed), (0, made(0, None))]);
+    assert_eq!(
+        both.standing(patience(), at(2)).state,
+        AgreementState::Active
+    );
+}
+
+#[test]
+fn a_renewal_is_not_cut() {
+    let told = [
+        (0, made(0, Some(100))),
+        (0, Told::Licensed),
+        (100, Told::Replaced),
+    ];
+    let old = record(&told);
+    let waits = old.standing(patience(), at(110));
+    assert_eq!(waits.state, AgreementState::Superseded);
+    let succeeded = Patience {
+        successor_since: Some(at(105)),
+        ..patience()
+    };
+    for hour in [105, 123, 124, 1_000] {
+        let state = old.standing(succeeded, at(hour)).state;
+        assert_eq!(state, AgreementState::Superseded, "{hour}");
+    }
+    // Nobody came: what is left of its grace.
+    assert_eq!(
+        old.standing(patience(), at(124)).state,
+        AgreementState::Grace
+    );
+    assert_eq!(
+        old.standing(patience(), at(172)).state,
+        AgreementState::Ended
+    );
+}
+
+#[test]
+fn of_two_ends_the_one_whose_grace_is_over_first_counts() {
+    let told = [
+        (0, made(0, Some(100))),
+        (0, Told::Licensed),
+        (110, Told::Ended(EndCause::Terminated)),
+    ];
+    let standing = record(&told).standing(patience(), at(105));
+    assert_eq!(standing.state, AgreementState::Grace);
+    assert_eq!(standing.grace_until, Some(at(111)));
+    assert_eq!(standing.cause, Some(EndCause::Terminated));
+}
