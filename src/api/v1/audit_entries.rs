@@ -96,6 +96,7 @@ struct ListQuery {
     #[serde(default, deserialize_with = "optional_time")]
     until: Option<DateTime<Utc>>,
     /// The newest first (`desc`) or the oldest first (`asc`). A cursor is good for the order that it was got in.
+    #[param(inline)]
     order: Option<Order>,
     /// Where to read on: the `next_cursor` of the page before.
     cursor: Option<AuditEntryId>,

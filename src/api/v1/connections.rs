@@ -169,6 +169,7 @@ struct ListQuery {
     /// Only connections reviewed so.
     review: Option<ReviewState>,
     /// The newest first (`desc`) or the oldest first (`asc`). A cursor is good for the order that it was got in.
+    #[param(inline)]
     order: Option<Order>,
     /// Where to read on: the `next_cursor` of the page before.
     cursor: Option<ConnectionId>,

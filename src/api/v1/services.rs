@@ -402,6 +402,7 @@ struct ListQuery {
     /// Only services that are there in their life.
     lifecycle: Option<LifecycleState>,
     /// The newest first (`desc`) or the oldest first (`asc`). A cursor is good for the order that it was got in.
+    #[param(inline)]
     order: Option<Order>,
     /// Where to read on: the `next_cursor` of the page before.
     cursor: Option<EndpointServiceId>,
