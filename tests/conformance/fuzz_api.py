@@ -35,6 +35,10 @@ def populate(ready):
     rest.post(f"/v1/policies/{policy['id']}/validate", {})
     contact = {"name": "Bo", "email": "bo@bank.example", "role": "network"}
     rest.post("/v1/access-requests", {"account_id": "555555555555", "service_ids": [service["id"]], "contact": contact})
+    ports = [{"protocol": "tcp", "port": 443}]
+    plan = {"name": "Free", "pricing_model": "free"}
+    content = {"title": "Ledger", "services": [{"service_id": service["id"], "ports": ports}], "plans": [plan]}
+    rest.post("/v1/listings", {"slug": "ledger", "allow_list": ["222222222222"], "content": content})
     return consumer
 
 

@@ -181,6 +181,21 @@ async fn a_search_is_bounded(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "./migrations")]
+async fn revisions_count_from_one(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let service = app.with_service().await;
+    let listing = app.listing_of("ledger", &content(&service)).await;
+    let page = async |cursor: i64| {
+        let path = path(&listing, &format!("/revisions?cursor={cursor}"));
+        app.get(Who::Viewer, &path).await
+    };
+    page(0).await.refused("none has it", 400, "invalid_query");
+    assert_eq!(page(1).await.good()["items"], json!([]));
+    let items = page(2).await.good()["items"].clone();
+    assert_eq!(items[0]["number"], 1);
+}
+
+#[sqlx::test(migrations = "./migrations")]
 async fn of_many_who_want_a_slug_one_gets_it(pool: PgPool) {
     let app = TestApp::start(pool);
     let service = app.with_service().await;

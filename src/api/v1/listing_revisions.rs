@@ -2,7 +2,8 @@
 
 use actix_web::get;
 use actix_web::web::{Data, Json};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::arguments::Limit;
@@ -24,12 +25,24 @@ pub struct ListingRevisionList {
     next_cursor: Option<i64>,
 }
 
+/// The number of a revision; they count from 1.
+fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D::Error> {
+    let given = i64::deserialize(from)?;
+    if given < 1 {
+        return Err(D::Error::custom(
+            "cursor is the number of a revision, 1 or more",
+        ));
+    }
+    Ok(Some(given))
+}
+
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct RevisionQuery {
     /// Where to read on: the `next_cursor` of the page before.
     #[param(minimum = 1, example = 3)]
+    #[serde(default, deserialize_with = "number")]
     cursor: Option<i64>,
     /// How many rows, 1 to 200.
     #[param(value_type = Option<i64>, minimum = 1, maximum = 200, default = 50)]
