@@ -1,5 +1,5 @@
 //! The steps in the life of a listing: review, release, publishing, stops, and its end. Which step may be taken where, and what has to hold, stands in
-//! [`crate::domain::listing::steps`]; here the rows follow. The guards are in [`super::listing_guards`].
+//! [`crate::domain::listing::steps`]; here the rows follow. The guards are in `listing_guards`.
 
 use chrono::{DateTime, Utc};
 use serde_json::json;

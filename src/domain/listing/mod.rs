@@ -1,7 +1,7 @@
 //! Listings: what is sold, by whom it was reviewed, and who may buy. Pure.
 //!
 //! A listing has revisions. One may be open (a draft, in review, approved) and one live; what was submitted never changes again, so an agreement that pins a plan and a
-//! revision says for ever what was bought. [`steps`] has every step, [`content_rules`] and [`plan_rules`] every limit, [`continuity`] what may not change once it was
+//! revision says for ever what was bought. [`steps`] has every step, [`content_rules`] and `plan_rules` every limit, [`continuity`] what may not change once it was
 //! live, and [`readiness`] what has to hold before everybody may buy.
 
 pub mod content;

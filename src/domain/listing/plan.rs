@@ -1,4 +1,4 @@
-//! Plans: what is bought, for how much, and what it grants. Their rules are in [`super::plan_rules`].
+//! Plans: what is bought, for how much, and what it grants. Their rules are in `plan_rules`.
 
 use std::collections::BTreeSet;
 
