@@ -32,7 +32,7 @@ pub(super) async fn breaks(
     Ok(broken(content, was, CONTENT))
 }
 
-/// The services that are not registered here, are not looked after any more, or share a Region.
+/// The services that are not registered here, or share a Region.
 pub(super) async fn unknown_services(
     conn: &mut PgConnection,
     content: &ListingContent,

@@ -24,7 +24,7 @@ pub struct CatalogEntry {
     pub listing: Listing,
     /// What is sold.
     pub live: Revision,
-    /// Its services, as far as they are looked after, in the order of the revision.
+    /// Its services, whatever became of them since, in the order of the revision.
     pub services: Vec<RegisteredService>,
     /// Offers that whoever looks can take now.
     pub offers: Vec<Offer>,
