@@ -6,6 +6,7 @@
 pub mod access_plan;
 pub mod activate_policy;
 mod admission;
+pub mod agreement_standing;
 pub mod answer_access;
 pub mod approve;
 pub mod ask_access;

@@ -10,9 +10,9 @@ use uuid::Uuid;
 
 use super::actor::ActorKind;
 use super::ids::{
-    AccessRemovalId, AccessRequestId, AccountRegionId, AuditEntryId, BlockId, ConnectionId,
-    ConsumerId, DecisionId, DenialId, EndpointServiceId, ListingId, OfferId, PolicyId,
-    RejudgementId, ServiceTokenId,
+    AccessRemovalId, AccessRequestId, AccountRegionId, AgreementId, AuditEntryId, BlockId,
+    ConnectionId, ConsumerId, DecisionId, DenialId, EndpointServiceId, ListingId, OfferId,
+    PolicyId, RejudgementId, ServiceTokenId,
 };
 use super::text::text_enum;
 
@@ -94,6 +94,8 @@ subjects! {
     Listing(ListingId) = "listing";
     /// An offer.
     Offer(OfferId) = "offer";
+    /// An agreement.
+    Agreement(AgreementId) = "agreement";
 }
 
 /// An entry, as it is read.

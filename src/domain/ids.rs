@@ -244,6 +244,18 @@ id!(
     "ofr_",
     "an offer id"
 );
+id!(
+    /// What a consumer has bought.
+    AgreementId,
+    "agr_",
+    "an agreement id"
+);
+id!(
+    /// An account that may connect by an agreement.
+    AgreementAccountId,
+    "aga_",
+    "the id of an agreement's account"
+);
 
 /// A UUIDv7 for a row that needs no type of its own.
 ///

@@ -5,7 +5,7 @@ use privatelink::{AccountId, VpcEndpointId};
 
 use super::actor::{Actor, ActorKind};
 use super::approval::Approval;
-use super::ids::{AccessRemovalId, ConnectionId, EndpointServiceId, RejudgementId};
+use super::ids::{AccessRemovalId, AgreementId, ConnectionId, EndpointServiceId, RejudgementId};
 use super::review_rules::ReviewRules;
 use super::text::text_enum;
 
@@ -140,6 +140,8 @@ pub enum Planner {
     AccessRemoval(AccessRemovalId),
     /// A re-judgement that was applied.
     Rejudgement(RejudgementId),
+    /// An agreement whose grace will be over, or that grants less than is connected.
+    Agreement(AgreementId),
 }
 
 /// All that people and timers did about the review of one connection, beside deciding.

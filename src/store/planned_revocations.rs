@@ -4,15 +4,16 @@
 use uuid::Uuid;
 
 use super::{PgConnection, StoreError};
-use crate::domain::ids::{AccessRemovalId, ConnectionId, RejudgementId};
+use crate::domain::ids::{AccessRemovalId, AgreementId, ConnectionId, RejudgementId};
 use crate::domain::review_desk::{Planner, ScheduledRevocation};
 
 impl Planner {
-    fn columns(self) -> (Option<Uuid>, Option<Uuid>) {
+    fn columns(self) -> (Option<Uuid>, Option<Uuid>, Option<Uuid>) {
         match self {
-            Self::Person => (None, None),
-            Self::AccessRemoval(id) => (Some(id.uuid()), None),
-            Self::Rejudgement(id) => (None, Some(id.uuid())),
+            Self::Person => (None, None, None),
+            Self::AccessRemoval(id) => (Some(id.uuid()), None, None),
+            Self::Rejudgement(id) => (None, Some(id.uuid()), None),
+            Self::Agreement(id) => (None, None, Some(id.uuid())),
         }
     }
 
@@ -20,11 +21,13 @@ impl Planner {
     pub(super) fn of_columns(
         removal: Option<AccessRemovalId>,
         rejudgement: Option<RejudgementId>,
+        agreement: Option<AgreementId>,
     ) -> Self {
-        match (removal, rejudgement) {
-            (Some(id), _) => Self::AccessRemoval(id),
-            (None, Some(id)) => Self::Rejudgement(id),
-            (None, None) => Self::Person,
+        match (removal, rejudgement, agreement) {
+            (Some(id), _, _) => Self::AccessRemoval(id),
+            (None, Some(id), _) => Self::Rejudgement(id),
+            (None, None, Some(id)) => Self::Agreement(id),
+            (None, None, None) => Self::Person,
         }
     }
 }
@@ -35,15 +38,16 @@ pub async fn add(
     id: ConnectionId,
     planned: &ScheduledRevocation,
 ) -> Result<bool, StoreError> {
-    let (removal, rejudgement) = planned.planner.columns();
+    let (removal, rejudgement, agreement) = planned.planner.columns();
     let done = sqlx::query!(
-        "INSERT INTO planned_revocations (connection_id, access_removal_id, rejudgement_id, at, reason, by)
-         SELECT id, $2, $3, $4, $5, $6 FROM connections WHERE id = $1 AND review_state = 'accepted'
+        "INSERT INTO planned_revocations (connection_id, access_removal_id, rejudgement_id, agreement_id, at, reason, by)
+         SELECT id, $2, $3, $4, $5, $6, $7 FROM connections WHERE id = $1 AND review_state = 'accepted'
          ON CONFLICT ON CONSTRAINT planned_revocations_one_of_each DO UPDATE
             SET at = EXCLUDED.at, reason = EXCLUDED.reason, by = EXCLUDED.by",
         id as _,
         removal,
         rejudgement,
+        agreement,
         planned.at,
         planned.reason,
         planned.by,
@@ -59,14 +63,16 @@ pub async fn take_back(
     id: ConnectionId,
     planner: Planner,
 ) -> Result<Option<ScheduledRevocation>, StoreError> {
-    let (removal, rejudgement) = planner.columns();
+    let (removal, rejudgement, agreement) = planner.columns();
     let row = sqlx::query!(
         "DELETE FROM planned_revocations
           WHERE connection_id = $1 AND access_removal_id IS NOT DISTINCT FROM $2 AND rejudgement_id IS NOT DISTINCT FROM $3
+            AND agreement_id IS NOT DISTINCT FROM $4
          RETURNING at, reason, by",
         id as _,
         removal,
         rejudgement,
+        agreement,
     )
     .fetch_optional(conn)
     .await?;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{PgConnection, StoreError, approvals, planned_revocations, review_rules};
 use crate::domain::ids::{
-    AccessRemovalId, ConnectionId, DecisionId, EndpointServiceId, RejudgementId,
+    AccessRemovalId, AgreementId, ConnectionId, DecisionId, EndpointServiceId, RejudgementId,
 };
 use crate::domain::review::Verb;
 use crate::domain::review_desk::{Claim, Desk, Hold, Planner, ScheduledRevocation};
@@ -33,6 +33,7 @@ struct Row {
     revoke_by: Option<String>,
     access_removal_id: Option<AccessRemovalId>,
     rejudgement_id: Option<RejudgementId>,
+    agreement_id: Option<AgreementId>,
 }
 
 impl TryFrom<Row> for Desk {
@@ -71,7 +72,11 @@ impl TryFrom<Row> for Desk {
                 at,
                 reason,
                 by,
-                planner: Planner::of_columns(row.access_removal_id, row.rejudgement_id),
+                planner: Planner::of_columns(
+                    row.access_removal_id,
+                    row.rejudgement_id,
+                    row.agreement_id,
+                ),
             }),
             _ => return Err(half()),
         };
@@ -101,12 +106,12 @@ pub async fn of_many(
                   v.held_by_kind AS "held_by_kind?", v.held_by AS "held_by?", v.held_at AS "held_at?", v.reminded_at AS "reminded_at?",
                   v.escalated_at AS "escalated_at?", v.expires_at AS "expires_at?", v.expiring_at AS "expiring_at?", p.at AS "revoke_at?",
                   p.reason AS "revoke_reason?", p.by AS "revoke_by?", p.access_removal_id AS "access_removal_id?: AccessRemovalId",
-                  p.rejudgement_id AS "rejudgement_id?: RejudgementId"
+                  p.rejudgement_id AS "rejudgement_id?: RejudgementId", p.agreement_id AS "agreement_id?: AgreementId"
              FROM unnest($1::uuid[]) AS asked (id)
              LEFT JOIN reviews v ON v.connection_id = asked.id
              LEFT JOIN LATERAL (
                   SELECT * FROM standing_revocations WHERE connection_id = asked.id
-                   ORDER BY at, access_removal_id NULLS FIRST, rejudgement_id LIMIT 1) AS p ON true"#,
+                   ORDER BY at, access_removal_id NULLS FIRST, rejudgement_id, agreement_id LIMIT 1) AS p ON true"#,
         &ids,
     )
     .fetch_all(conn)

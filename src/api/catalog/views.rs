@@ -221,7 +221,7 @@ impl From<&Plan> for CatalogPlanView {
             dimensions: plan.dimensions.clone(),
             rate_cards: plan.rate_cards.clone(),
             trial_days: plan.trial_days,
-            quotas: plan.quotas.clone(),
+            quotas: plan.quotas,
             regions: regions.map(|all| all.iter().map(ToString::to_string).collect()),
             zones: zones.map(|all| all.iter().map(ToString::to_string).collect()),
             agreement_required: plan.agreement_required,

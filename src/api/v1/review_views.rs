@@ -8,7 +8,7 @@ use super::connections::ConnectionView;
 use crate::app::desk::UnderReview;
 use crate::domain::actor::ActorKind;
 use crate::domain::approval::Approval;
-use crate::domain::ids::{AccessRemovalId, ApprovalId, RejudgementId};
+use crate::domain::ids::{AccessRemovalId, AgreementId, ApprovalId, RejudgementId};
 use crate::domain::review::ReviewState;
 use crate::domain::review_desk::{Claim, Hold, Planner, ScheduledRevocation};
 
@@ -105,14 +105,17 @@ pub(super) struct ScheduledRevocationView {
     access_removal_id: Option<AccessRemovalId>,
     /// The re-judgement that it is a part of.
     rejudgement_id: Option<RejudgementId>,
+    /// The agreement that ended, or grants less than is connected.
+    agreement_id: Option<AgreementId>,
 }
 
 impl From<ScheduledRevocation> for ScheduledRevocationView {
     fn from(planned: ScheduledRevocation) -> Self {
-        let (access_removal_id, rejudgement_id) = match planned.planner {
-            Planner::Person => (None, None),
-            Planner::AccessRemoval(id) => (Some(id), None),
-            Planner::Rejudgement(id) => (None, Some(id)),
+        let (access_removal_id, rejudgement_id, agreement_id) = match planned.planner {
+            Planner::Person => (None, None, None),
+            Planner::AccessRemoval(id) => (Some(id), None, None),
+            Planner::Rejudgement(id) => (None, Some(id), None),
+            Planner::Agreement(id) => (None, None, Some(id)),
         };
         Self {
             at: planned.at,
@@ -120,6 +123,7 @@ impl From<ScheduledRevocation> for ScheduledRevocationView {
             by: planned.by,
             access_removal_id,
             rejudgement_id,
+            agreement_id,
         }
     }
 }

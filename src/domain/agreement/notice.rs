@@ -4,6 +4,29 @@ use chrono::{DateTime, Utc};
 
 use super::record::Terms;
 use crate::domain::listing::EndCause;
+use crate::domain::text::text_enum;
+
+text_enum!(
+    /// What kind of thing happened to an agreement.
+    NoticeKind {
+        /// It was made, or its terms were amended.
+        Made = "made",
+        /// Its licence was issued or updated.
+        Licensed = "licensed",
+        /// Its licence was taken back.
+        Unlicensed = "unlicensed",
+        /// Somebody has to look at it.
+        Questioned = "questioned",
+        /// Somebody looked, and it is good.
+        Cleared = "cleared",
+        /// Another one takes its place.
+        Replaced = "replaced",
+        /// It ended.
+        Ended = "ended",
+        /// It never came to be.
+        RolledBack = "rolled_back",
+    }
+);
 
 /// A notice: something that happened to an agreement at its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,4 +58,35 @@ pub enum Told {
     Ended(EndCause),
     /// It never came to be.
     RolledBack,
+}
+
+impl Told {
+    /// The kind alone.
+    pub fn kind(&self) -> NoticeKind {
+        match self {
+            Self::Made(_) => NoticeKind::Made,
+            Self::Licensed => NoticeKind::Licensed,
+            Self::Unlicensed => NoticeKind::Unlicensed,
+            Self::Questioned => NoticeKind::Questioned,
+            Self::Cleared => NoticeKind::Cleared,
+            Self::Replaced => NoticeKind::Replaced,
+            Self::Ended(_) => NoticeKind::Ended,
+            Self::RolledBack => NoticeKind::RolledBack,
+        }
+    }
+
+    /// What of a kind happened. `None` where what belongs to the kind is missing, or what does not is there.
+    pub fn of(kind: NoticeKind, terms: Option<Terms>, cause: Option<EndCause>) -> Option<Self> {
+        match (kind, terms, cause) {
+            (NoticeKind::Made, Some(terms), None) => Some(Self::Made(terms)),
+            (NoticeKind::Ended, None, Some(cause)) => Some(Self::Ended(cause)),
+            (NoticeKind::Licensed, None, None) => Some(Self::Licensed),
+            (NoticeKind::Unlicensed, None, None) => Some(Self::Unlicensed),
+            (NoticeKind::Questioned, None, None) => Some(Self::Questioned),
+            (NoticeKind::Cleared, None, None) => Some(Self::Cleared),
+            (NoticeKind::Replaced, None, None) => Some(Self::Replaced),
+            (NoticeKind::RolledBack, None, None) => Some(Self::RolledBack),
+            _ => None,
+        }
+    }
 }

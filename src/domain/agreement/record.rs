@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::notice::{Notice, Told};
-use crate::domain::listing::EndCause;
+use crate::domain::listing::{EndCause, Quotas};
+use crate::domain::money::Amount;
 
-/// For when an agreement was made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// For when, and for how much, an agreement was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Terms {
     /// When it begins.
     pub starts_at: DateTime<Utc>,
@@ -16,6 +19,25 @@ pub struct Terms {
     pub ends_at: Option<DateTime<Utc>>,
     /// Whether it is a trial.
     pub trial: bool,
+    /// How much of each dimension was bought in advance, by the dimension's key.
+    #[serde(default)]
+    pub quantities: BTreeMap<String, Amount>,
+    /// How much it grants, where that is not what the plan says.
+    #[serde(default)]
+    pub quotas: Quotas,
+}
+
+impl Terms {
+    /// Terms of a time alone: nothing is bought in advance, and it grants what the plan says.
+    pub fn lasting(starts_at: DateTime<Utc>, ends_at: Option<DateTime<Utc>>) -> Self {
+        Self {
+            starts_at,
+            ends_at,
+            trial: false,
+            quantities: BTreeMap::new(),
+            quotas: Quotas::default(),
+        }
+    }
 }
 
 /// What was said last of something that can be said more than once.
@@ -70,6 +92,14 @@ impl Record {
     /// Whether it may be used, as far as was told.
     pub(super) fn licensed(&self) -> Option<bool> {
         self.licensed.as_ref().map(|last| last.said)
+    }
+
+    /// From when on it is in force, as far as was told and whatever ends it; `None` where nothing says that it ever will be.
+    pub fn in_force_since(&self, by_licence: bool) -> Option<DateTime<Utc>> {
+        let usable = !by_licence || self.licensed() == Some(true);
+        self.terms()
+            .filter(|_| usable && !self.is_rolled_back())
+            .map(|terms| terms.starts_at)
     }
 
     pub(super) fn is_questioned(&self) -> bool {

@@ -54,6 +54,8 @@ pub struct Standing {
     pub cause: Option<EndCause>,
     /// In grace: until when what is connected may stay.
     pub grace_until: Option<DateTime<Utc>>,
+    /// Superseded: since when the one that takes its place is in force; `None` while that is waited for.
+    pub succeeded_at: Option<DateTime<Utc>>,
     /// When it will stand elsewhere, if nothing further is told.
     pub until: Option<DateTime<Utc>>,
 }
@@ -69,8 +71,10 @@ impl Record {
         } else {
             until
         };
+        let succeeded_at = patience.successor_since.filter(|since| *since <= now);
         Standing {
             state,
+            succeeded_at: succeeded_at.filter(|_| state == AgreementState::Superseded),
             cause: end.map(|(cause, _)| cause),
             grace_until: end
                 .map(|(_, over)| over)

@@ -34,11 +34,7 @@ pub(super) fn record(notices: &[(i64, Told)]) -> Record {
 }
 
 pub(super) fn made(starts: i64, ends: Option<i64>) -> Told {
-    Told::Made(Terms {
-        starts_at: at(starts),
-        ends_at: ends.map(at),
-        trial: false,
-    })
+    Told::Made(Terms::lasting(at(starts), ends.map(at)))
 }
 
 fn told() -> impl Strategy<Value = Told> {
@@ -46,9 +42,8 @@ fn told() -> impl Strategy<Value = Told> {
     let cause = proptest::sample::select(EndCause::ALL);
     prop_oneof![
         3 => (hours(), proptest::option::of(hours()), any::<bool>()).prop_map(|(starts, ends, trial)| Told::Made(Terms {
-            starts_at: at(starts),
-            ends_at: ends.map(at),
             trial,
+            ..Terms::lasting(at(starts), ends.map(at))
         })),
         3 => Just(Told::Licensed),
         1 => Just(Told::Unlicensed),

@@ -169,7 +169,7 @@ impl RateCard {
 }
 
 /// How much an agreement grants. What is absent is not limited here.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Quotas {
     /// The most endpoints.
@@ -188,6 +188,19 @@ pub struct Quotas {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1)]
     pub max_mb_month: Option<u64>,
+}
+
+impl Quotas {
+    /// Fills what is not limited here with another's figures.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            max_endpoints: self.max_endpoints.or(other.max_endpoints),
+            max_regions: self.max_regions.or(other.max_regions),
+            max_connections: self.max_connections.or(other.max_connections),
+            max_mb_month: self.max_mb_month.or(other.max_mb_month),
+        }
+    }
 }
 
 /// Whether a person has to approve a request.

@@ -257,7 +257,18 @@ impl TestApp {
             let wait = (next - self.clock.now()).max(TimeDelta::milliseconds(500));
             self.advance(wait.to_std().unwrap());
         }
-        panic!("the worker does not come to rest");
+        panic!("the worker does not come to rest: {:?}", self.owed().await);
+    }
+
+    /// What is owed to AWS, for whoever asks why it does not get less.
+    async fn owed(&self) -> Vec<serde_json::Value> {
+        sqlx::query_scalar(
+            "SELECT to_jsonb(c) - 'tags' FROM connections AS c WHERE sync_state IN ('due', 'confirming')
+             UNION ALL SELECT to_jsonb(s) - 'facts' - 'observed' FROM endpoint_services AS s WHERE sync_state = 'due' AND waiting IS NULL",
+        )
+        .fetch_all(self.db())
+        .await
+        .expect("rows")
     }
 
     async fn next_owed(&self) -> Option<DateTime<Utc>> {

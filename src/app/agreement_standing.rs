@@ -1,0 +1,215 @@
+//! Where agreements stand: what all notices about them, their plans and their successors come to at a time.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
+
+use super::{AppError, PgConnection};
+use crate::domain::actor::Actor;
+use crate::domain::agreement::{Agreement, Patience, Record, Standing, Terms};
+use crate::domain::decision::AgreementSource;
+use crate::domain::ids::{AgreementId, ListingId, PlanId};
+use crate::domain::judgement::Wake;
+use crate::domain::listing::{EndCause, Plan, Quotas};
+use crate::store::audit::{self, Entry, Subject};
+use crate::store::{
+    agreement_accounts, agreement_notices, agreements, judge_wakes, listing_revisions,
+};
+
+/// What has to be known of agreements to say where they stand and what they grant.
+#[derive(Debug, Default)]
+pub struct Known {
+    records: HashMap<AgreementId, Record>,
+    plans: HashMap<(ListingId, i64, PlanId), Plan>,
+    /// Since when the first successor of each is in force, or will be.
+    successors: HashMap<AgreementId, (AgreementId, DateTime<Utc>)>,
+}
+
+/// Reads what there is to know of these agreements.
+pub async fn know(conn: &mut PgConnection, of: &[Agreement]) -> Result<Known, AppError> {
+    let ids: Vec<AgreementId> = of.iter().map(|one| one.id).collect();
+    let successors = agreements::successors(conn, &ids).await?;
+    let mut by_reference: HashMap<(AgreementSource, String), AgreementId> = HashMap::new();
+    for one in of.iter().chain(&successors) {
+        by_reference.insert((one.source, one.reference.clone()), one.id);
+    }
+    let references: Vec<_> = by_reference.keys().cloned().collect();
+    let mut known = Known::default();
+    for id in by_reference.values() {
+        known.records.insert(*id, Record::default());
+    }
+    for heard in agreement_notices::of_many(conn, &references).await? {
+        let id = by_reference.get(&(heard.source, heard.reference));
+        if let Some(record) = id.and_then(|id| known.records.get_mut(id)) {
+            record.hear(&heard.notice);
+        }
+    }
+    for one in successors {
+        let record = known.records.get(&one.id);
+        let since = record.and_then(|record| record.in_force_since(by_licence(&one)));
+        let (Some(before), Some(since)) = (one.replaces, since) else {
+            continue;
+        };
+        let first = known.successors.entry(before).or_insert((one.id, since));
+        if since < first.1 {
+            *first = (one.id, since);
+        }
+    }
+    for one in of {
+        let key = (one.listing, one.revision, one.plan);
+        if known.plans.contains_key(&key) {
+            continue;
+        }
+        let revision = listing_revisions::by_number(conn, one.listing, one.revision).await?;
+        let plan = revision.and_then(|revision| revision.content.plan(one.plan).cloned());
+        let plan = plan.ok_or_else(|| {
+            AppError::internal("an agreement pins a plan that its revision has not")
+        })?;
+        known.plans.insert(key, plan);
+    }
+    Ok(known)
+}
+
+/// Whether the source licenses agreements by a notice of its own.
+fn by_licence(agreement: &Agreement) -> bool {
+    match agreement.source {
+        AgreementSource::Aws => true,
+        AgreementSource::Private => false,
+    }
+}
+
+impl Known {
+    /// The plan that an agreement pins.
+    pub fn plan(&self, of: &Agreement) -> Result<&Plan, AppError> {
+        let plan = self.plans.get(&(of.listing, of.revision, of.plan));
+        plan.ok_or_else(|| AppError::internal("the plan of an agreement was not read"))
+    }
+
+    /// Its terms, as they were told last.
+    pub fn terms(&self, of: AgreementId) -> Option<&Terms> {
+        self.records.get(&of)?.terms()
+    }
+
+    /// The one that takes its place, and since when that is in force or will be.
+    pub fn successor(&self, of: AgreementId) -> Option<(AgreementId, DateTime<Utc>)> {
+        self.successors.get(&of).copied()
+    }
+
+    /// How much it grants: its own terms first, then the plan.
+    pub fn quotas(&self, of: &Agreement) -> Result<Quotas, AppError> {
+        let plan = self.plan(of)?.quotas;
+        let own = self.terms(of.id).map(|terms| terms.quotas);
+        Ok(own.unwrap_or_default().or(plan))
+    }
+
+    /// Where it stands.
+    pub fn standing(&self, of: &Agreement, now: DateTime<Utc>) -> Result<Standing, AppError> {
+        let plan = self.plan(of)?;
+        let grace = |cause: EndCause| {
+            let seconds = i64::try_from(plan.grace_seconds(cause)).unwrap_or(i64::MAX);
+            TimeDelta::try_seconds(seconds).unwrap_or(TimeDelta::MAX)
+        };
+        let patience = Patience {
+            grace: &grace,
+            by_licence: by_licence(of),
+            successor_since: self.successor(of.id).map(|(_, since)| since),
+        };
+        let record = self.records.get(&of.id);
+        let record = record.ok_or_else(|| AppError::internal("an agreement was not read"))?;
+        Ok(record.standing(patience, now))
+    }
+
+    /// The agreement as it stands now.
+    pub fn now(&self, of: &Agreement, now: DateTime<Utc>) -> Result<Agreement, AppError> {
+        let standing = self.standing(of, now)?;
+        let terms = self.terms(of.id);
+        let mut after = of.clone();
+        if after.state != standing.state {
+            after.stood_at = now;
+        }
+        after.state = standing.state;
+        after.cause = standing.cause;
+        after.grace_until = standing.grace_until;
+        after.succeeded_at = standing.succeeded_at;
+        after.starts_at = terms.map(|terms| terms.starts_at);
+        after.ends_at = terms.and_then(|terms| terms.ends_at);
+        Ok(after)
+    }
+}
+
+/// Says anew where agreements stand, once something was told of them or of whom they let in, and has the worker carry it out. Those whose place they take are looked at
+/// as well. The caller has locked them. Answers them as they are now.
+pub async fn stand(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    of: &[Agreement],
+    at: DateTime<Utc>,
+) -> Result<Vec<Agreement>, AppError> {
+    let known = know(conn, of).await?;
+    let mut rows = Vec::new();
+    for before in of {
+        let mut after = known.now(before, at)?;
+        after.due_at = Some(at);
+        note_state(conn, actor, before, &after, at).await?;
+        rows.push(after);
+    }
+    agreements::record(conn, &rows).await?;
+    let ids: Vec<AgreementId> = rows.iter().map(|row| row.id).collect();
+    for account in agreement_accounts::of_many(conn, &ids).await? {
+        judge_wakes::wake(conn, &Wake::Account(account.account), at).await?;
+    }
+    for row in &mut rows {
+        row.version += 1;
+    }
+    Ok(rows)
+}
+
+/// Writes down that an agreement stands elsewhere, if it does.
+pub(super) async fn note_state(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    before: &Agreement,
+    after: &Agreement,
+    at: DateTime<Utc>,
+) -> Result<(), AppError> {
+    let said = |one: &Agreement| json!({ "state": one.state, "cause": one.cause, "grace_until": one.grace_until, "succeeded_at": one.succeeded_at });
+    let (was, is) = (said(before), said(after));
+    if was == is {
+        return Ok(());
+    }
+    let change = (Some(was), Some(is));
+    note(
+        conn,
+        actor,
+        after.id,
+        "agreement.change_state",
+        change,
+        None,
+        at,
+    )
+    .await
+}
+
+/// Writes an entry about an agreement: a step of its timeline.
+pub(super) async fn note(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    id: AgreementId,
+    action: &'static str,
+    (before, after): (Option<Value>, Option<Value>),
+    reason: Option<&str>,
+    at: DateTime<Utc>,
+) -> Result<(), AppError> {
+    let entry = Entry {
+        at,
+        actor,
+        action,
+        subject: Subject::Agreement(id),
+        before,
+        after,
+        reason,
+        decision: None,
+    };
+    Ok(audit::record(conn, entry).await?)
+}
