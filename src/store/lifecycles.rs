@@ -321,7 +321,8 @@ pub async fn record_delete_refused(
     Ok(done.rows_affected() == 1)
 }
 
-/// Notes that AWS does not have the service any more. Answers false when it was not on its way there. The caller holds the lease.
+/// Notes that AWS does not have the service any more, and brings its sync to rest for good in the same statement: nobody looks at it again. Answers false when it was
+/// not on its way there. The caller holds the lease.
 pub async fn record_deleted(
     conn: &mut PgConnection,
     id: EndpointServiceId,
@@ -330,7 +331,8 @@ pub async fn record_deleted(
 ) -> Result<bool, StoreError> {
     let done = sqlx::query!(
         "UPDATE endpoint_services
-            SET lifecycle = 'deleted', lifecycle_since = $3, check_requested_at = NULL
+            SET lifecycle = 'deleted', lifecycle_since = $3, check_requested_at = NULL, waiting = NULL, refresh_zones_at = NULL,
+                sync_state = 'idle', sync_due_at = $3, sync_attempts = 0, sync_code = NULL, sync_message = NULL
           WHERE id = $1 AND version = $2 AND lifecycle IN ('draining', 'deleting') AND then_delete",
         id as _,
         version,
