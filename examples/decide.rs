@@ -184,6 +184,7 @@ fn facts(n: usize, start: DateTime<Utc>) -> Result<Facts, Box<dyn Error>> {
             id: "lst_1".to_owned(),
             state: ListingState::Public,
             allow_listed: false,
+            acceptance: None,
         }),
         plan: Some(Plan {
             id: "basic".to_owned(),

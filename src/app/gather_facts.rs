@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use privatelink::{AccountId, Region};
 
 use super::AppError;
+use super::commerce::Commerce;
 use crate::domain::consumer::Proof;
 use crate::domain::decision::{
     AccountFacts, ConnectionFacts, ConsumerFacts, Counts, FACTS_VERSION, Facts, Quota,
@@ -17,7 +18,9 @@ use crate::domain::decision::{
 };
 use crate::domain::denial::{Denial, Denied};
 use crate::domain::endpoint_service::RegisteredService;
-use crate::domain::ids::{AccessRemovalId, ConnectionId, ConsumerId, EndpointServiceId};
+use crate::domain::ids::{
+    AccessRemovalId, AgreementId, ConnectionId, ConsumerId, EndpointServiceId,
+};
 use crate::domain::quota::{Limits, QuotaFigure, Used};
 use crate::domain::review::ReviewState;
 use crate::store::facts::{self, LiveCursor, Membership, Subject};
@@ -50,6 +53,7 @@ pub struct Gathered {
     uses: HashMap<Who, Uses>,
     approved: HashSet<(AccountId, EndpointServiceId)>,
     ending: HashMap<(AccountId, EndpointServiceId), AccessRemovalId>,
+    commerce: Commerce,
 }
 
 /// Gathers what is known of these connections. One that does not exist is left out.
@@ -162,6 +166,7 @@ impl Gathered {
         self.approved = access_requests::approved(conn, &asked, at).await?;
         self.ending = access_work::keeping_out(conn, &asked).await?;
         self.count(conn, &subjects).await?;
+        self.commerce.fill(conn, &subjects, at).await?;
         self.subjects = subjects.into_iter().map(|s| (s.id, s)).collect();
         Ok(())
     }
@@ -235,7 +240,24 @@ impl Gathered {
 
     /// Counts a connection as used from here on: it was accepted in the transaction that gathered.
     pub fn accepted(&mut self, id: ConnectionId) {
+        self.seated(id);
         self.count_one(id, true);
+    }
+
+    /// Counts a connection that was bound just now.
+    pub fn seated(&mut self, id: ConnectionId) {
+        if let Some(subject) = self.subjects.get(&id) {
+            self.commerce.accepted(subject, region_of(subject).as_str());
+        }
+    }
+
+    /// The agreement that would pay for a connection.
+    pub fn payer(&self, id: ConnectionId) -> Option<AgreementId> {
+        let subject = self.subjects.get(&id)?;
+        let live = subject.review == ReviewState::Accepted;
+        self.commerce
+            .of(subject, region_of(subject).as_str(), live)
+            .payer
     }
 
     /// Counts it no more: it was rejected or revoked there.
@@ -282,6 +304,9 @@ impl Gathered {
             .filter(|denial| denial.denies(&subject.owner, consumer, subject.service, at))
             .collect();
         // Everybody is denied on the service: that is the service's, not the account's.
+        let sold = self.commerce.of(subject, region_of(subject).as_str(), live);
+        let mut quotas = self.quotas(subject, consumer, &used);
+        quotas.extend(sold.quotas);
         let of_account = standing.iter().filter(|d| d.subject != Denied::Everybody);
         Some(Facts {
             version: FACTS_VERSION,
@@ -321,7 +346,7 @@ impl Gathered {
                 two_persons: self.two_persons.contains(&service.id),
                 tags: service.tags.clone(),
             },
-            quotas: self.quotas(subject, consumer, &used),
+            quotas,
             counts: Counts {
                 connections: narrow(used.connections),
                 on_service: narrow(used.endpoints_on_service),
@@ -329,10 +354,10 @@ impl Gathered {
             },
             approved: self.approved.contains(&pair),
             access_ending: self.ending.get(&pair).copied(),
-            listing: None,
-            plan: None,
-            agreement: None,
-            licences: None,
+            listing: sold.listing,
+            plan: sold.plan,
+            agreement: sold.agreement,
+            licences: sold.licences,
         })
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::admission::Gate;
+use super::bind_connection::bind;
 use super::bulk_decide::is_fault;
 use super::consumer_gate::{self, Asking};
 use super::decide_connection::{Decided, Leave, decide_locked};
@@ -24,7 +25,7 @@ use crate::domain::judgement::Judgement;
 use crate::domain::review::Verb;
 use crate::domain::review_desk::{Desk, Hold, ReviewStep};
 use crate::store::judge_wakes::{self, Next};
-use crate::store::{PgConnection, connections, judgements, reviews};
+use crate::store::{PgConnection, agreement_work, connections, judgements, reviews};
 
 /// What became of a request that was looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,9 +46,10 @@ pub async fn judge(
     again: TimeDelta,
 ) -> Result<Vec<(ConnectionId, Judged)>, AppError> {
     let at = ctx.clock.now();
-    // Accounts and consumers, services, connections: the order of all who lock several.
+    // Accounts and consumers, services, agreements, connections: the order of all who lock several.
     let askings = consumer_gate::lock_many(conn, ids, false).await?;
     let gates = Gate::of_many(conn, ids).await?;
+    agreement_work::lock_concerned(conn, ids).await?;
     connections::lock_many(conn, ids).await?;
     let known = gather(conn, ids, at).await?;
     let bench = Bench {
@@ -160,6 +162,9 @@ impl Bench<'_> {
             Err(fault) => return Err(fault),
         };
         if outcome == Outcome::Accept {
+            if let Some(payer) = session.known.payer(id) {
+                bind(conn, &actor, payer, id, self.at).await?;
+            }
             session.known.accepted(id);
         }
         opinion.keep(conn, id, Some(made)).await?;

@@ -17,7 +17,7 @@ use crate::domain::approval::ApprovalEnd;
 use crate::domain::ids::ConnectionId;
 use crate::domain::review_desk::{Planner, ReviewStep};
 use crate::domain::review_timer::{Facts, TimerStep, steps};
-use crate::store::{PgConnection, approvals, rejudgements, review_timers};
+use crate::store::{PgConnection, agreements, approvals, rejudgements, review_timers};
 
 /// Does all that is due for a connection, under its lock, and answers what that was. What is not due any more is left alone, so doing it
 /// twice, or by two, is the same as doing it once.
@@ -69,8 +69,19 @@ async fn wanted(
     at: DateTime<Utc>,
 ) -> Result<Wanted, AppError> {
     let planner = before.desk.revocation.as_ref().map(|plan| plan.planner);
-    let Some(Planner::Rejudgement(rejudgement)) = planner else {
-        return Ok(Wanted::Yes);
+    let rejudgement = match planner {
+        Some(Planner::Rejudgement(rejudgement)) => rejudgement,
+        // What an agreement plans is up to date once it was looked at: something may have been told of it since.
+        Some(Planner::Agreement(id)) => {
+            let agreement = agreements::by_id(conn, id).await?;
+            let due = agreement.and_then(|agreement| agreement.due_at);
+            return Ok(if due.is_some_and(|due| due <= at) {
+                Wanted::Later
+            } else {
+                Wanted::Yes
+            });
+        }
+        Some(Planner::Person | Planner::AccessRemoval(_)) | None => return Ok(Wanted::Yes),
     };
     if !rejudgements::share_standing(conn, rejudgement).await? {
         return Ok(Wanted::Later);

@@ -14,8 +14,8 @@ use crate::domain::ids::ListingId;
 use crate::domain::judgement::Wake;
 use crate::domain::listing::{ListingVerb, Rejection, ReviewItem, Revision, RevisionStatus};
 use crate::store::{
-    PgConnection, judge_wakes, listing_revision_steps as steps, listing_revisions as revisions,
-    listing_services, listings,
+    PgConnection, agreements, judge_wakes, listing_revision_steps as steps,
+    listing_revisions as revisions, listing_services, listings,
 };
 
 /// The most characters of what a reviewer says.
@@ -99,6 +99,7 @@ pub async fn take(
     case.tell(&mut tx, live_revision).await?;
     if listing.state.is_released() || taken.state.is_released() {
         wake(&mut tx, id, case.at).await?;
+        agreements::look_at_listing(&mut tx, id, case.at).await?;
     }
     let after = whole(&mut tx, id).await?;
     ctx.commit(tx).await?;

@@ -9,8 +9,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Place, Shared, access, blocks, census, dry_runs, expire, hint_follow, hint_queue, hint_setup,
-    inventory, judge, number_events, rejudgements, seal_audit,
+    Place, Shared, access, agreements, blocks, census, dry_runs, expire, hint_follow, hint_queue,
+    hint_setup, inventory, judge, number_events, rejudgements, seal_audit,
 };
 use super::{observe, runner, sync_connections, sync_services};
 
@@ -26,6 +26,8 @@ pub(super) fn everywhere(shared: &Shared, stop: &CancellationToken) -> JoinSet<(
     all.spawn(async move { dry_runs::run(&shared, &stop).await });
     let (shared, stop) = with();
     all.spawn(async move { access::run(&shared, &stop).await });
+    let (shared, stop) = with();
+    all.spawn(async move { agreements::run(&shared, &stop).await });
     let (shared, stop) = with();
     all.spawn(async move { rejudgements::run(&shared, &stop).await });
     let (shared, stop) = with();

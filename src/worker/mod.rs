@@ -13,6 +13,7 @@
 
 pub mod absent;
 pub mod access;
+pub mod agreements;
 pub mod blocks;
 pub mod budget;
 pub mod call;

@@ -163,6 +163,8 @@ const OUT_OF_REACH: &[&str] = &[
     "agreement_claims",
     "agreement_grants",
     "agreement_notices",
+    "agreement_wakes",
+    "agreement_wakes_id_seq",
     "agreements",
     "approvals",
     "audit_entries",

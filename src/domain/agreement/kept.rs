@@ -119,6 +119,16 @@ text_enum!(
     }
 );
 
+impl AccountProof {
+    /// Whether the account is let in. Nobody has said of one without any proof that it belongs to whoever bought.
+    pub fn lets_in(self) -> bool {
+        match self {
+            Self::Buyer | Self::OperatorVouched | Self::StsPresigned => true,
+            Self::None => false,
+        }
+    }
+}
+
 impl From<Proof> for AccountProof {
     fn from(proof: Proof) -> Self {
         match proof {

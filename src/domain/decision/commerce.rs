@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use privatelink::{AvailabilityZoneId, Region};
 use serde::{Deserialize, Serialize};
 
-pub use crate::domain::listing::{Approval, BindRule, ListingState};
+pub use crate::domain::listing::{Acceptance, Approval, BindRule, ListingState};
 use crate::domain::text::text_enum;
 
 /// What a service is sold by.
@@ -19,6 +19,9 @@ pub struct Listing {
     pub state: ListingState,
     /// Whether the consumer is on its allow-list.
     pub allow_listed: bool,
+    /// Who is let in to the service without a word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acceptance: Option<Acceptance>,
 }
 
 /// What a plan asks of a consumer and grants.

@@ -1,7 +1,7 @@
 //! Each gate's rule. A gate rejects, holds, or has nothing to say; it never accepts.
 
 use super::Outcome;
-use super::commerce::{AgreementState, Approval, Binding, ListingState, Plan};
+use super::commerce::{Acceptance, AgreementState, Approval, Binding, ListingState, Plan};
 use super::facts::Facts;
 use super::gate::Hit;
 use super::reason::{Reason, ReasonCode};
@@ -192,6 +192,13 @@ pub(super) fn quota(facts: &Facts) -> Option<Hit> {
 pub(super) fn approval(facts: &Facts) -> Option<Hit> {
     if facts.is_live() || facts.approved {
         return None;
+    }
+    let acceptance = facts
+        .listing
+        .as_ref()
+        .and_then(|listing| listing.acceptance);
+    if acceptance == Some(Acceptance::Manual) {
+        return Some(hold(ReasonCode::NeedsApproval));
     }
     let waited = facts.connection.waited_seconds;
     match facts.plan.as_ref().map(|plan: &Plan| plan.approval)? {

@@ -1,7 +1,8 @@
 //! The decision about a connection: accept it, reject it, or hold it for a person.
 //!
 //! [`decide`] is pure and total. It asks the gates in their order ([`Gate::ALL`]); the first that has something to say decides. What passes all of them is put to the
-//! provider's policies, which this module knows only as [`Policies`]. In doubt it holds: what is unknown, what failed and what nobody spoke of is never accepted.
+//! provider's policies, which this module knows only as [`Policies`]. Where these say nothing, whoever bought a right to connect is let in. In doubt it holds: what is
+//! unknown, what failed and what nobody spoke of is never accepted.
 //!
 //! About a connection that is live already, to hold means that it stays as it is and a person looks; only a rejection takes access away.
 //! `docs/decision-table.md` is made from this code by a test.
@@ -27,8 +28,8 @@ pub(crate) mod testing;
 mod tests;
 
 pub use commerce::{
-    Agreement, AgreementSource, AgreementState, Approval, BindRule, Binding, Licence, Licences,
-    Listing, ListingState, Plan,
+    Acceptance, Agreement, AgreementSource, AgreementState, Approval, BindRule, Binding, Licence,
+    Licences, Listing, ListingState, Plan,
 };
 pub use dry_run::{Case, Change, DryRun, SAMPLES, Sample, dry_run};
 pub use facts::{
@@ -94,13 +95,21 @@ pub fn decide(facts: &Facts, policies: &dyn Policies) -> Decision {
         }
     }
     let verdict = policies.judge(facts);
-    let (gate, outcome, reasons) = match policies::conclude(&verdict) {
-        // A policy is no person: where two are asked for, it can refuse but not let in.
-        (Outcome::Accept, _) if facts.service.two_persons && !facts.is_live() => {
+    let said = match policies::conclude(&verdict) {
+        // No policy has anything against it, and what was bought is a right to it.
+        (Outcome::Hold, _) if verdict.is_silent() && entitled(facts) => {
+            let reasons = vec![ReasonCode::Entitled.into()];
+            (Gate::Agreement, Outcome::Accept, reasons)
+        }
+        (outcome, reasons) => (Gate::Policy, outcome, reasons),
+    };
+    let (gate, outcome, reasons) = match said {
+        // Neither a policy nor an agreement is a person: where two are asked for, they can refuse but not let in.
+        (_, Outcome::Accept, _) if facts.service.two_persons && !facts.is_live() => {
             let reasons = vec![ReasonCode::NeedsApproval.into()];
             (Gate::Approval, Outcome::Hold, reasons)
         }
-        (outcome, reasons) => (Gate::Policy, outcome, reasons),
+        said => said,
     };
     Decision {
         outcome,
@@ -122,6 +131,25 @@ pub fn replay(
     policies: &dyn Policies,
 ) -> Result<Decision, UnreadableFacts> {
     Ok(decide(&Facts::from_json(stored)?, policies))
+}
+
+/// Whether the consumer has a right to connect without a word of anybody: by an agreement in force, or because everybody has.
+fn entitled(facts: &Facts) -> bool {
+    let acceptance = facts
+        .listing
+        .as_ref()
+        .and_then(|listing| listing.acceptance);
+    match acceptance {
+        Some(Acceptance::EntitledAuto) => {
+            let agreement = facts.agreement.as_ref();
+            agreement.is_some_and(|agreement| agreement.state == AgreementState::Active)
+        }
+        Some(Acceptance::Open) => facts
+            .plan
+            .as_ref()
+            .is_some_and(|plan| !plan.agreement_required),
+        Some(Acceptance::Manual) | None => false,
+    }
 }
 
 fn paying(facts: &Facts) -> Option<String> {

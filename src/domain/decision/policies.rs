@@ -84,6 +84,13 @@ impl PolicyVerdict {
     }
 }
 
+impl PolicyVerdict {
+    /// Whether every policy was asked and none has anything to say.
+    pub(super) fn is_silent(&self) -> bool {
+        self.effect == PolicyEffect::Neither && self.failures.is_empty()
+    }
+}
+
 /// What follows from a verdict. A failure keeps from accepting whatever the effect says; a `forbid` stands in spite of it.
 pub(super) fn conclude(verdict: &PolicyVerdict) -> (Outcome, Vec<Reason>) {
     let own = |otherwise: ReasonCode| {

@@ -108,7 +108,11 @@ fn licences() -> impl Strategy<Value = Licences> {
 /// Facts of every kind, in and out of order.
 fn any_facts() -> impl Strategy<Value = Facts> {
     let sold = (
-        prop::option::of((prop::sample::select(ListingState::ALL), any::<bool>())),
+        prop::option::of((
+            prop::sample::select(ListingState::ALL),
+            any::<bool>(),
+            prop::option::of(prop::sample::select(Acceptance::ALL)),
+        )),
         prop::option::of(plan()),
         prop::option::of(agreement()),
         prop::option::of(licences()),
@@ -137,10 +141,11 @@ fn any_facts() -> impl Strategy<Value = Facts> {
             let (standing, waited_seconds, region, zones) = at;
             let (proven, registered, denied, ending, approved) = flags;
             let mut facts = bare();
-            facts.listing = listing.map(|(state, allow_listed)| Listing {
+            facts.listing = listing.map(|(state, allow_listed, acceptance)| Listing {
                 id: "lst_1".to_owned(),
                 state,
                 allow_listed,
+                acceptance,
             });
             (facts.plan, facts.agreement, facts.licences) = (plan, agreement, licences);
             facts.quotas = quotas
@@ -176,21 +181,37 @@ fn rank(outcome: Outcome) -> u8 {
     }
 }
 
+/// Whether a decision is made by a right to connect, and not by a policy.
+fn is_right(decision: &Decision) -> bool {
+    decision.reasons == [ReasonCode::Entitled.into()]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_decision_has_a_reason_and_only_policies_accept(facts in any_facts(), verdict in verdicts()) {
+    fn every_decision_has_a_reason_and_only_policies_and_rights_accept(facts in any_facts(), verdict in verdicts()) {
         let decision = decide(&facts, &|_: &Facts| verdict.clone());
         prop_assert!(!decision.reasons.is_empty());
         prop_assert!(decision.reasons.iter().all(|r| !r.code.is_empty() && r.sentence.ends_with('.')));
         if decision.outcome == Outcome::Accept {
-            prop_assert_eq!(decision.gate, Gate::Policy);
-            prop_assert_eq!(verdict.effect, PolicyEffect::Permit);
+            if is_right(&decision) {
+                // By an agreement in force, or where it is open to everybody; and no policy has anything against it.
+                prop_assert_eq!(decision.gate, Gate::Agreement);
+                prop_assert_eq!(verdict.effect, PolicyEffect::Neither);
+                prop_assert!(verdict.failures.is_empty());
+                let agreed = facts.agreement.as_ref().is_some_and(|it| it.state == AgreementState::Active);
+                let open = facts.plan.as_ref().is_some_and(|plan| !plan.agreement_required);
+                let acceptance = facts.listing.as_ref().and_then(|it| it.acceptance);
+                prop_assert!(acceptance == Some(Acceptance::EntitledAuto) && agreed || acceptance == Some(Acceptance::Open) && open);
+            } else {
+                prop_assert_eq!(decision.gate, Gate::Policy);
+                prop_assert_eq!(verdict.effect, PolicyEffect::Permit);
+            }
         } else {
             prop_assert_eq!(&decision.licence, &None);
         }
-        let versions = if decision.gate == Gate::Policy { verdict.versions } else { vec![] };
+        let versions = if decision.gate == Gate::Policy || is_right(&decision) { verdict.versions } else { vec![] };
         prop_assert_eq!(decision.policy_versions, versions);
     }
 
@@ -249,7 +270,8 @@ proptest! {
         let broken = failing(before);
         let decision = decide(&facts, &|_: &Facts| broken.clone());
         prop_assert_ne!(decision.outcome, Outcome::Accept);
-        prop_assert_ne!(decide(&facts, &NoPolicies).outcome, Outcome::Accept);
+        let without = decide(&facts, &NoPolicies);
+        prop_assert!(without.outcome != Outcome::Accept || is_right(&without));
     }
 
     #[test]

@@ -57,6 +57,8 @@ text_enum!(
         ApprovalTimedOut = "approval_timed_out",
         /// Registration is not complete.
         RegistrationIncomplete = "registration_incomplete",
+        /// What was bought, or that it is open to everybody, is a right to connect.
+        Entitled = "entitled",
         /// A policy permits it and gives no code of its own.
         PolicyPermits = "policy_permits",
         /// A policy forbids it and gives no code of its own.
@@ -115,6 +117,7 @@ impl ReasonCode {
             Self::QuotaExceeded => "You have reached a limit of your plan.",
             Self::ApprovalTimedOut => "Nobody approved your request in time.",
             Self::RegistrationIncomplete => "Your registration is not complete.",
+            Self::Entitled => "You have a right to connect.",
             Self::PolicyPermits => "Your request meets the provider's conditions.",
             Self::PolicyForbids => "Your request does not meet the provider's conditions.",
             // What keeps the provider's policies from answering is the provider's business.

@@ -111,7 +111,7 @@ fn ways(code: ReasonCode, decision: &Decision, facts: &Facts) -> Vec<Found> {
         ReasonCode::NeedsApproval => needs_approval(facts),
         ReasonCode::ApprovalTimedOut => vec![Kind::AskAgain.plain()],
         ReasonCode::RegistrationIncomplete => vec![Kind::CompleteRegistration.plain()],
-        ReasonCode::PolicyPermits => Vec::new(),
+        ReasonCode::Entitled | ReasonCode::PolicyPermits => Vec::new(),
         ReasonCode::PolicyForbids => vec![change_policies(decision)],
         ReasonCode::NoPolicyApplies | ReasonCode::NoPolicy => {
             vec![Kind::WritePolicy.plain(), Kind::Decide.plain()]

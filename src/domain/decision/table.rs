@@ -97,6 +97,7 @@ fn listing_rows() -> Vec<Row> {
                 id: "lst_1".to_owned(),
                 state: *state,
                 allow_listed: listed,
+                acceptance: None,
             });
         };
         match state {
@@ -242,6 +243,9 @@ fn approval_rows() -> Vec<Row> {
         row("`auto_after`, after", |f| set(f, auto, 10)),
         row("`reject_after`, before", |f| set(f, until, 9)),
         row("`reject_after`, after", |f| set(f, until, 10)),
+        row("the listing has a person decide", |f| {
+            f.listing.as_mut().unwrap().acceptance = Some(Acceptance::Manual);
+        }),
         row("any of them, and a person approved", |f| {
             set(f, Approval::Manual {}, 0);
             f.approved = true;
@@ -306,6 +310,34 @@ impl Codes {
     }
 }
 
+/// What is accepted by a right to connect, and what is not.
+fn entitled_rows() -> Vec<(&'static str, Facts)> {
+    let with = |acceptance: Acceptance, change: fn(&mut Facts)| {
+        let mut facts = facts();
+        facts.listing.as_mut().unwrap().acceptance = Some(acceptance);
+        change(&mut facts);
+        facts
+    };
+    let free: fn(&mut Facts) = |facts| {
+        plan(facts).agreement_required = false;
+        facts.agreement = None;
+    };
+    vec![
+        (
+            "and the listing lets in whoever has an agreement in force",
+            with(Acceptance::EntitledAuto, |_| {}),
+        ),
+        (
+            "and the listing lets in whoever has one, of a plan that takes none",
+            with(Acceptance::EntitledAuto, free),
+        ),
+        (
+            "and the listing is open, with a plan that takes no agreement",
+            with(Acceptance::Open, free),
+        ),
+    ]
+}
+
 fn gate_section(text: &mut String, gate: Gate, codes: &mut Codes) -> std::fmt::Result {
     writeln!(text, "\n### {}\n\n{}\n", gate, gate.about())?;
     if gate == Gate::Policy {
@@ -315,6 +347,17 @@ fn gate_section(text: &mut String, gate: Gate, codes: &mut Codes) -> std::fmt::R
             let code = &decision.reasons[0].code;
             codes.note(&decision, &facts());
             writeln!(text, "| {state} | **{}** `{code}` |", decision.outcome)?;
+        }
+        let silent = |_: &Facts| verdict(PolicyEffect::Neither, &[]);
+        for (state, facts) in entitled_rows() {
+            let decision = decide(&facts, &silent);
+            codes.note(&decision, &facts);
+            let code = &decision.reasons[0].code;
+            writeln!(
+                text,
+                "| none applies, {state} | **{}** `{code}` |",
+                decision.outcome
+            )?;
         }
         let mut two = facts();
         two.service.two_persons = true;

@@ -61,6 +61,7 @@ pub(crate) fn facts() -> Facts {
             id: "lst_1".to_owned(),
             state: ListingState::Public,
             allow_listed: false,
+            acceptance: None,
         }),
         plan: Some(Plan {
             id: "basic".to_owned(),

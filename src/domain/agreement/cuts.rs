@@ -1,0 +1,289 @@
+//! What an agreement cuts, and when: everything once it has ended and its grace is over, and what goes beyond it once it grants less than is connected. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::kept::{Agreement, OverQuota};
+use crate::domain::decision::AgreementState;
+use crate::domain::ids::{ConnectionId, EndpointServiceId};
+use crate::domain::listing::Quotas;
+
+/// What is connected by an agreement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seat {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The service it connects to.
+    pub service: EndpointServiceId,
+    /// The Region that its endpoint is in.
+    pub region: String,
+    /// The account that owns the endpoint.
+    pub account: String,
+    /// Whether it was accepted and lives in AWS.
+    pub live: bool,
+}
+
+/// How much of an agreement is in use.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InUse {
+    /// Connections on each service.
+    pub services: BTreeMap<EndpointServiceId, u32>,
+    /// The Regions that endpoints are in.
+    pub regions: BTreeSet<String>,
+}
+
+impl InUse {
+    /// Connections on all services together.
+    pub fn connections(&self) -> u32 {
+        self.services.values().sum()
+    }
+
+    /// Endpoints on one service.
+    pub fn on(&self, service: EndpointServiceId) -> u32 {
+        self.services.get(&service).copied().unwrap_or_default()
+    }
+
+    /// Counts one more.
+    pub fn add(&mut self, service: EndpointServiceId, region: &str) {
+        *self.services.entry(service).or_default() += 1;
+        self.regions.insert(region.to_owned());
+    }
+
+    /// How many more endpoints of a Region on a service fit; `None` where nothing limits them.
+    pub fn free(&self, quotas: Quotas, service: EndpointServiceId, region: &str) -> Option<u32> {
+        let regions = u32::try_from(self.regions.len()).unwrap_or(u32::MAX);
+        if let Some(most) = quotas.max_regions
+            && !self.regions.contains(region)
+            && regions >= most
+        {
+            return Some(0);
+        }
+        let left = |most: Option<u32>, used: u32| most.map(|most| most.saturating_sub(used));
+        let connections = left(quotas.max_connections, self.connections());
+        let endpoints = left(quotas.max_endpoints, self.on(service));
+        connections.into_iter().chain(endpoints).min()
+    }
+}
+
+/// What of these seats goes beyond what is granted: the newest, since the oldest came first and fit.
+pub fn surplus(seats: &[Seat], quotas: Quotas) -> Vec<ConnectionId> {
+    let mut used = InUse::default();
+    let mut over = Vec::new();
+    for seat in seats.iter().filter(|seat| seat.live) {
+        if used.free(quotas, seat.service, &seat.region) == Some(0) {
+            over.push(seat.connection);
+        } else {
+            used.add(seat.service, &seat.region);
+        }
+    }
+    over
+}
+
+/// What an agreement cuts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cuts {
+    /// More is connected than it grants.
+    pub over_quota: Option<OverQuota>,
+    /// When each connection is cut.
+    pub plans: BTreeMap<ConnectionId, DateTime<Utc>>,
+}
+
+/// What an agreement cuts of its seats, the oldest of which comes first. `grace` is how long more may be connected than it grants.
+pub fn cuts(
+    agreement: &Agreement,
+    seats: &[Seat],
+    quotas: Quotas,
+    grace: TimeDelta,
+    now: DateTime<Utc>,
+) -> Cuts {
+    let all = |at: DateTime<Utc>| {
+        let live = seats.iter().filter(|seat| seat.live);
+        live.map(|seat| (seat.connection, at)).collect()
+    };
+    match agreement.state {
+        AgreementState::Grace => Cuts {
+            over_quota: None,
+            plans: agreement.grace_until.map(all).unwrap_or_default(),
+        },
+        // Whatever was planned for the end of the grace stays planned for then.
+        AgreementState::Ended => Cuts {
+            over_quota: None,
+            plans: all(agreement.stood_at.min(now)),
+        },
+        // Another one pays, or will; nothing is connected by one that has not begun.
+        AgreementState::Superseded | AgreementState::Pending => Cuts::default(),
+        AgreementState::Active | AgreementState::Review => {
+            let over = surplus(seats, quotas);
+            if over.is_empty() {
+                return Cuts::default();
+            }
+            let over_quota = agreement.over_quota.unwrap_or(OverQuota {
+                since: now,
+                until: now + grace,
+            });
+            let plans = over.into_iter().map(|id| (id, over_quota.until));
+            Cuts {
+                over_quota: Some(over_quota),
+                plans: plans.collect(),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::agreement::tests::at;
+    use crate::domain::decision::AgreementSource;
+    use crate::domain::ids::{AgreementId, ListingId, PlanId};
+    use crate::domain::policy::Stamp;
+
+    fn agreement(state: AgreementState) -> Agreement {
+        Agreement {
+            id: AgreementId::new(at(0)),
+            source: AgreementSource::Private,
+            reference: "one".to_owned(),
+            listing: ListingId::new(at(0)),
+            plan: PlanId::new(at(0)),
+            revision: 1,
+            offer: None,
+            buyer: "210987654321".parse().unwrap(),
+            term: None,
+            replaces: None,
+            state,
+            cause: None,
+            grace_until: (state == AgreementState::Grace).then(|| at(30)),
+            succeeded_at: None,
+            starts_at: Some(at(0)),
+            ends_at: None,
+            over_quota: None,
+            due_at: None,
+            version: 1,
+            made: Stamp {
+                at: at(0),
+                by: "ann".to_owned(),
+            },
+            stood_at: at(10),
+        }
+    }
+
+    fn seat(number: u128, service: u128, region: &str, live: bool) -> Seat {
+        Seat {
+            connection: uuid::Uuid::from_u128(number).into(),
+            service: uuid::Uuid::from_u128(service).into(),
+            region: region.to_owned(),
+            account: "210987654321".to_owned(),
+            live,
+        }
+    }
+
+    fn at_most(connections: u32) -> Quotas {
+        Quotas {
+            max_connections: Some(connections),
+            ..Quotas::default()
+        }
+    }
+
+    const DAY: TimeDelta = TimeDelta::hours(24);
+
+    #[test]
+    fn the_newest_go_and_only_after_the_grace() {
+        let seats: Vec<Seat> = (1..=4).map(|n| seat(n, 1, "eu-west-1", true)).collect();
+        let mut active = agreement(AgreementState::Active);
+        let first = cuts(&active, &seats, at_most(2), DAY, at(20));
+        let until = at(44);
+        let newest = [seats[2].connection, seats[3].connection];
+        assert_eq!(first.plans, newest.map(|id| (id, until)).into());
+        // What began stays when it is looked at again, and what is granted again is not cut.
+        active.over_quota = first.over_quota;
+        let again = cuts(&active, &seats, at_most(3), DAY, at(30));
+        assert_eq!(again.plans, [(seats[3].connection, until)].into());
+        assert_eq!(
+            cuts(&active, &seats, at_most(4), DAY, at(31)),
+            Cuts::default()
+        );
+    }
+
+    #[test]
+    fn what_is_gone_takes_no_place() {
+        let seats = [
+            seat(1, 1, "eu-west-1", false),
+            seat(2, 1, "eu-west-1", true),
+        ];
+        assert!(surplus(&seats, at_most(1)).is_empty());
+    }
+
+    #[test]
+    fn each_figure_counts_its_own() {
+        let seats = [
+            seat(1, 1, "eu-west-1", true),
+            seat(2, 1, "us-east-1", true),
+            seat(3, 2, "eu-west-1", true),
+        ];
+        let regions = Quotas {
+            max_regions: Some(1),
+            ..Quotas::default()
+        };
+        assert_eq!(surplus(&seats, regions), [seats[1].connection]);
+        let endpoints = Quotas {
+            max_endpoints: Some(1),
+            ..Quotas::default()
+        };
+        assert_eq!(surplus(&seats, endpoints), [seats[1].connection]);
+    }
+
+    #[test]
+    fn an_end_cuts_all_when_its_grace_is_over() {
+        let seats = [
+            seat(1, 1, "eu-west-1", true),
+            seat(2, 1, "eu-west-1", false),
+        ];
+        let planned = |state, now| cuts(&agreement(state), &seats, at_most(0), DAY, now).plans;
+        let first = seats[0].connection;
+        assert_eq!(
+            planned(AgreementState::Grace, at(12)),
+            [(first, at(30))].into()
+        );
+        assert_eq!(
+            planned(AgreementState::Ended, at(40)),
+            [(first, at(10))].into()
+        );
+        assert!(planned(AgreementState::Superseded, at(40)).is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn what_stays_fits_and_nothing_goes_that_would(
+            places in proptest::collection::vec((1..3_u128, 0..3_usize, any::<bool>()), 0..20),
+            connections in proptest::option::of(0..6_u32), endpoints in proptest::option::of(0..6_u32), regions in proptest::option::of(0..3_u32),
+        ) {
+            let names = ["eu-west-1", "us-east-1", "eu-central-1"];
+            let seats: Vec<Seat> = (1_u128..).zip(&places).map(|(n, (service, region, live))| seat(n, *service, names[*region], *live)).collect();
+            let quotas = Quotas { max_connections: connections, max_endpoints: endpoints, max_regions: regions, max_mb_month: None };
+            let over = surplus(&seats, quotas);
+            let mut stays: Vec<&Seat> = Vec::new();
+            for seat in seats.iter().filter(|seat| seat.live) {
+                let with: Vec<&Seat> = stays.iter().copied().chain([seat]).collect();
+                let on_service = with.iter().filter(|one| one.service == seat.service).count();
+                let in_regions: BTreeSet<&str> = with.iter().map(|one| one.region.as_str()).collect();
+                let within = |most: Option<u32>, count: usize| most.is_none_or(|most| count <= most as usize);
+                let fits = within(connections, with.len()) && within(endpoints, on_service) && within(regions, in_regions.len());
+                prop_assert_eq!(fits, !over.contains(&seat.connection));
+                if fits {
+                    stays = with;
+                }
+            }
+            let mut used = InUse::default();
+            for seat in stays {
+                used.add(seat.service, &seat.region);
+            }
+            prop_assert!(connections.is_none_or(|most| used.connections() <= most));
+            prop_assert!(regions.is_none_or(|most| used.regions.len() <= most as usize));
+            prop_assert!(endpoints.is_none_or(|most| used.services.values().all(|count| *count <= most)));
+        }
+    }
+}
