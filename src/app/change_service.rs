@@ -3,7 +3,7 @@
 mod load_balancers;
 mod name_and_payer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use privatelink::{LoadBalancerArn, Region};
 use serde_json::{Map, Value, json};
@@ -25,6 +25,8 @@ use crate::store::{endpoint_services, service_changes};
 
 /// The most tags that may be asked for. AWS keeps 50 on a resource, and two of them may be ours.
 const MOST_TAGS: usize = 40;
+/// The most principals, before and after together, that an audit entry shows whole.
+const MOST_SHOWN: usize = 200;
 /// The most Regions that may be named; AWS has fewer.
 const MOST_REGIONS: usize = 60;
 
@@ -284,6 +286,8 @@ fn named(service: &RegisteredService) -> Option<&str> {
 }
 
 /// The members that differ, as they were and as they are, with the versions.
+///
+/// Of many principals only those are shown that came and went.
 pub(super) fn differences(before: &RegisteredService, after: &RegisteredService) -> (Value, Value) {
     let members = |service: &RegisteredService| {
         [
@@ -310,6 +314,19 @@ pub(super) fn differences(before: &RegisteredService, after: &RegisteredService)
             old.insert(name.to_owned(), was);
             new.insert(name.to_owned(), is);
         }
+    }
+    let (was, is) = (&before.allowed_principals, &after.allowed_principals);
+    if was != is && was.len() + is.len() > MOST_SHOWN {
+        // Lists as long as this would make an entry of megabytes out of one word.
+        old.remove("allowed_principals");
+        new.remove("allowed_principals");
+        let without = |all: &[String], those: &[String]| -> Value {
+            let those: HashSet<&String> = those.iter().collect();
+            let rest = all.iter().filter(|one| !those.contains(one));
+            rest.cloned().collect()
+        };
+        old.insert("allowed_principals_removed".to_owned(), without(was, is));
+        new.insert("allowed_principals_added".to_owned(), without(is, was));
     }
     (old.into(), new.into())
 }

@@ -39,7 +39,7 @@ struct Deal {
 
 impl TestApp {
     /// A service that lets nobody in by itself, and a listing of it that everybody can buy from.
-    async fn market(&self, change: impl Fn(&mut Value)) -> (Service, Value) {
+    pub(crate) async fn market(&self, change: impl Fn(&mut Value)) -> (Service, Value) {
         self.add_account_region().await;
         let service = self.service_for("ledger", &[]).await;
         let mut content = content(&service);
@@ -448,7 +448,7 @@ async fn what_is_revived_in_its_grace_is_not_cut(pool: PgPool) {
     app.later(HOUR * 24).await;
     assert_eq!(app.state(&deal).await, AgreementState::Grace);
     // It is prolonged a moment before the end of its grace, and nobody has looked at it since when the timers run.
-    app.advance(HOUR * 72 - Duration::from_secs(1));
+    app.advance(Duration::from_secs(72 * 3600 - 1));
     app.told(&mut deal, Told::Made(Terms::lasting(now, None)))
         .await;
     app.advance(Duration::from_secs(2));

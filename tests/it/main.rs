@@ -12,6 +12,7 @@ mod access_gate;
 mod access_removal_races;
 mod access_removals;
 mod access_requests;
+mod agreement_drain;
 mod agreement_gate;
 mod approvals;
 mod asked_again;
