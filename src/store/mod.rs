@@ -15,6 +15,7 @@ pub mod account_regions;
 pub mod agreement_accounts;
 pub mod agreement_bindings;
 pub mod agreement_notices;
+pub mod agreement_timeline;
 pub mod agreements;
 pub mod approvals;
 pub mod audit;

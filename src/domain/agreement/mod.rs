@@ -6,6 +6,8 @@
 
 mod kept;
 mod notice;
+pub mod notice_rules;
+pub mod purchase;
 mod record;
 mod standing;
 #[cfg(test)]
