@@ -17,6 +17,7 @@ const COLLECTIONS: &[&str] = &[
     "access-removals",
     "access-requests",
     "account-regions",
+    "agreements",
     "blocks",
     "connections",
     "consumers",

@@ -64,7 +64,9 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::ServiceTokenNotFound
         | Code::ListingNotFound
         | Code::ListingRevisionNotFound
-        | Code::OfferNotFound => StatusCode::NOT_FOUND,
+        | Code::OfferNotFound
+        | Code::AgreementNotFound
+        | Code::AgreementAccountNotFound => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Code::AccountRegionChanged
@@ -143,6 +145,23 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::ListingNotSelling
         | Code::OfferExists
         | Code::OfferEnded
+        | Code::AgreementExists
+        | Code::AgreementOverlaps
+        | Code::TrialTaken
+        | Code::BuyerNotAllowed
+        | Code::OfferNotOpen
+        | Code::OfferNotForBuyer
+        | Code::EventDiffers
+        | Code::AgreementOver
+        | Code::AgreementStepImpossible
+        | Code::AgreementRenewed
+        | Code::AgreementChanged
+        | Code::AgreementForeign
+        | Code::AccountAttached
+        | Code::BuyerStays
+        | Code::AccountNotAttached
+        | Code::AgreementOfOtherListing
+        | Code::AgreementNotInForce
         | Code::PolicyCutsTooMuch => StatusCode::CONFLICT,
         Code::PolicyInvalid | Code::ListingIncomplete | Code::IdempotencyKeyReused => {
             StatusCode::UNPROCESSABLE_ENTITY

@@ -252,6 +252,38 @@ problems! {
     OfferConflict = [ListingNotSelling, OfferExists];
     /// The offer is over.
     OfferEndConflict = [OfferEnded];
+    /// The agreement named does not exist.
+    AgreementMissing = [AgreementNotFound];
+    /// What is bought, or the agreement whose place is taken, does not exist.
+    AgreementPartsMissing = [ListingNotFound, OfferNotFound, AgreementNotFound];
+    /// The agreement does not exist, or the account is not attached to it.
+    AgreementAccountMissing = [AgreementNotFound, AgreementAccountNotFound];
+    /// The connection or the agreement does not exist.
+    AgreementClaimMissing = [ConnectionNotFound, AgreementNotFound];
+    /// It is not sold, not to the buyer, or not beside what the buyer has.
+    AgreementConflict = [
+        ListingNotSelling, BuyerNotAllowed, OfferNotOpen, OfferEnded, OfferNotForBuyer, AccountTaken, AgreementExists, EventDiffers,
+        AgreementOverlaps, TrialTaken, AgreementOver, AgreementRenewed, AgreementForeign
+    ];
+    /// It cannot be renewed, or not so.
+    AgreementRenewalConflict = [
+        ListingNotSelling, OfferNotOpen, OfferEnded, OfferNotForBuyer, AgreementExists, EventDiffers, AgreementOverlaps, AgreementOver,
+        AgreementStepImpossible, AgreementRenewed, AgreementChanged, AgreementForeign
+    ];
+    /// The event was told otherwise, or not by whoever keeps the agreement.
+    AgreementNoticeConflict = [EventDiffers, AgreementForeign];
+    /// The event was told otherwise.
+    EventConflict = [EventDiffers];
+    /// Where the agreement stands, this makes no sense.
+    AgreementStepConflict = [AgreementOver, AgreementStepImpossible, AgreementForeign];
+    /// Where the agreement stands, this makes no sense, or another one is in the way.
+    AgreementAmendConflict = [AgreementOver, AgreementStepImpossible, AgreementOverlaps, AgreementForeign];
+    /// The account may not be attached.
+    AgreementAttachConflict = [AccountAttached, AccountTaken, AgreementOverlaps, TrialTaken, AgreementOver];
+    /// The account may not be detached.
+    AgreementDetachConflict = [BuyerStays];
+    /// The agreement cannot pay for the connection.
+    AgreementClaimConflict = [AccountNotAttached, AgreementOfOtherListing, AgreementNotInForce];
     /// Its grace is over, or the account belongs to somebody else by now.
     AccessRemovalCancelConflict = [AccessRemovalOver, AccountTaken, ConsumerClosed];
 }

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::{AppError, PgConnection};
 use crate::domain::actor::Actor;
-use crate::domain::agreement::{Agreement, Patience, Record, Standing, Terms};
-use crate::domain::decision::AgreementSource;
+use crate::domain::agreement::{Agreement, Notice, Patience, Record, Standing, Terms, Told};
+use crate::domain::decision::{AgreementSource, AgreementState};
 use crate::domain::ids::{AgreementId, ListingId, PlanId};
 use crate::domain::judgement::Wake;
 use crate::domain::listing::{EndCause, Plan, Quotas};
@@ -105,6 +105,25 @@ impl Known {
 
     /// Where it stands.
     pub fn standing(&self, of: &Agreement, now: DateTime<Utc>) -> Result<Standing, AppError> {
+        let record = self.record(of.id)?;
+        let successor = self.successor(of.id).map(|(_, since)| since);
+        self.ask(of, record, successor, now)
+    }
+
+    /// Everything that was told of it.
+    pub fn record(&self, of: AgreementId) -> Result<&Record, AppError> {
+        let record = self.records.get(&of);
+        record.ok_or_else(|| AppError::internal("an agreement was not read"))
+    }
+
+    /// Where it would stand, by what was told and since another has its place.
+    fn ask(
+        &self,
+        of: &Agreement,
+        record: &Record,
+        successor_since: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> Result<Standing, AppError> {
         let plan = self.plan(of)?;
         let grace = |cause: EndCause| {
             let seconds = i64::try_from(plan.grace_seconds(cause)).unwrap_or(i64::MAX);
@@ -113,11 +132,44 @@ impl Known {
         let patience = Patience {
             grace: &grace,
             by_licence: by_licence(of),
-            successor_since: self.successor(of.id).map(|(_, since)| since),
+            successor_since,
         };
-        let record = self.records.get(&of.id);
-        let record = record.ok_or_else(|| AppError::internal("an agreement was not read"))?;
         Ok(record.standing(patience, now))
+    }
+
+    /// Whether one that begins at a time would take its place without a cut.
+    pub fn goes_over(
+        &self,
+        of: &Agreement,
+        begins: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<bool, AppError> {
+        let mut record = self.record(of.id)?.clone();
+        record.hear(&Notice {
+            id: String::new(),
+            at: begins,
+            told: Told::Replaced,
+        });
+        let standing = self.ask(of, &record, Some(begins), begins.max(now))?;
+        Ok(standing.state == AgreementState::Superseded)
+    }
+
+    /// How it will stand, and from when on, if nothing further is told.
+    pub fn outlook(
+        &self,
+        of: &Agreement,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<(DateTime<Utc>, Standing)>, AppError> {
+        let mut last = self.standing(of, now)?;
+        let mut turns = Vec::new();
+        while let Some(at) = last.until {
+            let next = self.standing(of, at)?;
+            if next.state != last.state {
+                turns.push((at, next.clone()));
+            }
+            last = next;
+        }
+        Ok(turns)
     }
 
     /// The agreement as it stands now.

@@ -106,6 +106,10 @@ codes! {
     ListingRevisionNotFound = "listing_revision_not_found", "The listing has no such revision";
     /// No such offer.
     OfferNotFound = "offer_not_found", "The offer does not exist";
+    /// No agreement has this id.
+    AgreementNotFound = "agreement_not_found", "The agreement does not exist";
+    /// The agreement exists, the account is not one of its.
+    AgreementAccountNotFound = "agreement_account_not_found", "The account is not attached to the agreement";
     /// The path exists, the method does not.
     MethodNotAllowed = "method_not_allowed", "The method is not allowed here";
     /// The client took too long to send its request.
@@ -266,6 +270,40 @@ codes! {
     OfferExists = "offer_exists", "There is another public offer of the plan";
     /// It was withdrawn, or its time is over.
     OfferEnded = "offer_ended", "The offer is over";
+    /// It was made known before.
+    AgreementExists = "agreement_exists", "Another agreement has this reference";
+    /// Nothing says which of two agreements would pay.
+    AgreementOverlaps = "agreement_overlaps", "The account has another agreement at that time";
+    /// A plan is tried once by an account.
+    TrialTaken = "trial_taken", "The plan was tried already";
+    /// The listing is limited, and the buyer is not on its allow-list.
+    BuyerNotAllowed = "buyer_not_allowed", "The listing is not sold to the account";
+    /// Its time has not come.
+    OfferNotOpen = "offer_not_open", "The offer cannot be taken yet";
+    /// It is private and does not name the buyer.
+    OfferNotForBuyer = "offer_not_for_buyer", "The offer is for others";
+    /// One event is one thing.
+    EventDiffers = "event_differs", "The event was told before, otherwise";
+    /// It has ended or another has taken its place.
+    AgreementOver = "agreement_over", "The agreement is over";
+    /// Where it stands, this makes no sense.
+    AgreementStepImpossible = "agreement_step_impossible", "The agreement cannot take this step now";
+    /// There is one successor.
+    AgreementRenewed = "agreement_renewed", "Another agreement takes its place already";
+    /// Somebody else changed it at the same moment.
+    AgreementChanged = "agreement_changed", "The agreement was changed by somebody else";
+    /// A marketplace says what happens to it.
+    AgreementForeign = "agreement_foreign", "The agreement is kept elsewhere";
+    /// It may connect by the agreement already.
+    AccountAttached = "account_attached", "The account is attached already";
+    /// Whoever bought has the agreement.
+    BuyerStays = "buyer_stays", "The buyer's account stays";
+    /// It is not attached, or without a proof.
+    AccountNotAttached = "account_not_attached", "The account may not connect by the agreement";
+    /// Another listing sells the connection's service.
+    AgreementOfOtherListing = "agreement_of_other_listing", "The agreement is of another listing";
+    /// It has not begun, or is over.
+    AgreementNotInForce = "agreement_not_in_force", "The agreement is not in force";
     /// Path and query are longer than we read.
     UriTooLong = "uri_too_long", "The path and query are too long";
     /// The headers are more than we read.

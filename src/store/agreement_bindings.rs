@@ -127,3 +127,60 @@ pub async fn claim(
     .await?;
     Ok(())
 }
+
+/// That somebody said which agreement shall pay for a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// The agreement.
+    pub agreement: AgreementId,
+    /// Who said so, and when.
+    pub said: Stamp,
+}
+
+/// What somebody said last of who shall pay for a connection.
+pub async fn claim_of(
+    conn: &mut PgConnection,
+    connection: ConnectionId,
+) -> Result<Option<Claim>, StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT agreement_id AS "agreement: AgreementId", claimed_at, claimed_by FROM agreement_claims WHERE connection_id = $1"#,
+        connection as _,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| Claim {
+        agreement: row.agreement,
+        said: Stamp {
+            at: row.claimed_at,
+            by: row.claimed_by,
+        },
+    }))
+}
+
+/// What is used of an agreement, figure by figure.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Used {
+    /// Connections that it pays for.
+    pub connections: i64,
+    /// Different endpoints among them.
+    pub endpoints: i64,
+    /// Different Regions that they are in.
+    pub regions: i64,
+}
+
+/// What is used of an agreement now.
+pub async fn used(conn: &mut PgConnection, agreement: AgreementId) -> Result<Used, StoreError> {
+    let used = sqlx::query_as!(
+        Used,
+        r#"SELECT count(*) AS "connections!", count(DISTINCT c.endpoint_id) AS "endpoints!",
+                  count(DISTINCT coalesce(c.endpoint_region, a.region)) AS "regions!"
+             FROM agreement_bindings b
+             JOIN connections c ON c.id = b.connection_id
+             JOIN account_regions a ON a.id = c.account_region_id
+            WHERE b.agreement_id = $1 AND b.ended_at IS NULL"#,
+        agreement as _,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(used)
+}

@@ -133,3 +133,45 @@ pub async fn of_many(
     .await?;
     rows.into_iter().map(HeardNotice::try_from).collect()
 }
+
+/// Where a page of notices begins: behind the one that was heard at this time and has this id.
+pub type After = (DateTime<Utc>, String);
+
+/// A page of what was told of an agreement, in the order in which it was heard, starting after `after`.
+pub async fn page(
+    conn: &mut PgConnection,
+    source: AgreementSource,
+    reference: &str,
+    after: Option<&After>,
+    limit: i64,
+) -> Result<Vec<HeardNotice>, StoreError> {
+    let rows = notice_rows!(
+        r#"WHERE source = $1 AND reference = $2 AND ($3::timestamptz IS NULL OR (heard_at, event_id) > ($3, $4))
+            ORDER BY heard_at, event_id LIMIT $5"#,
+        source.as_str(),
+        reference,
+        after.map(|(at, _)| *at),
+        after.map(|(_, id)| id.as_str()),
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(HeardNotice::try_from).collect()
+}
+
+/// Waits until nobody else tells of an agreement with this id at its source, or makes it known, and holds that to the end of the transaction: of the two, one sees
+/// what the other has written. It is taken before any lock of a row.
+pub async fn lock_reference(
+    conn: &mut PgConnection,
+    source: AgreementSource,
+    reference: &str,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "SELECT pg_advisory_xact_lock(hashtextextended('agreement ' || $1::text || ' ' || $2::text, 0))",
+        source.as_str(),
+        reference,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(())
+}

@@ -215,6 +215,30 @@ pub async fn of_accounts(
     rows.into_iter().map(Agreement::try_from).collect()
 }
 
+/// An agreement by which one of these accounts has tried a plan already, with the account; whether it is attached still or not. One that never came to be does not
+/// count.
+pub async fn trial_of(
+    conn: &mut PgConnection,
+    plan: PlanId,
+    accounts: &[String],
+    but: Option<AgreementId>,
+) -> Result<Option<(AgreementId, String)>, StoreError> {
+    let found = sqlx::query!(
+        r#"SELECT a.id AS "id: AgreementId", t.account_id
+             FROM agreements a JOIN agreement_accounts t ON t.agreement_id = a.id
+            WHERE a.plan_id = $1 AND t.account_id = ANY($2) AND ($3::uuid IS NULL OR a.id <> $3) AND NOT (a.state = 'ended' AND a.cause IS NULL)
+              AND EXISTS (SELECT FROM agreement_notices n
+                           WHERE n.source = a.source AND n.reference = a.reference AND n.kind = 'made' AND n.terms @> '{"trial": true}')
+            ORDER BY a.id LIMIT 1"#,
+        plan as _,
+        accounts,
+        but.map(AgreementId::uuid),
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(found.map(|row| (row.id, row.account_id)))
+}
+
 /// Which agreements to list. Absent filters let everything through.
 #[derive(Debug, Default)]
 pub struct Filter<'a> {

@@ -121,7 +121,7 @@ pub async fn end_all(
 /// What still lives of a listing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Live {
-    /// Agreements that are active or in grace. Whoever keeps agreements counts them in [`live`]; as long as nobody does, there are none.
+    /// Agreements that have not ended, and whose place no other has taken.
     pub agreements: i64,
     /// Connections to its services that are accepted in AWS.
     pub connections: i64,
@@ -131,7 +131,8 @@ pub struct Live {
 pub async fn live(conn: &mut PgConnection, listing: ListingId) -> Result<Live, StoreError> {
     let found = sqlx::query_as!(
         Live,
-        r#"SELECT 0::bigint AS "agreements!",
+        r#"SELECT (SELECT count(*) FROM agreements
+                    WHERE listing_id = $1 AND state <> 'ended' AND succeeded_at IS NULL) AS "agreements!",
                   (SELECT count(*) FROM connections AS c
                      JOIN listing_services AS s ON s.endpoint_service_id = c.endpoint_service_id AND s.ended_at IS NULL
                     WHERE s.listing_id = $1 AND c.observed_state IN ('available', 'pending', 'partial')) AS "connections!""#,

@@ -16,6 +16,7 @@ pub mod agreement_accounts;
 pub mod agreement_bindings;
 pub mod agreement_grants;
 pub mod agreement_notices;
+pub mod agreement_timeline;
 pub mod agreement_work;
 pub mod agreements;
 pub mod approvals;

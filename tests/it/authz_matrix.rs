@@ -168,6 +168,25 @@ pub(crate) const LOWEST: &[(&str, Who)] = &[
     ("make_offer", Who::Admin),
     ("read_offer", Who::Viewer),
     ("withdraw_offer", Who::Admin),
+    ("list_agreements", Who::Viewer),
+    ("make_agreement", Who::Admin),
+    ("read_agreement", Who::Viewer),
+    ("amend_agreement", Who::Admin),
+    ("cancel_agreement", Who::Admin),
+    ("terminate_agreement", Who::Admin),
+    ("fail_agreement_payment", Who::Admin),
+    ("question_agreement", Who::Approver),
+    ("clear_agreement", Who::Approver),
+    ("roll_back_agreement", Who::Admin),
+    ("renew_agreement", Who::Admin),
+    ("tell_of_agreement", Who::Admin),
+    ("tell_by_reference", Who::Admin),
+    ("list_agreement_notices", Who::Viewer),
+    ("list_agreement_timeline", Who::Viewer),
+    ("attach_agreement_account", Who::Admin),
+    ("detach_agreement_account", Who::Admin),
+    ("read_connection_agreement", Who::Viewer),
+    ("claim_connection_agreement", Who::Approver),
 ];
 
 /// What an operation of consumers is about, besides the organisation itself.
@@ -298,7 +317,7 @@ async fn every_operation_is_open_to_whom_it_should_be_and_to_nobody_else(pool: P
 pub(crate) async fn written(app: &TestApp) -> i64 {
     app.count(
         "SELECT (SELECT count(*) FROM account_regions) + (SELECT count(*) FROM endpoint_services)
-              + (SELECT count(*) FROM consumers) + (SELECT count(*) FROM denials) + (SELECT count(*) FROM blocks) + (SELECT count(*) FROM policies) + (SELECT count(*) FROM rejudgements) + (SELECT count(*) FROM access_requests) + (SELECT count(*) FROM access_removals) + (SELECT count(*) FROM service_tokens) + (SELECT count(*) FROM listings) + (SELECT count(*) FROM offers) + (SELECT count(*) FROM decisions) + (SELECT count(*) FROM audit_entries)",
+              + (SELECT count(*) FROM consumers) + (SELECT count(*) FROM denials) + (SELECT count(*) FROM blocks) + (SELECT count(*) FROM policies) + (SELECT count(*) FROM rejudgements) + (SELECT count(*) FROM access_requests) + (SELECT count(*) FROM access_removals) + (SELECT count(*) FROM service_tokens) + (SELECT count(*) FROM listings) + (SELECT count(*) FROM offers) + (SELECT count(*) FROM agreements) + (SELECT count(*) FROM agreement_notices) + (SELECT count(*) FROM decisions) + (SELECT count(*) FROM audit_entries)",
     )
     .await
 }

@@ -221,7 +221,7 @@ fn the_document_names_tags_and_preconditions() {
             );
         }
     }
-    assert_eq!(reads, 18, "resources with states");
+    assert_eq!(reads, 19, "resources with states");
     assert!(writes >= 45, "{writes}");
 }
 

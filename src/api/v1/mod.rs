@@ -7,6 +7,14 @@ pub mod access_requests;
 pub mod access_times;
 pub mod account_region_changes;
 pub mod account_regions;
+pub mod agreement_accounts;
+pub mod agreement_claims;
+mod agreement_cursor;
+pub mod agreement_notices;
+pub mod agreement_timeline;
+pub mod agreement_verbs;
+pub mod agreement_views;
+pub mod agreements;
 pub(super) mod arguments;
 pub mod audit_entries;
 pub mod block_verbs;
@@ -63,6 +71,7 @@ pub fn configure(cfg: &mut ServiceConfig) {
     parties(cfg);
     rules(cfg);
     sales(cfg);
+    bought(cfg);
     programs(cfg);
     own(cfg);
 }
@@ -225,6 +234,29 @@ fn sales(cfg: &mut ServiceConfig) {
         .service(offers::make_offer)
         .service(offers::read_offer)
         .service(offers::withdraw_offer);
+}
+
+/// What was bought.
+fn bought(cfg: &mut ServiceConfig) {
+    cfg.service(agreements::list_agreements)
+        .service(agreements::make_agreement)
+        .service(agreements::read_agreement)
+        .service(agreement_verbs::amend_agreement)
+        .service(agreement_verbs::cancel_agreement)
+        .service(agreement_verbs::terminate_agreement)
+        .service(agreement_verbs::fail_agreement_payment)
+        .service(agreement_verbs::question_agreement)
+        .service(agreement_verbs::clear_agreement)
+        .service(agreement_verbs::roll_back_agreement)
+        .service(agreement_verbs::renew_agreement)
+        .service(agreement_notices::tell_of_agreement)
+        .service(agreement_notices::tell_by_reference)
+        .service(agreement_notices::list_agreement_notices)
+        .service(agreement_timeline::list_agreement_timeline)
+        .service(agreement_accounts::attach_agreement_account)
+        .service(agreement_accounts::detach_agreement_account)
+        .service(agreement_claims::read_connection_agreement)
+        .service(agreement_claims::claim_connection_agreement);
 }
 
 /// Tokens of programs.

@@ -7,6 +7,8 @@
 mod cuts;
 mod kept;
 mod notice;
+pub mod notice_rules;
+pub mod purchase;
 mod record;
 mod standing;
 #[cfg(test)]

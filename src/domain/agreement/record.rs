@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::notice::{Notice, Told};
@@ -102,7 +102,30 @@ impl Record {
             .map(|terms| terms.starts_at)
     }
 
-    pub(super) fn is_questioned(&self) -> bool {
+    /// When it ends first, by what was told, by itself, or because another takes its place; `None` where nothing says that it does.
+    pub fn ends_first(&self) -> Option<DateTime<Utc>> {
+        let ends = self.ends().map(|(_, at)| at);
+        ends.chain(self.replaced()).min()
+    }
+
+    /// When it was said to end for a cause.
+    pub fn told_end(&self, cause: EndCause) -> Option<DateTime<Utc>> {
+        self.ends.get(&cause).copied()
+    }
+
+    /// From when on a notice counts as the last word: after all that was said of what can be said more than once.
+    pub fn next_word(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        let said = [
+            self.terms.as_ref().map(|last| last.at),
+            self.licensed.as_ref().map(|last| last.at),
+            self.questioned.as_ref().map(|last| last.at),
+        ];
+        let last = said.into_iter().flatten().max();
+        last.map_or(now, |last| now.max(last + TimeDelta::microseconds(1)))
+    }
+
+    /// Whether somebody has to look at it.
+    pub fn is_questioned(&self) -> bool {
         self.questioned.as_ref().is_some_and(|last| last.said)
     }
 
@@ -110,7 +133,8 @@ impl Record {
         self.replaced
     }
 
-    pub(super) fn is_rolled_back(&self) -> bool {
+    /// Whether it never came to be.
+    pub fn is_rolled_back(&self) -> bool {
         self.rolled_back.is_some()
     }
 

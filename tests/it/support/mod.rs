@@ -5,6 +5,7 @@
 //! time do around a review ([`reviews`]), policies as people bring them into force ([`policies`]), what is judged again ([`rejudgements`]), and access
 //! that is taken away ([`removals`]), and listings as people bring them to the market ([`listings`]).
 
+pub(crate) mod agreements;
 pub(crate) mod app;
 pub(crate) mod consumers;
 pub(crate) mod drifts;

@@ -1,0 +1,312 @@
+//! What people say happened to an agreement: each is a notice like any other, with an event of our own, so that order and repeats make no difference here either.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use privatelink::AccountId;
+use serde_json::json;
+
+use super::agreement_checks::{Span, over, refuse_foreign, refuse_overlap};
+use super::agreement_standing::{Known, know, note, stand};
+use super::code::Code;
+use super::hear_notice::locked_with_predecessor;
+use super::listing_parts::refuse;
+use super::make_agreement::{own_event, tell};
+use super::read_agreements::missing;
+use super::{AppContext, AppError, PgConnection, text};
+use crate::domain::actor::Actor;
+use crate::domain::agreement::notice_rules::FASTEST_CLOCK;
+use crate::domain::agreement::purchase::{lasting, quantities, quotas};
+use crate::domain::agreement::{Agreement, Notice, Terms, Told};
+use crate::domain::decision::AgreementState;
+use crate::domain::ids::AgreementId;
+use crate::domain::listing::{EndCause, Quotas, Wrong};
+use crate::domain::money::Amount;
+use crate::store::{agreement_accounts, agreements, listings};
+
+/// What somebody says happened.
+#[derive(Debug, Clone)]
+pub enum Said {
+    /// Its terms are others now.
+    Amended(Amendment),
+    /// The consumer cancelled it, as of a time; as of now when absent.
+    Cancelled(Option<DateTime<Utc>>),
+    /// The provider terminated it.
+    Terminated,
+    /// It was not paid for.
+    NotPaid,
+    /// Somebody has to look at it.
+    Questioned,
+    /// Somebody looked, and it is good.
+    Cleared,
+    /// It never came to be.
+    RolledBack,
+}
+
+/// Other terms. What is absent stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct Amendment {
+    /// Other figures than the plan's, all of them.
+    pub quotas: Option<Quotas>,
+    /// How much is bought in advance, of every dimension.
+    pub quantities: Option<BTreeMap<String, Amount>>,
+    /// When it ends by itself; `Some(None)` where it runs until somebody ends it.
+    #[expect(clippy::option_option, reason = "null is not absent")]
+    pub ends_at: Option<Option<DateTime<Utc>>>,
+}
+
+impl Said {
+    fn action(&self) -> &'static str {
+        match self {
+            Self::Amended(_) => "agreement.amend",
+            Self::Cancelled(_) => "agreement.cancel",
+            Self::Terminated => "agreement.terminate",
+            Self::NotPaid => "agreement.fail_payment",
+            Self::Questioned => "agreement.question",
+            Self::Cleared => "agreement.clear",
+            Self::RolledBack => "agreement.roll_back",
+        }
+    }
+}
+
+/// Has an agreement be as somebody says. Refuses what makes no sense where it stands.
+#[tracing::instrument(skip_all, fields(agreement.id = %id, said = said.action()))]
+pub async fn change_agreement(
+    ctx: &AppContext,
+    actor: &Actor,
+    id: AgreementId,
+    said: Said,
+    reason: Option<&str>,
+) -> Result<Agreement, AppError> {
+    let reason = text::optional_reason(reason)?;
+    let at = ctx.clock.now();
+    let mut tx = ctx.begin().await?;
+    let seen = agreements::by_id(&mut tx, id)
+        .await?
+        .ok_or_else(|| missing(id))?;
+    // An amendment may lead it into the time of another one: under the listing's lock nobody makes one.
+    if matches!(said, Said::Amended(_)) {
+        listings::locked(&mut tx, seen.listing).await?;
+    }
+    let rows = locked_with_predecessor(&mut tx, &seen).await?;
+    let known = know(&mut tx, &rows).await?;
+    let row = rows
+        .iter()
+        .find(|row| row.id == id)
+        .ok_or_else(|| missing(id))?;
+    refuse_foreign(row)?;
+    let case = Case {
+        row,
+        now: known.now(row, at)?,
+        known: &known,
+        at,
+    };
+    let action = said.action();
+    let notice = case.notice(&mut tx, said).await?;
+    let Some(notice) = notice else {
+        let same = case.now.clone();
+        ctx.commit(tx).await?;
+        return Ok(same);
+    };
+    let after = match &notice.told {
+        Told::Made(terms) => json!({ "terms": terms }),
+        told => json!({ "at": notice.at, "kind": told.kind() }),
+    };
+    let before = match (&notice.told, known.terms(id)) {
+        (Told::Made(_), Some(terms)) => json!({ "terms": terms }),
+        _ => json!({ "state": case.now.state }),
+    };
+    tell(&mut tx, actor, row, notice, reason.clone(), at).await?;
+    let change = (Some(before), Some(after));
+    note(&mut tx, actor, id, action, change, reason.as_deref(), at).await?;
+    let stood = stand(&mut tx, actor, &rows, at).await?;
+    ctx.commit(tx).await?;
+    let changed = stood.into_iter().find(|row| row.id == id);
+    changed.ok_or_else(|| missing(id))
+}
+
+/// The agreement that something is said of.
+struct Case<'a> {
+    row: &'a Agreement,
+    /// As it stands now.
+    now: Agreement,
+    known: &'a Known,
+    at: DateTime<Utc>,
+}
+
+impl Case<'_> {
+    /// The notice that it comes to; none where it would say nothing new.
+    async fn notice(
+        &self,
+        conn: &mut PgConnection,
+        said: Said,
+    ) -> Result<Option<Notice>, AppError> {
+        let id = self.row.id;
+        let record = self.known.record(id)?;
+        let word = record.next_word(self.at);
+        let (at, told) = match said {
+            Said::Amended(amendment) => {
+                self.refuse_over(false)?;
+                match self.amended(conn, amendment).await? {
+                    Some(terms) => (word, Told::Made(terms)),
+                    None => return Ok(None),
+                }
+            }
+            Said::Cancelled(at) => {
+                self.refuse_over(false)?;
+                let at = at.unwrap_or(self.at);
+                self.refuse_end(EndCause::Cancelled, at)?;
+                (at, Told::Ended(EndCause::Cancelled))
+            }
+            Said::Terminated => (self.at, self.ended(EndCause::Terminated)?),
+            Said::NotPaid => (self.at, self.ended(EndCause::Payment)?),
+            Said::Questioned => {
+                self.refuse_over(false)?;
+                if record.is_questioned() {
+                    return Err(self.impossible("somebody has to look at it already"));
+                }
+                (word, Told::Questioned)
+            }
+            Said::Cleared if record.is_questioned() => {
+                self.refuse_over(false)?;
+                (word, Told::Cleared)
+            }
+            Said::Cleared => return Err(self.impossible("nobody has questioned it")),
+            Said::RolledBack if self.now.state == AgreementState::Pending => {
+                self.refuse_gap()?;
+                (self.at, Told::RolledBack)
+            }
+            Said::RolledBack => {
+                let detail = "only what has not begun is rolled back; cancel or terminate it";
+                return Err(self.impossible(detail));
+            }
+        };
+        let id = own_event(self.at);
+        Ok(Some(Notice { id, at, told }))
+    }
+
+    /// Refuses where it is over. In grace some things still make sense.
+    fn refuse_over(&self, in_grace: bool) -> Result<(), AppError> {
+        let is_over = match self.now.state {
+            AgreementState::Pending | AgreementState::Active | AgreementState::Review => false,
+            AgreementState::Superseded => self.now.succeeded_at.is_some(),
+            AgreementState::Grace => !in_grace,
+            AgreementState::Ended => true,
+        };
+        if is_over {
+            Err(over(&self.now))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn impossible(&self, why: &str) -> AppError {
+        let detail = format!("it is {}: {why}", self.now.state);
+        AppError::new(Code::AgreementStepImpossible, detail)
+    }
+
+    /// Refuses to leave nothing in the place of one that ends earlier because of this one.
+    fn refuse_gap(&self) -> Result<(), AppError> {
+        let Some(before) = self.row.replaces else {
+            return Ok(());
+        };
+        let ends = self.known.record(before)?.ends_first();
+        let by_itself = self.known.terms(before).and_then(|terms| terms.ends_at);
+        if ends.is_some_and(|end| by_itself.is_none_or(|at| end < at)) {
+            let detail = format!(
+                "{before} ends before its time for this one, and nothing would take its place"
+            );
+            return Err(self.impossible(&detail));
+        }
+        Ok(())
+    }
+
+    /// An end at once. In grace it may make that shorter.
+    fn ended(&self, cause: EndCause) -> Result<Told, AppError> {
+        self.refuse_over(true)?;
+        self.refuse_end(cause, self.at)?;
+        Ok(Told::Ended(cause))
+    }
+
+    fn refuse_end(&self, cause: EndCause, at: DateTime<Utc>) -> Result<(), AppError> {
+        let wrong = |detail: &str| {
+            let error = AppError::new(Code::InvalidRequest, detail);
+            Err(error.field("at"))
+        };
+        if at < self.at - FASTEST_CLOCK {
+            return wrong("give a time that is yet to come, or none for now");
+        }
+        let record = self.known.record(self.row.id)?;
+        if record.told_end(cause).is_some_and(|known| known <= at) {
+            return Err(self.impossible(&format!("it is {cause} already")));
+        }
+        let by_itself = self
+            .known
+            .terms(self.row.id)
+            .and_then(|terms| terms.ends_at);
+        if by_itself.is_some_and(|end| end < at) && cause == EndCause::Cancelled {
+            return wrong("it has ended by itself before");
+        }
+        Ok(())
+    }
+
+    /// The terms after an amendment; none where they are what they were.
+    async fn amended(
+        &self,
+        conn: &mut PgConnection,
+        change: Amendment,
+    ) -> Result<Option<Terms>, AppError> {
+        let before = self.known.terms(self.row.id);
+        let before = before.ok_or_else(|| self.impossible("its terms are not known yet"))?;
+        let plan = self.known.plan(self.row)?;
+        let mut terms = before.clone();
+        let mut wrong = Vec::new();
+        if let Some(own) = change.quotas {
+            wrong.extend(quotas(&own));
+            terms.quotas = own;
+        }
+        if let Some(much) = change.quantities {
+            wrong.extend(quantities(&much, plan, self.row.term));
+            terms.quantities = much;
+        }
+        if let Some(ends_at) = change.ends_at {
+            if ends_at.is_none() && (self.row.term.is_some() || terms.trial) {
+                wrong.push(Wrong {
+                    field: "ends_at".to_owned(),
+                    detail: "what was bought for a time has an end".to_owned(),
+                });
+            }
+            wrong.extend(lasting(terms.starts_at, ends_at, self.at));
+            terms.ends_at = ends_at;
+        }
+        refuse(Code::InvalidRequest, wrong)?;
+        if terms == *before {
+            return Ok(None);
+        }
+        let longer = match (before.ends_at, terms.ends_at) {
+            (Some(before), after) => after.is_none_or(|after| after > before),
+            (None, _) => false,
+        };
+        if longer {
+            self.refuse_overlap(conn, &terms).await?;
+        }
+        Ok(Some(terms))
+    }
+
+    async fn refuse_overlap(&self, conn: &mut PgConnection, terms: &Terms) -> Result<(), AppError> {
+        let attached = agreement_accounts::of_many(conn, &[self.row.id]).await?;
+        let accounts: Vec<AccountId> = attached.into_iter().map(|it| it.account).collect();
+        let next = agreements::successors(conn, &[self.row.id]).await?;
+        let mut but: Vec<AgreementId> = next.into_iter().map(|it| it.id).collect();
+        but.extend([self.row.id].into_iter().chain(self.row.replaces));
+        let span = Span {
+            listing: self.row.listing,
+            plan: self.known.plan(self.row)?,
+            accounts: &accounts,
+            starts_at: terms.starts_at,
+            ends_at: terms.ends_at,
+            but: &but,
+        };
+        refuse_overlap(conn, &span).await
+    }
+}
