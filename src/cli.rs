@@ -7,6 +7,7 @@ use std::error::Error;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -142,9 +143,13 @@ async fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
     let gateways =
         || -> std::sync::Arc<dyn privatelink::Gateways> { unreachable!("refused above") };
     allow_many_connections();
-    let mut running = startup::start(&settings, args.role, gateways, || {
-        startup::public_dns(&settings)
-    })?;
+    let mut running = startup::start(
+        &settings,
+        args.role,
+        Arc::new(SystemClock),
+        gateways,
+        || startup::public_dns(&settings),
+    )?;
     if let Some(address) = running.api {
         let what = if args.role == Role::Worker {
             "operational routes"

@@ -22,7 +22,7 @@ use crate::app::idempotency::Units;
 use crate::app::policy_shelf::PolicyShelf;
 use crate::app::{AppContext, Nudge};
 use crate::config::{ConfigError, Settings};
-use crate::domain::clock::{Clock, SystemClock};
+use crate::domain::clock::Clock;
 use crate::sns::metrics::HookMetrics;
 use crate::sns::{self, Hook, HttpFetch};
 use crate::store::{self, PgPool, PoolLimits};
@@ -100,14 +100,15 @@ pub struct Running {
 /// How long the worker may take to end its calls and give its leases back.
 const WORKER_STOP: Duration = Duration::from_secs(10);
 
-/// Starts what the role asks for, in the runtime it is called in. `gateways` is how the worker reaches AWS, `dns` how it reaches public DNS.
+/// Starts what the role asks for, in the runtime it is called in. `clock` is where the time comes from, `gateways` is how the worker reaches AWS, `dns` how it reaches
+/// public DNS.
 pub fn start(
     settings: &Settings,
     role: Role,
+    clock: Arc<dyn Clock>,
     gateways: impl FnOnce() -> Arc<dyn Gateways>,
     dns: impl FnOnce() -> Arc<dyn PublicDns>,
 ) -> Result<Running, StartError> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let limits = settings.database.pool_limits();
     let pool = store::pool(settings.database_url()?, limits)?;
     // A connection of its own, so that a process that is busy is not taken for one that is broken.

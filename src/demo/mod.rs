@@ -13,15 +13,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, SubsecRound as _, Utc};
 use clap::Args;
 use private_postgres::{Cluster, Options};
 use privatelink::Gateways;
-use privatelink_sim::{Behavior, SimConfig, Simulator};
+use privatelink_sim::{Behavior, SimClock, SimConfig, Simulator};
 
 use crate::api::auth::{DevelopmentIssuer, Role as TokenRole};
 use crate::api::limits::RateSettings;
 use crate::config::Settings;
-use crate::domain::clock::{Clock as _, SystemClock};
+use crate::domain::clock::Clock;
 use crate::startup::{self, Role};
 use crate::store::{self, PoolLimits, account_regions, leases, replicas};
 use public_dns::SimulatedDns;
@@ -124,15 +125,7 @@ async fn run_on(
     drop(conn);
     pool.close().await;
 
-    let state_file = args.data_dir.join("simulator.json");
-    if has_data && !state_file.exists() {
-        return Err(format!(
-            "the database in {dir} knows services of a simulated AWS whose state, simulator.json, is gone; remove {dir} to \
-             begin again",
-            dir = args.data_dir.display()
-        )
-        .into());
-    }
+    let state_file = state_file(&args.data_dir, has_data)?;
 
     let simulator = Simulator::new(SimConfig {
         state_file: Some(state_file),
@@ -154,9 +147,11 @@ async fn run_on(
         settings.http.rate = RateSettings::off();
     }
     settings.hooks.sns.extra_root_file = Some(keep_sns_root(args, sim_url).await?);
+    let clock = SimulatedTime::of(&simulator);
     let mut running = startup::start(
         &settings,
         Role::All,
+        clock.clone(),
         || gateways(&settings, &simulator),
         || Arc::new(SimulatedDns(simulator.clone())),
     )?;
@@ -165,7 +160,7 @@ async fn run_on(
         "demo-admin",
         &[TokenRole::Admin],
         TOKEN_TTL,
-        SystemClock.now(),
+        clock.now(),
     )?;
     let api_url = format!("http://{api}");
     println!(
@@ -206,6 +201,35 @@ async fn run_on(
     sim_handle.stop(true).await;
     sim_task.await??;
     ended
+}
+
+/// Where the simulated AWS is kept.
+fn state_file(data_dir: &Path, has_data: bool) -> Result<PathBuf, Failure> {
+    let state_file = data_dir.join("simulator.json");
+    if has_data && !state_file.exists() {
+        return Err(format!(
+            "the database in {dir} knows services of a simulated AWS whose state, simulator.json, is gone; remove {dir} to \
+             begin again",
+            dir = data_dir.display()
+        )
+        .into());
+    }
+    Ok(state_file)
+}
+
+/// The simulator's time, as fine as PostgreSQL keeps times. One time for AWS and for us: whoever moves the simulator's clock sees what time does here as well.
+struct SimulatedTime(SimClock);
+
+impl SimulatedTime {
+    fn of(simulator: &Simulator) -> Arc<dyn Clock> {
+        Arc::new(Self(simulator.clock().clone()))
+    }
+}
+
+impl Clock for SimulatedTime {
+    fn now(&self) -> DateTime<Utc> {
+        self.0.now().trunc_subsecs(6)
+    }
 }
 
 /// Keeps the certificate of the authority that vouches for the simulated SNS; it is another with each start.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use chrono::TimeDelta;
 use portcullis::domain::clock::Clock;
 use portcullis::worker::agreements as agreements_loop;
+use portcullis::worker::judge::{self, carry_out_wakes};
 use portcullis::worker::{expire, observe, sync_connections};
 use sqlx::PgPool;
 
@@ -79,7 +80,8 @@ impl TestApp {
         }
         self.run_worker().await;
         loop {
-            let report = self.judge().await;
+            carry_out_wakes(&self.shared).await.unwrap();
+            let report = judge::run_pass(&self.place().await).await.unwrap();
             assert_eq!(report.failed, []);
             if report.judged.is_empty() {
                 break;

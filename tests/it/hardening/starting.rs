@@ -35,9 +35,13 @@ impl Start {
 
     pub(crate) fn api(&self) -> Result<Running, StartError> {
         let gateways = || -> Arc<dyn Gateways> { unreachable!("only the worker has any") };
-        startup::start(&self.settings, Role::Api, gateways, || {
-            unreachable!("only the worker asks DNS")
-        })
+        startup::start(
+            &self.settings,
+            Role::Api,
+            Arc::new(SystemClock),
+            gateways,
+            || unreachable!("only the worker asks DNS"),
+        )
     }
 
     pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
