@@ -8,22 +8,32 @@ use super::{AppError, PgConnection, answer_access, ask_access, consumer_accounts
 use crate::domain::access_removal::Cause;
 use crate::domain::access_request::AccessVerb;
 use crate::domain::block::{Extent, account_of};
-use crate::domain::ids::{AccessRequestId, EndpointServiceId};
+use crate::domain::ids::{AccessRequestId, AgreementId, EndpointServiceId};
 use crate::domain::lifecycle::LifecycleState;
 use crate::store::access_reach::{self, Counts, Door, Standing, Touched, Without};
 use crate::store::access_request_parts::Stood;
 use crate::store::access_requests;
+use crate::store::agreement_grants::{self, Grant};
 
 /// How many connections are shown one by one.
 const SHOWN: i64 = 20;
 
-/// A principal of the account that stays, because an access request stands on it.
+/// What a principal of the account stands on, so that it stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeptBy {
+    /// Another access request.
+    Request(AccessRequestId),
+    /// An agreement.
+    Agreement(AgreementId),
+}
+
+/// A principal of the account that stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
     /// The principal.
     pub principal: String,
-    /// The request.
-    pub request: AccessRequestId,
+    /// Because of what.
+    pub by: KeptBy,
 }
 
 /// A service that is concerned.
@@ -122,7 +132,8 @@ pub(super) async fn plan(conn: &mut PgConnection, cause: &Cause) -> Result<Plan,
                     .filter(|p| account_of(p) == Some(account.as_str()));
                 own.cloned().collect()
             };
-            Ok(planned(account.clone(), doors, &ends, &others, own))
+            // An account that is taken from its consumer goes, whatever it bought: the agreement is told to let it in again, or not.
+            Ok(planned(account.clone(), doors, &ends, (&others, &[]), own))
         }
         Cause::AccessRequest(id) => {
             let request = access_requests::by_id(conn, *id).await?;
@@ -142,7 +153,15 @@ pub(super) async fn plan(conn: &mut PgConnection, cause: &Cause) -> Result<Plan,
                 let there = given.filter(|row| door.named().any(|p| *p == row.principal));
                 there.map(|row| row.principal.clone()).collect()
             };
-            Ok(planned(request.account, doors, &ends, &others, own))
+            let accounts = [request.account.to_string()];
+            let bought = agreement_grants::of_accounts(conn, &services, &accounts).await?;
+            Ok(planned(
+                request.account,
+                doors,
+                &ends,
+                (&others, &bought),
+                own,
+            ))
         }
     }
 }
@@ -192,12 +211,12 @@ fn about(mut door: Door, account: Option<&AccountId>) -> Door {
     door
 }
 
-/// Plans each door: what is the account's own goes, except for what another request stands on.
+/// Plans each door: what is the account's own goes, except for what another request or an agreement stands on.
 fn planned(
     account: AccountId,
     doors: Vec<Door>,
     ends: &[Standing],
-    others: &[Standing],
+    (others, bought): (&[Standing], &[Grant]),
     own: impl Fn(&Door) -> Vec<String>,
 ) -> Plan {
     let each = |door: Door| {
@@ -205,11 +224,14 @@ fn planned(
         for principal in own(&door) {
             let stands =
                 |row: &&Standing| row.service == door.service && row.principal == principal;
-            match others.iter().find(stands) {
-                Some(row) => kept.push(Kept {
-                    principal,
-                    request: row.request,
-                }),
+            let is_bought =
+                |row: &&Grant| row.service == door.service && row.principal == principal;
+            let request = others.iter().find(stands);
+            let request = request.map(|row| KeptBy::Request(row.request));
+            let agreement = || bought.iter().find(is_bought);
+            let agreement = || agreement().map(|row| KeptBy::Agreement(row.agreement));
+            match request.or_else(agreement) {
+                Some(by) => kept.push(Kept { principal, by }),
                 None => goes.push(principal),
             }
         }

@@ -15,6 +15,7 @@ mod access_requests;
 mod agreement_drain;
 mod agreement_gate;
 mod agreement_notices;
+mod agreement_orders;
 mod agreement_verbs;
 mod agreements;
 mod approvals;

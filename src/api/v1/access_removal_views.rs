@@ -8,12 +8,12 @@ use super::arguments::aws_id;
 use super::blocks::ExtentView;
 use super::consumer_accounts::SaidView;
 use crate::app::AppError;
-use crate::app::access_plan::{DoorPlan, Preview};
+use crate::app::access_plan::{DoorPlan, Kept, KeptBy, Preview};
 use crate::app::read_access::RemovalProgress;
 use crate::domain::access_removal::{Cause, RemovalState};
 use crate::domain::consumer::Said;
 use crate::domain::ids::{
-    AccessRemovalId, AccessRequestId, ConnectionId, ConsumerId, EndpointServiceId,
+    AccessRemovalId, AccessRequestId, AgreementId, ConnectionId, ConsumerId, EndpointServiceId,
 };
 use crate::store::access_reach::Touched;
 use crate::store::access_removals::Concerned;
@@ -119,7 +119,7 @@ pub struct DoorPlanView {
     principals: Vec<String>,
     /// Principals that go if the drain of the service is taken back; until then it lets nobody in.
     principals_after_drain: Vec<String>,
-    /// Principals that stay, because another access request stands on them.
+    /// Principals that stay, because another access request or an agreement stands on them.
     principals_that_stay: Vec<KeptView>,
     /// Principals that AWS had before anybody asked for them here: they are not taken out of AWS. Adopt or revert their drifts.
     principals_left_in_aws: Vec<String>,
@@ -130,8 +130,24 @@ pub struct DoorPlanView {
 pub struct KeptView {
     /// The principal.
     principal: String,
-    /// The access request that stands on it.
-    access_request_id: AccessRequestId,
+    /// The access request that stands on it; null where an agreement does.
+    access_request_id: Option<AccessRequestId>,
+    /// The agreement that stands on it; null where an access request does.
+    agreement_id: Option<AgreementId>,
+}
+
+impl From<Kept> for KeptView {
+    fn from(kept: Kept) -> Self {
+        let (access_request_id, agreement_id) = match kept.by {
+            KeptBy::Request(id) => (Some(id), None),
+            KeptBy::Agreement(id) => (None, Some(id)),
+        };
+        Self {
+            principal: kept.principal,
+            access_request_id,
+            agreement_id,
+        }
+    }
 }
 
 /// A live connection that is concerned.
@@ -182,14 +198,7 @@ impl From<Preview> for AccessRemovalPreview {
                 service_name: plan.door.name,
                 principals: plan.goes,
                 principals_after_drain: plan.later,
-                principals_that_stay: plan
-                    .kept
-                    .into_iter()
-                    .map(|kept| KeptView {
-                        principal: kept.principal,
-                        access_request_id: kept.request,
-                    })
-                    .collect(),
+                principals_that_stay: plan.kept.into_iter().map(KeptView::from).collect(),
             }
         };
         Self {

@@ -8,6 +8,7 @@
 pub(crate) mod agreements;
 pub(crate) mod app;
 pub(crate) mod consumers;
+pub(crate) mod deals;
 pub(crate) mod drifts;
 pub(crate) mod ending;
 pub(crate) mod halting;
