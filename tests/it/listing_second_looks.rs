@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use crate::support::http::send;
-use crate::support::listings::{checks, content, ticked};
+use crate::support::listings::{blamed, checks, content, ticked};
 use crate::support::{Answer, CONSUMER, TestApp, Who};
 
 impl TestApp {
@@ -140,6 +140,55 @@ async fn an_offer_outlives_the_revision_that_it_is_of(pool: PgPool) {
 #[sqlx::test(migrations = "./migrations")]
 async fn what_cannot_be_read_hides_nothing_else(pool: PgPool) {
     let app = TestApp::start(pool);
+    // What is bought with it can be read: the plan as it was, with the price of the offer.
+    let pinned = &shown["offers"][0]["plan"];
+    assert_eq!(
+        (&pinned["id"], &pinned["name"]),
+        (&plan, &json!("Standard")),
+        "{pinned}"
+    );
+    assert_eq!(
+        pinned["rate_cards"],
+        json!([{ "term": "P12M", "rates": [{ "dimension": "endpoint_seat", "price": "900.00" }] }])
+    );
+    assert_eq!(pinned["dimensions"].as_array().unwrap().len(), 1);
+    let sold = &shown["plans"][0];
+    assert_eq!(
+        (&sold["name"], &sold["rate_cards"][0]["rates"][0]["price"]),
+        (&json!("Renamed"), &json!("1500.00"))
+    );
+    let page = app
+        .as_member(&acme, Method::GET, &path)
+        .header("Accept", "text/html");
+    let page = send(page).await.text;
+    assert!(
+        page.contains("Offer First year of Standard: 900.00 EUR a year for Endpoints"),
+        "{page}"
+    );
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn what_was_bound_by_any_live_revision_stays_bound(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let (service, listing) = app.limited("ledger").await;
+    let standard = listing["live"]["content"]["plans"][0]["id"].clone();
+    // The next revisions sell another plan, and the first one comes back in the third.
+    for title in ["second", "third"] {
+        let mut other = content(&service);
+        other["title"] = json!(title);
+        other["plans"][0]["name"] = json!("Large");
+        other["plans"][0]["currency"] = json!("USD");
+        app.write(&listing, &other).await.good();
+        app.steps(&listing, &["submit", "approve", "release"]).await;
+    }
+    let mut back = content(&service);
+    back["plans"][0]["id"] = standard;
+    back["plans"][0]["currency"] = json!("USD");
+    let refusal = app.write(&listing, &back).await;
+    refusal.refused("it was sold for EUR", 409, "plan_bound");
+    assert_eq!(blamed(&refusal), ["content.plans[0].currency"]);
+    back["plans"][0]["currency"] = json!("EUR");
+    app.write(&listing, &back).await.good();
     let (service, listing) = app.published("ledger").await;
     app.write(&listing, &worded(content(&service), "The next one"))
         .await
