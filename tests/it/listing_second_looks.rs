@@ -37,15 +37,9 @@ async fn what_comes_back_to_the_public_is_ready(pool: PgPool) {
     let app = TestApp::start(pool);
     let (service, listing) = app.published("ledger").await;
     app.steps(&listing, &["suspend"]).await;
-    let everybody = json!({ "allowed_principals": ["*"], "confirm_open_to_everybody": true });
-    let change = app.request(
-        Who::Admin,
-        Method::PATCH,
-        &format!("/v1/services/{}", service.id),
-    );
-    send(change.header("If-Match", "*").json(&everybody))
-        .await
-        .good();
+    // Here nobody may let everybody ask, and in the console somebody does.
+    app.grant(&service, &["*"], &[]).await;
+    app.look_again().await;
     let refused = app.step(&listing, "resume", &json!({})).await;
     refused.refused("a principal *", 409, "listing_not_ready");
     assert!(
