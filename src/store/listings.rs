@@ -153,7 +153,7 @@ pub async fn page(
     rows.into_iter().map(Listing::try_from).collect()
 }
 
-/// Writes how a listing is called and who sees it, and counts the change; also where only its open revision changed. The caller has locked it. Answers false where
+/// Writes how a listing is called, whose it is and who sees it, and counts the change; also where only its open revision changed. The caller has locked it. Answers false where
 /// another has the slug, and then the transaction is to be taken back.
 pub async fn write(conn: &mut PgConnection, listing: &Listing) -> Result<bool, StoreError> {
     let done = match sqlx::query!(
@@ -231,18 +231,24 @@ pub struct CatalogFilter<'a> {
     pub region: Option<&'a str>,
 }
 
-/// Listings that are shown to whoever has these accounts, newest first, starting after `before`: what is public for everybody, and what is limited to an allow-list
-/// with one of them. Says the same as [`Listing::is_listed_for`].
+/// Listings that are shown to whoever has these accounts at `now`, newest first, starting after `before`: what is public for everybody, what is limited to an
+/// allow-list with one of them, and what is public and offered to one of them. Says the same as [`Listing::is_listed_for`].
 pub async fn catalog(
     conn: &mut PgConnection,
-    own: &[String],
+    (own, now): (&[String], DateTime<Utc>),
     filter: &CatalogFilter<'_>,
     before: Option<ListingId>,
     limit: i64,
 ) -> Result<Vec<Listing>, StoreError> {
     let rows = listing_rows!(
         r#"JOIN listing_revisions AS r ON r.listing_id = l.id AND r.number = l.live_revision
-            WHERE ((l.state = 'public' AND l.visibility = 'public') OR (l.state IN ('public', 'limited') AND l.allow_list && $1))
+            WHERE ((l.state = 'public' AND l.visibility = 'public') OR (l.state IN ('public', 'limited') AND l.allow_list && $1)
+                   OR (l.state = 'public' AND EXISTS (
+                       SELECT FROM offers AS o
+                        WHERE o.listing_id = l.id AND o.kind = 'private' AND o.accounts && $1 AND o.withdrawn_at IS NULL
+                          AND o.valid_from <= $7 AND o.valid_until > $7
+                          -- The plan is sold still.
+                          AND r.content -> 'plans' @> jsonb_build_array(jsonb_build_object('id', 'pln_' || replace(o.plan_id::text, '-', ''))))))
               AND ($2::uuid IS NULL OR l.id < $2)
               -- Each word has to be there; strpos takes it letter by letter. OFFSET 0 has the texts put together once, and not for every word.
               AND ($3::text[] IS NULL OR NOT EXISTS (
@@ -256,7 +262,7 @@ pub async fn catalog(
                    SELECT FROM listing_services AS ls
                      JOIN endpoint_services AS s ON s.id = ls.endpoint_service_id
                      JOIN account_regions AS a ON a.id = s.account_region_id
-                    WHERE ls.listing_id = l.id AND ls.ended_at IS NULL
+                    WHERE ls.listing_id = l.id AND ls.ended_at IS NULL AND s.lifecycle = 'active'
                       AND (a.region = $5 OR coalesce(s.observed -> 'supported_regions', '[]') ? $5)))
             ORDER BY l.id DESC
             LIMIT $6"#,
@@ -270,4 +276,5 @@ pub async fn catalog(
     .fetch_all(conn)
     .await?;
     rows.into_iter().map(Listing::try_from).collect()
+        now,
 }

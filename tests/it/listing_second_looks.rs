@@ -107,7 +107,7 @@ async fn authors_stay_authors_after_a_rejection(pool: PgPool) {
 #[sqlx::test(migrations = "./migrations")]
 async fn an_offer_outlives_the_revision_that_it_is_of(pool: PgPool) {
     let app = TestApp::start(pool);
-    let acme = app.add_consumer_with("Acme", &[CONSUMER]).await;
+    let acme = app.add_vouched_consumer("Acme", CONSUMER).await;
     let (service, listing) = app.published("ledger").await;
     let plan = listing["live"]["content"]["plans"][0]["id"].clone();
     let until = app.clock.now() + TimeDelta::days(30);
@@ -116,7 +116,18 @@ async fn an_offer_outlives_the_revision_that_it_is_of(pool: PgPool) {
         "prices": [{ "dimension": "endpoint_seat", "term": "P12M", "price": "900.00" }],
     });
     app.post(Who::Admin, "/v1/offers", &offer).await.good();
-    let text = worded(content(&service), "A ledger, mended.");
+    let mut text = worded(content(&service), "A ledger, mended.");
+    text["plans"][0]["id"] = plan.clone();
+    text["plans"][0]["name"] = json!("Renamed");
+    let dimension =
+        json!({ "key": "region", "name": "Regions", "unit": "Units", "types": ["entitled"] });
+    text["plans"][0]["dimensions"]
+        .as_array_mut()
+        .unwrap()
+        .push(dimension);
+    text["plans"][0]["rate_cards"] = json!([{ "term": "P12M", "rates": [
+        { "dimension": "endpoint_seat", "price": "1500.00" }, { "dimension": "region", "price": "1.00" },
+    ] }]);
     app.write(&listing, &text).await.good();
     app.steps(&listing, &["submit", "approve", "release"]).await;
     let path = format!("/catalog/{}", listing["id"].as_str().unwrap());
@@ -129,11 +140,6 @@ async fn an_offer_outlives_the_revision_that_it_is_of(pool: PgPool) {
         ),
         (&json!(1), &json!("900.00"))
     );
-}
-
-#[sqlx::test(migrations = "./migrations")]
-async fn what_cannot_be_read_hides_nothing_else(pool: PgPool) {
-    let app = TestApp::start(pool);
     // What is bought with it can be read: the plan as it was, with the price of the offer.
     let pinned = &shown["offers"][0]["plan"];
     assert_eq!(
@@ -183,6 +189,11 @@ async fn what_was_bound_by_any_live_revision_stays_bound(pool: PgPool) {
     assert_eq!(blamed(&refusal), ["content.plans[0].currency"]);
     back["plans"][0]["currency"] = json!("EUR");
     app.write(&listing, &back).await.good();
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn what_cannot_be_read_hides_nothing_else(pool: PgPool) {
+    let app = TestApp::start(pool);
     let (service, listing) = app.published("ledger").await;
     app.write(&listing, &worded(content(&service), "The next one"))
         .await

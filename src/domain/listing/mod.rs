@@ -103,21 +103,25 @@ impl Listing {
         }
     }
 
-    /// Whether an account of a consumer may see it in the catalogue's list. Nobody's account sees what everybody may.
-    pub fn is_listed_for(&self, accounts: &BTreeSet<AccountId>) -> bool {
+    /// Whether whoever has these accounts may see it in the catalogue's list. Nobody's account sees what everybody may. `offered` is whether one of them can take
+    /// a private offer of it: while it is public, that is an invitation; while it is limited, the allow-list alone tests it.
+    pub fn is_listed_for(&self, accounts: &BTreeSet<AccountId>, offered: bool) -> bool {
+        let allowed = !self.allow_list.is_disjoint(accounts);
         match (self.state, self.visibility) {
             (ListingState::Public, Visibility::Public) => true,
-            (ListingState::Public, Visibility::Unlisted | Visibility::AllowList)
-            | (ListingState::Limited, _) => !self.allow_list.is_disjoint(accounts),
+            (ListingState::Public, Visibility::Unlisted | Visibility::AllowList) => {
+                allowed || offered
+            }
+            (ListingState::Limited, _) => allowed,
             _ => false,
         }
     }
 
     /// Whether it may be seen at its own address.
-    pub fn is_shown_to(&self, accounts: &BTreeSet<AccountId>) -> bool {
+    pub fn is_shown_to(&self, accounts: &BTreeSet<AccountId>, offered: bool) -> bool {
         let unlisted =
             (self.state, self.visibility) == (ListingState::Public, Visibility::Unlisted);
-        unlisted || self.is_listed_for(accounts)
+        unlisted || self.is_listed_for(accounts, offered)
     }
 }
 
