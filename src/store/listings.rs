@@ -13,6 +13,7 @@ const TABLE: &str = "listings";
 struct Row {
     id: ListingId,
     slug: String,
+    owner: String,
     state: String,
     suspended_from: Option<String>,
     live_revision: Option<i64>,
@@ -39,6 +40,7 @@ impl TryFrom<Row> for Listing {
         Ok(Self {
             id: row.id,
             slug: row.slug,
+            owner: row.owner,
             state: row.state.parse().map_err(broken)?,
             suspended_from: from.transpose()?,
             live_revision: row.live_revision,
@@ -65,7 +67,7 @@ macro_rules! listing_rows {
     ($rest:literal $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
             Row,
-            r#"SELECT l.id AS "id: ListingId", l.slug, l.state, l.suspended_from, l.live_revision, l.visibility, l.allow_list, l.version,
+            r#"SELECT l.id AS "id: ListingId", l.slug, coalesce(l.owner, l.created_by) AS "owner!", l.state, l.suspended_from, l.live_revision, l.visibility, l.allow_list, l.version,
                       l.created_at, l.created_by, l.moved_at, l.moved_by, l.moved_reason
                  FROM listings AS l "# + $rest
             $(, $argument)*
@@ -80,8 +82,8 @@ fn accounts(listing: &Listing) -> Vec<String> {
 /// Adds a listing without revisions. Answers false where another has its slug.
 pub async fn insert(conn: &mut PgConnection, new: &Listing) -> Result<bool, StoreError> {
     let done = sqlx::query!(
-        "INSERT INTO listings (id, slug, state, visibility, allow_list, version, created_at, created_by, moved_at, moved_by)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $7, $8)
+        "INSERT INTO listings (id, slug, state, visibility, allow_list, version, created_at, created_by, moved_at, moved_by, owner)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $7, $8, NULLIF($9::text, $8))
          ON CONFLICT (slug) DO NOTHING",
         new.id as _,
         new.slug,
@@ -91,6 +93,7 @@ pub async fn insert(conn: &mut PgConnection, new: &Listing) -> Result<bool, Stor
         new.version,
         new.created.at,
         new.created.by,
+        new.owner,
     )
     .execute(conn)
     .await?;
@@ -157,12 +160,13 @@ pub async fn page(
 /// another has the slug, and then the transaction is to be taken back.
 pub async fn write(conn: &mut PgConnection, listing: &Listing) -> Result<bool, StoreError> {
     let done = match sqlx::query!(
-        "UPDATE listings SET slug = $2, visibility = $3, allow_list = $4, version = version + 1
+        "UPDATE listings SET slug = $2, visibility = $3, allow_list = $4, owner = NULLIF($5::text, created_by), version = version + 1
           WHERE id = $1 AND NOT EXISTS (SELECT FROM listings AS other WHERE other.slug = $2 AND other.id <> $1)",
         listing.id as _,
         listing.slug,
         listing.visibility.as_str(),
         &accounts(listing),
+        listing.owner,
     )
     .execute(conn)
     .await
@@ -272,9 +276,9 @@ pub async fn catalog(
         filter.category,
         filter.region,
         limit,
+        now,
     )
     .fetch_all(conn)
     .await?;
     rows.into_iter().map(Listing::try_from).collect()
-        now,
 }

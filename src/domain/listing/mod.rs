@@ -51,6 +51,8 @@ use super::ids::ListingId;
 use super::policy::Stamp;
 use super::text::text_enum;
 
+/// The longest name of an owner, in characters.
+pub const LONGEST_OWNER: usize = 128;
 /// The most accounts of an allow-list: what a body of the default size has room for, several times over.
 pub const MOST_ALLOWED: usize = 1000;
 
@@ -73,6 +75,8 @@ pub struct Listing {
     pub id: ListingId,
     /// A short name that is used once, in addresses.
     pub slug: String,
+    /// Who answers for it at the provider: a person or a team.
+    pub owner: String,
     /// Where it stands.
     pub state: ListingState,
     /// Where it was when it was suspended; only while it is.

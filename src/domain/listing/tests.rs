@@ -119,6 +119,7 @@ fn a_listing_is_seen_by_those_that_it_is_for() {
     let mut listing = Listing {
         id: uuid::Uuid::nil().into(),
         slug: "ledger".to_owned(),
+        owner: "payments".to_owned(),
         state: ListingState::Draft,
         suspended_from: None,
         live_revision: Some(1),
