@@ -270,3 +270,27 @@ async fn of_many_who_want_a_slug_one_gets_it(pool: PgPool) {
         late.refused("too late", 409, "listing_exists");
     }
 }
+
+#[sqlx::test(migrations = "./migrations")]
+async fn somebody_answers_for_a_listing_and_consumers_do_not_see_who(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let (_, listing) = app.published("ledger").await;
+    assert_eq!(listing["owner"], "admin@provider.example", "who began it");
+    let changed = app
+        .try_to_change_listing(&listing, json!({ "owner": "payments" }))
+        .await
+        .good();
+    assert_eq!(changed["owner"], "payments");
+    for wrong in [String::new(), "o".repeat(129), "a\nb".to_owned()] {
+        let refusal = app
+            .try_to_change_listing(&changed, json!({ "owner": wrong }))
+            .await;
+        refusal.refused(&wrong, 400, "invalid_request");
+        assert_eq!(blamed(&refusal), ["owner"]);
+    }
+    let address = path(&listing, "").replace("/v1/listings", "/catalog");
+    let shown = app.get(Who::Nobody, &address).await;
+    assert!(shown.status == 200 && !shown.text.contains("payments"));
+    let told = "SELECT count(*) FROM audit_entries WHERE action = 'listing.change' AND after ->> 'owner' = 'payments'";
+    assert_eq!(app.count(told).await, 1);
+}
