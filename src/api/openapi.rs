@@ -304,7 +304,10 @@ impl Document {
 }
 
 fn methods(item: &PathItem) -> Vec<Method> {
-    [
+    // One operation in the document, and answered for both.
+    let tags = item.get.as_ref().and_then(|get| get.tags.as_ref());
+    let has_head = tags.is_some_and(|tags| tags.iter().any(|tag| tag == "catalog"));
+    let documented = [
         (&item.get, Method::GET),
         (&item.put, Method::PUT),
         (&item.post, Method::POST),
@@ -314,8 +317,8 @@ fn methods(item: &PathItem) -> Vec<Method> {
         (&item.options, Method::OPTIONS),
     ]
     .into_iter()
-    .filter_map(|(operation, method)| operation.is_some().then_some(method))
-    .collect()
+    .filter_map(|(operation, method)| operation.is_some().then_some(method));
+    documented.chain(has_head.then_some(Method::HEAD)).collect()
 }
 
 /// Keeps the type of application data in one place for those who ask for it.

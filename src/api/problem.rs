@@ -141,6 +141,7 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::ListingNotReady
         | Code::ReviewBySamePerson
         | Code::ServiceListed
+        | Code::ServiceSold
         | Code::ListingInUse
         | Code::ListingNotSelling
         | Code::OfferExists

@@ -64,7 +64,7 @@ problems! {
     /// The endpoint service is not as the caller believes, or not known well enough.
     ServiceChangeConflict = [
         ServiceChanged, ServiceNotObserved, ConfirmationRequired, PayerIrreversible, LoadBalancerTaken,
-        ServiceDraining, ServiceDeleting, ServiceEnded
+        ServiceDraining, ServiceDeleting, ServiceEnded, ServiceSold
     ];
     /// AWS has not told enough about the endpoint service yet.
     ServiceUnread = [ServiceNotObserved, ServiceDraining, ServiceDeleting, ServiceEnded];
@@ -117,16 +117,17 @@ problems! {
     DriftConflict = [
         DriftSettled, DriftNotAdoptable, DriftNotRevertible, DriftBlocked, ConnectionNotStalled, ServiceExists,
         ServiceDraining, ServiceDeleting, ServiceEnded, AccountDenied, QuotaExceeded,
-        ApprovalsRequired, AccessEnding
+        ApprovalsRequired, AccessEnding, ServiceSold
     ];
     /// The endpoint service cannot be drained or deleted, or not so.
     DrainConflict = [
-        ServiceDraining, ServiceDeleting, ServiceEnded, ServiceChanged, ServiceNotObserved, ConfirmationRequired
+        ServiceDraining, ServiceDeleting, ServiceEnded, ServiceChanged, ServiceNotObserved, ConfirmationRequired,
+        ServiceSold
     ];
     /// There is no drain to take back.
     CancelDrainConflict = [ServiceNotDraining, ServiceDeleting, ServiceEnded, ServiceChanged];
     /// The endpoint service cannot be let go of now.
-    ReleaseConflict = [ServiceDeleting, ServiceEnded, ServiceChanged];
+    ReleaseConflict = [ServiceDeleting, ServiceEnded, ServiceChanged, ServiceSold];
     /// There is nothing that the worker could look at.
     ServiceLookConflict = [ServiceEnded];
     /// There is nothing to read the services from.
@@ -285,7 +286,7 @@ problems! {
     /// The agreement cannot pay for the connection.
     AgreementClaimConflict = [AccountNotAttached, AgreementOfOtherListing, AgreementNotInForce];
     /// Its grace is over, or the account belongs to somebody else by now.
-    AccessRemovalCancelConflict = [AccessRemovalOver, AccountTaken, ConsumerClosed];
+    AccessRemovalCancelConflict = [AccessRemovalOver, AccountTaken, ConsumerClosed, ServiceSold];
 }
 
 /// What any operation that takes an `Idempotency-Key` may answer, added to what it says itself.

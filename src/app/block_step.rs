@@ -12,11 +12,13 @@ use super::admission::Gate;
 use super::change_principals;
 use super::decide_connection::{self, Outcome};
 use super::decision_words::Why;
+use super::sold_services::who_forbids_everybody;
 use super::{AppContext, AppError};
 use crate::domain::actor::Actor;
 use crate::domain::block::{Block, BlockState, account_of, cut};
 use crate::domain::endpoint_service::RegisteredService;
 use crate::domain::ids::{BlockId, ConnectionId, EndpointServiceId};
+use crate::domain::service_plan::EVERYBODY;
 use crate::store::audit::{self, Entry, Subject};
 use crate::store::{
     PgConnection, block_work, blocks, connections, endpoint_services, service_changes,
@@ -170,13 +172,25 @@ async fn restore_principals(
         back.push(row.id);
     }
     block_work::close(&mut tx, &back, at).await?;
-    if principals != before.allowed_principals {
+    // It was put up for sale meanwhile, and nothing is sold that everybody may ask for.
+    let seller = who_forbids_everybody(&mut tx, &before, &principals).await?;
+    if seller.is_some() {
+        principals.retain(|principal| principal != EVERYBODY);
+        opens = before.open_to_everybody;
+    }
+    if principals != before.allowed_principals || seller.is_some() {
         let mut who = actor(&block);
         let mut reason = format!("{id} was lifted");
         if let Some(lifted) = &block.lifted {
             who.name.clone_from(&lifted.by);
             who.request_id = None;
             reason = format!("{reason}: {}", lifted.reason);
+        }
+        if let Some(seller) = seller {
+            reason = format!(
+                "{reason} (without *: the listing {} sells the service)",
+                seller.listing
+            );
         }
         let conn = &mut tx;
         if !change_principals::record(conn, &who, &before, principals, opens, &reason, at).await? {

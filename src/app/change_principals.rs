@@ -5,14 +5,15 @@ use chrono::{DateTime, Utc};
 use super::change_service::differences;
 use super::principals::has_everybody;
 use super::settle_service_drift::settle_by_change;
-use super::{AppError, PgConnection};
+use super::{AppError, PgConnection, sold_services};
 use crate::domain::actor::Actor;
 use crate::domain::endpoint_service::RegisteredService;
 use crate::store::audit::{self, Entry, Subject};
 use crate::store::service_changes;
 
 /// Records other principals of a service that the caller has locked, as a change by a person does: the next version, the settled drifts, the audit entry,
-/// and AWS due. `opens` is whether somebody confirmed that everybody may connect unasked. Answers false where the service cannot be changed.
+/// and AWS due. `opens` is whether somebody confirmed that everybody may connect unasked. Answers false where the service cannot be changed, and refuses to open one
+/// that is sold.
 pub(super) async fn record(
     conn: &mut PgConnection,
     actor: &Actor,
@@ -22,6 +23,7 @@ pub(super) async fn record(
     reason: &str,
     at: DateTime<Utc>,
 ) -> Result<bool, AppError> {
+    sold_services::refuse_everybody(conn, before, &principals).await?;
     let mut after = before.clone();
     after.allowed_principals = principals;
     after.open_to_everybody =

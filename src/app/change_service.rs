@@ -13,7 +13,7 @@ use super::code::Code;
 use super::preconditions::ExpectedVersion;
 use super::principals::{has_everybody, normalised_principals, refuse_everybody};
 use super::settle_service_drift::settle_by_change;
-use super::{AppContext, AppError, text};
+use super::{AppContext, AppError, sold_services, text};
 use crate::domain::actor::Actor;
 use crate::domain::endpoint_service::{Origin, RegisteredService, WantedName};
 use crate::domain::ids::EndpointServiceId;
@@ -116,6 +116,9 @@ pub async fn change_service(
     change.version.check(before.version, Code::ServiceChanged)?;
     let desired = applied(before.clone(), change)?;
     load_balancers::refuse_taken(&mut tx, &before, &desired).await?;
+    sold_services::refuse_everybody(&mut tx, &before, &desired.allowed_principals)
+        .await
+        .map_err(|refusal| refusal.field("allowed_principals"))?;
     if !service_changes::record_desired(&mut tx, &desired, at).await? {
         return Err(AppError::internal("the service changed under its own lock"));
     }

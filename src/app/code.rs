@@ -262,6 +262,8 @@ codes! {
     ReviewBySamePerson = "review_by_same_person", "The author cannot review the revision";
     /// A service is sold by one listing at a time.
     ServiceListed = "service_listed", "Another listing sells the endpoint service";
+    /// What a listing sells is neither opened to everybody nor ended unnoticed.
+    ServiceSold = "service_sold", "A listing sells the endpoint service";
     /// Agreements or connections are bound to it.
     ListingInUse = "listing_in_use", "The listing is in use";
     /// Nothing new can be bought there.

@@ -6,10 +6,10 @@ use serde_json::json;
 use super::admission::refused;
 use super::code::Code;
 use super::preconditions::ExpectedVersion;
-use super::{AppContext, AppError, PgConnection, text};
+use super::{AppContext, AppError, PgConnection, sold_services, text};
 use crate::domain::actor::Actor;
 use crate::domain::endpoint_service::{Origin, RegisteredService};
-use crate::domain::ids::EndpointServiceId;
+use crate::domain::ids::{EndpointServiceId, ListingId};
 use crate::domain::lifecycle::LifecycleVerb;
 use crate::store::audit::{self, Entry, Subject};
 use crate::store::endpoint_services;
@@ -40,6 +40,8 @@ pub struct Wish {
     pub then_delete: bool,
     /// Whether it is known that a deletion cannot be taken back.
     pub confirm_delete: bool,
+    /// The listing that is known to sell the service.
+    pub sold_by: Option<ListingId>,
 }
 
 /// Begins a drain: from the commit on nobody is let in.
@@ -100,6 +102,7 @@ async fn retire(
             return Err(AppError::new(Code::InvalidRequest, detail).field("reject_at"));
         }
     };
+    let sold_by = sold_services::confirm_end(&mut tx, id, wish.sold_by).await?;
     let done = if before.lifecycle.state.is_retiring() {
         lifecycles::ask_to_delete(&mut tx, id, before.version, at).await?
     } else {
@@ -127,6 +130,7 @@ async fn retire(
         before: Some(json!({ "lifecycle": before.lifecycle.state, "version": before.version })),
         after: Some(json!({
             "lifecycle": "draining", "reject_at": reject_at, "then_delete": wish.then_delete, "version": before.version + 1,
+            "sold_by": sold_by,
         })),
         reason: Some(&reason),
         decision: None,

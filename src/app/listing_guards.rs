@@ -47,10 +47,9 @@ impl Case<'_> {
                     Code::ListingIncomplete,
                     content_rules::missing(&revision.content, "content"),
                 )?;
-                let mut checks = examine(conn, self.listing, revision).await?;
-                checks.retain(|one| one.check.before_review());
-                unready(checks)
+                self.sellable(conn, revision).await
             }
+            StepGuard::Sellable => self.sellable(conn, self.revision()?).await,
             StepGuard::Continuous => {
                 let wrong = breaks(conn, self.listing.id, &self.revision()?.content).await?;
                 refuse(Code::PlanBound, wrong)
@@ -129,6 +128,13 @@ impl Case<'_> {
                 Err(AppError::new(Code::ListingInUse, detail))
             }
         }
+    }
+
+    /// What a service has to be wherever it is sold, asked for a review and again before the sale: it may have changed meanwhile.
+    async fn sellable(&self, conn: &mut PgConnection, sold: &Revision) -> Result<(), AppError> {
+        let mut checks = examine(conn, self.listing, sold).await?;
+        checks.retain(|one| one.check.before_review());
+        unready(checks)
     }
 
     async fn live(&self, conn: &mut PgConnection) -> Result<Revision, AppError> {

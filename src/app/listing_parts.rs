@@ -9,9 +9,9 @@ use serde_json::Value;
 use super::AppError;
 use super::code::Code;
 use crate::domain::actor::Actor;
-use crate::domain::ids::{EndpointServiceId, ListingId};
+use crate::domain::ids::{EndpointServiceId, ListingId, PlanId};
 use crate::domain::listing::continuity::broken;
-use crate::domain::listing::{ListingContent, MOST_ALLOWED, Plan, Revision, RevisionStatus, Wrong};
+use crate::domain::listing::{ListingContent, MOST_ALLOWED, Revision, RevisionStatus, Wrong};
 use crate::domain::policy::Stamp;
 use crate::store::audit::{self, Entry, Subject};
 use crate::store::{PgConnection, endpoint_services, listing_revisions as revisions};
@@ -25,10 +25,9 @@ pub(super) async fn breaks(
     id: ListingId,
     content: &ListingContent,
 ) -> Result<Vec<Wrong>, AppError> {
-    let live = revisions::ever_live(conn, id).await?;
-    // The last first, so each plan is compared with what it was when it was last live.
-    let was = |plan| live.iter().find_map(|it| it.content.plan(plan));
-    let was = |plan| -> Option<&Plan> { was(plan) };
+    let ids: Vec<PlanId> = content.plans.iter().filter_map(|plan| plan.id).collect();
+    let live = revisions::last_live_plans(conn, id, &ids).await?;
+    let was = |id| live.iter().find(|plan| plan.id == Some(id));
     Ok(broken(content, was, CONTENT))
 }
 

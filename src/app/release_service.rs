@@ -4,16 +4,17 @@ use serde_json::json;
 
 use super::drain_service::{locked, read};
 use super::preconditions::ExpectedVersion;
-use super::{AppContext, AppError, text};
+use super::{AppContext, AppError, sold_services, text};
 use crate::domain::actor::Actor;
 use crate::domain::drift_inbox::DriftState;
 use crate::domain::endpoint_service::RegisteredService;
-use crate::domain::ids::EndpointServiceId;
+use crate::domain::ids::{EndpointServiceId, ListingId};
 use crate::domain::lifecycle::LifecycleVerb;
 use crate::store::audit::{self, Entry, Subject};
 use crate::store::{drifts, lifecycles};
 
 /// Closes the row, the syncs of its connections and its drifts. The connections stay as they were last seen. AWS's id can be registered again.
+/// One that is sold takes the listing's id.
 #[tracing::instrument(skip_all, fields(service.id = %id))]
 pub async fn release_service(
     ctx: &AppContext,
@@ -21,11 +22,13 @@ pub async fn release_service(
     id: EndpointServiceId,
     version: ExpectedVersion,
     reason: &str,
+    sold_by: Option<ListingId>,
 ) -> Result<RegisteredService, AppError> {
     let reason = text::checked("reason", reason, super::decide_connection::LONGEST_REASON)?;
     let at = ctx.clock.now();
     let mut tx = ctx.begin().await?;
     let before = locked(&mut tx, id, version, LifecycleVerb::Release).await?;
+    let sold_by = sold_services::confirm_end(&mut tx, id, sold_by).await?;
     let said = (at, actor.name.as_str(), reason.as_str());
     if !lifecycles::release(&mut tx, id, before.version, said).await? {
         return Err(AppError::internal("the service changed under its own lock"));
@@ -43,7 +46,7 @@ pub async fn release_service(
         before: Some(json!({ "lifecycle": before.lifecycle.state, "version": before.version })),
         after: Some(json!({
             "lifecycle": "released", "version": before.version + 1, "aws_service_id": before.aws_service_id,
-            "connections_not_told": untold, "drifts_closed": standing.len(),
+            "connections_not_told": untold, "drifts_closed": standing.len(), "sold_by": sold_by,
         })),
         reason: Some(&reason),
         decision: None,

@@ -1,11 +1,11 @@
 //! What settling a drift of a registered service does: what is desired becomes what AWS shows, or AWS is made to follow again.
 
-use super::AppError;
 use super::admission::may_change;
 use super::change_service::differences;
 use super::code::Code;
 use super::principals::has_everybody;
 use super::settle_drift::{Remedy, inapplicable};
+use super::{AppError, sold_services};
 use crate::domain::drift::DriftKind;
 use crate::domain::drift_inbox::{Drift, DriftState, DriftVerb, Inapplicable};
 use crate::domain::endpoint_service::RegisteredService;
@@ -85,6 +85,7 @@ async fn adopt(
         return Err(AppError::new(Code::InvalidRequest, detail).field("confirm_open_to_everybody"));
     }
     after.open_to_everybody = !after.acceptance_required && asked;
+    sold_services::refuse_everybody(conn, &before, &after.allowed_principals).await?;
     if !service_changes::record_adopted(conn, &after).await? {
         return Err(AppError::internal("the service changed under its own lock"));
     }

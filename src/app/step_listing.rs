@@ -7,8 +7,8 @@ use serde_json::json;
 use super::code::Code;
 use super::listing_guards::Case;
 use super::listing_parts::{draft, record, stamp};
-use super::read_listings::{WholeListing, missing, whole};
-use super::{AppContext, AppError, text};
+use super::read_listings::{WholeListing, whole};
+use super::{AppContext, AppError, listing_locks, text};
 use crate::domain::actor::Actor;
 use crate::domain::ids::ListingId;
 use crate::domain::judgement::Wake;
@@ -51,9 +51,7 @@ pub async fn take(
         .map(|note| text::checked("note", note, LONGEST_NOTE))
         .transpose()?;
     let mut tx = ctx.begin().await?;
-    let listing = listings::locked(&mut tx, id)
-        .await?
-        .ok_or_else(|| missing(id))?;
+    let listing = listing_locks::lock(&mut tx, id).await?;
     let open = revisions::open(&mut tx, id).await?;
     let taken = listing
         .standing(open.as_ref().map(|it| it.status))

@@ -1,4 +1,4 @@
-//! Writing listings: beginning one, and changing how it is called, who sees it, and what its draft says. What was submitted is never written again: the next draft
+//! Writing listings: beginning one, and changing how it is called, whose it is, who sees it, and what its draft says. What was submitted is never written again: the next draft
 //! begins beside it.
 
 use std::collections::BTreeSet;
@@ -18,7 +18,7 @@ use crate::domain::ids::ListingId;
 use crate::domain::listing::content_rules::limits;
 use crate::domain::listing::plan_ids::give_ids;
 use crate::domain::listing::{
-    Listing, ListingContent, ListingState, Revision, RevisionStatus, Visibility,
+    LONGEST_OWNER, Listing, ListingContent, ListingState, Revision, RevisionStatus, Visibility,
 };
 use crate::domain::policy::Stamp;
 use crate::store::{PgConnection, listing_revisions as revisions, listings};
@@ -28,6 +28,8 @@ use crate::store::{PgConnection, listing_revisions as revisions, listings};
 pub struct NewListing {
     /// A short name that is used once; made of the title when absent.
     pub slug: Option<String>,
+    /// Who answers for it; whoever makes it when absent.
+    pub owner: Option<String>,
     /// Who sees it once it is public.
     pub visibility: Visibility,
     /// Accounts that may buy while it is limited.
@@ -54,6 +56,7 @@ pub async fn create(
             AppError::new(Code::InvalidRequest, detail).field("slug")
         })?,
     };
+    let owner = new.owner.as_deref().map(owner).transpose()?;
     let allow_list = accounts(&new.allow_list)?;
     let at = ctx.clock.now();
     let by = stamp(actor, at);
@@ -64,6 +67,7 @@ pub async fn create(
     let listing = Listing {
         id: ListingId::new(at),
         slug,
+        owner: owner.unwrap_or_else(|| actor.name.clone()),
         state: ListingState::Draft,
         suspended_from: None,
         live_revision: None,
@@ -84,7 +88,7 @@ pub async fn create(
     }
     let first = draft(listing.id, 1, new.content, BTreeSet::new(), &by);
     revisions::insert(&mut tx, &first).await?;
-    let after = json!({ "slug": listing.slug, "visibility": listing.visibility, "allow_list": listing.allow_list, "revision": 1, "content": first.content });
+    let after = json!({ "slug": listing.slug, "owner": listing.owner, "visibility": listing.visibility, "allow_list": listing.allow_list, "revision": 1, "content": first.content });
     record(
         &mut tx,
         actor,
@@ -107,6 +111,8 @@ pub struct ListingChange {
     pub version: ExpectedVersion,
     /// Another short name; only before it was released.
     pub slug: Option<String>,
+    /// Who answers for it from now on.
+    pub owner: Option<String>,
     /// Who sees it once it is public.
     pub visibility: Option<Visibility>,
     /// The whole allow-list.
@@ -131,6 +137,7 @@ pub async fn change(
         .as_deref()
         .map(consumer_details::slug)
         .transpose()?;
+    let owner = change.owner.as_deref().map(owner).transpose()?;
     let allow_list = change.allow_list.as_deref().map(accounts).transpose()?;
     if let Some(content) = &change.content {
         refuse(Code::InvalidRequest, limits(content, CONTENT))?;
@@ -155,6 +162,7 @@ pub async fn change(
         }
         after.slug = slug;
     }
+    after.owner = owner.unwrap_or(after.owner);
     after.visibility = change.visibility.unwrap_or(after.visibility);
     after.allow_list = allow_list.unwrap_or(after.allow_list);
     let written = match change.content {
@@ -169,8 +177,7 @@ pub async fn change(
         return Err(slug_taken(&after.slug));
     }
     let shown = |it: &Listing, revision: Option<&Revision>| {
-        let mut shown =
-            json!({ "slug": it.slug, "visibility": it.visibility, "allow_list": it.allow_list });
+        let mut shown = json!({ "slug": it.slug, "owner": it.owner, "visibility": it.visibility, "allow_list": it.allow_list });
         if let Some(revision) = revision {
             shown["revision"] = json!(revision.number);
             shown["content"] = json!(revision.content);
@@ -255,6 +262,10 @@ async fn write_draft(
         return Err(AppError::internal("a draft moved under the listing's lock"));
     }
     Ok(Some((Some(newest), next)))
+}
+
+fn owner(given: &str) -> Result<String, AppError> {
+    text::checked_line("owner", given, LONGEST_OWNER)
 }
 
 fn slug_taken(slug: &str) -> AppError {

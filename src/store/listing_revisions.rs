@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{PgConnection, StoreError};
 use crate::domain::ids::{ListingId, PlanId};
-use crate::domain::listing::{ListingContent, Rejection, ReviewItem, Revision};
+use crate::domain::listing::{ListingContent, Plan, Rejection, ReviewItem, Revision};
 use crate::domain::policy::Stamp;
 
 const TABLE: &str = "listing_revisions";
@@ -232,18 +232,30 @@ pub async fn live(
     Ok(rows.into_iter().filter_map(read).collect())
 }
 
-/// Those of a listing that are, or were, live, the last first.
-pub async fn ever_live(
+/// Some plans of a listing, each as it was when it was last live. One that never was is not among them. However many revisions there are, no more is read than
+/// these plans.
+pub async fn last_live_plans(
     conn: &mut PgConnection,
     listing: ListingId,
-) -> Result<Vec<Revision>, StoreError> {
-    let rows = revision_rows!(
-        r#"WHERE r.listing_id = $1 AND r.live_at IS NOT NULL ORDER BY r.number DESC"#,
+    plans: &[PlanId],
+) -> Result<Vec<Plan>, StoreError> {
+    let ids: Vec<String> = plans.iter().map(ToString::to_string).collect();
+    let rows = sqlx::query_scalar!(
+        r#"SELECT DISTINCT ON (plan.value ->> 'id') plan.value AS "plan!"
+             FROM listing_revisions AS r
+            CROSS JOIN LATERAL jsonb_array_elements(r.content -> 'plans') AS plan (value)
+            WHERE r.listing_id = $1 AND r.live_at IS NOT NULL AND plan.value ->> 'id' = ANY($2)
+            ORDER BY plan.value ->> 'id', r.number DESC"#,
         listing as _,
+        &ids,
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter().map(Revision::try_from).collect()
+    let read = |plan| {
+        serde_json::from_value(plan)
+            .map_err(|e| StoreError::inconsistent(TABLE, listing, format!("plans: {e}")))
+    };
+    rows.into_iter().map(read).collect()
 }
 
 /// A page of a listing's, the newest first, starting after `before`.

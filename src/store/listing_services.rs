@@ -7,9 +7,9 @@ use chrono::{DateTime, Utc};
 use super::{PgConnection, StoreError, endpoint_services, listing_revisions, listings};
 use crate::domain::doctor::{Facts, healthy_zones};
 use crate::domain::endpoint_service::{RegisteredService, WantedName};
-use crate::domain::ids::{EndpointServiceId, ListingId};
+use crate::domain::ids::{EndpointServiceId, InvalidId, ListingId};
 use crate::domain::listing::readiness::ServiceReadiness;
-use crate::domain::listing::{Listing, Revision};
+use crate::domain::listing::{Listing, ListingState, Revision};
 use crate::domain::private_dns::DnsState;
 
 /// The listing that sells a service, with the revision that is live: what the gates of the decision ask. None where nobody ever released one, and none any more
@@ -52,6 +52,74 @@ pub async fn sellers(
         .into_iter()
         .map(|row| (row.service, row.listing))
         .collect())
+}
+
+/// Who sells a service.
+#[derive(Debug, Clone)]
+pub struct Seller {
+    /// The listing.
+    pub listing: ListingId,
+    /// Its short name.
+    pub slug: String,
+    /// Where it stands: one that sells a service was released, and is not retired.
+    pub state: ListingState,
+}
+
+/// The listing that sells a service.
+pub async fn seller(
+    conn: &mut PgConnection,
+    service: EndpointServiceId,
+) -> Result<Option<Seller>, StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT l.id AS "id: ListingId", l.slug, l.state
+             FROM listing_services AS s JOIN listings AS l ON l.id = s.listing_id
+            WHERE s.endpoint_service_id = $1 AND s.ended_at IS NULL"#,
+        service as _,
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| {
+        let state: Result<ListingState, String> = row.state.parse();
+        Ok(Seller {
+            listing: row.id,
+            slug: row.slug,
+            state: state.map_err(|e| StoreError::inconsistent("listings", row.id, e))?,
+        })
+    })
+    .transpose()
+}
+
+/// The services that the open and the live revision of a listing name: those that it sells are among them.
+pub async fn named(
+    conn: &mut PgConnection,
+    listing: ListingId,
+) -> Result<BTreeSet<EndpointServiceId>, StoreError> {
+    let ids = sqlx::query_scalar!(
+        r#"SELECT DISTINCT s ->> 'service_id' AS "id!"
+             FROM listing_revisions AS r, jsonb_array_elements(coalesce(r.content -> 'services', '[]')) AS s
+            WHERE r.listing_id = $1 AND r.status IN ('draft', 'in_review', 'approved', 'live')"#,
+        listing as _,
+    )
+    .fetch_all(conn)
+    .await?;
+    let read = ids.iter().map(|id| id.parse());
+    read.collect::<Result<_, _>>()
+        .map_err(|e: InvalidId| StoreError::inconsistent("listing_revisions", listing, e))
+}
+
+/// Has nobody change these services until the end of the transaction. They are locked in the order of their ids.
+pub async fn hold(
+    conn: &mut PgConnection,
+    services: &BTreeSet<EndpointServiceId>,
+) -> Result<(), StoreError> {
+    let ids: Vec<uuid::Uuid> = services.iter().map(|id| id.uuid()).collect();
+    sqlx::query_scalar!(
+        "SELECT id FROM endpoint_services WHERE id = ANY($1) ORDER BY id FOR SHARE",
+        &ids,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(())
 }
 
 /// The services that a listing sells.

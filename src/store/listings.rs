@@ -13,6 +13,7 @@ const TABLE: &str = "listings";
 struct Row {
     id: ListingId,
     slug: String,
+    owner: String,
     state: String,
     suspended_from: Option<String>,
     live_revision: Option<i64>,
@@ -39,6 +40,7 @@ impl TryFrom<Row> for Listing {
         Ok(Self {
             id: row.id,
             slug: row.slug,
+            owner: row.owner,
             state: row.state.parse().map_err(broken)?,
             suspended_from: from.transpose()?,
             live_revision: row.live_revision,
@@ -65,7 +67,7 @@ macro_rules! listing_rows {
     ($rest:literal $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
             Row,
-            r#"SELECT l.id AS "id: ListingId", l.slug, l.state, l.suspended_from, l.live_revision, l.visibility, l.allow_list, l.version,
+            r#"SELECT l.id AS "id: ListingId", l.slug, coalesce(l.owner, l.created_by) AS "owner!", l.state, l.suspended_from, l.live_revision, l.visibility, l.allow_list, l.version,
                       l.created_at, l.created_by, l.moved_at, l.moved_by, l.moved_reason
                  FROM listings AS l "# + $rest
             $(, $argument)*
@@ -80,8 +82,8 @@ fn accounts(listing: &Listing) -> Vec<String> {
 /// Adds a listing without revisions. Answers false where another has its slug.
 pub async fn insert(conn: &mut PgConnection, new: &Listing) -> Result<bool, StoreError> {
     let done = sqlx::query!(
-        "INSERT INTO listings (id, slug, state, visibility, allow_list, version, created_at, created_by, moved_at, moved_by)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $7, $8)
+        "INSERT INTO listings (id, slug, state, visibility, allow_list, version, created_at, created_by, moved_at, moved_by, owner)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $7, $8, NULLIF($9::text, $8))
          ON CONFLICT (slug) DO NOTHING",
         new.id as _,
         new.slug,
@@ -91,6 +93,7 @@ pub async fn insert(conn: &mut PgConnection, new: &Listing) -> Result<bool, Stor
         new.version,
         new.created.at,
         new.created.by,
+        new.owner,
     )
     .execute(conn)
     .await?;
@@ -153,16 +156,17 @@ pub async fn page(
     rows.into_iter().map(Listing::try_from).collect()
 }
 
-/// Writes how a listing is called and who sees it, and counts the change; also where only its open revision changed. The caller has locked it. Answers false where
+/// Writes how a listing is called, whose it is and who sees it, and counts the change; also where only its open revision changed. The caller has locked it. Answers false where
 /// another has the slug, and then the transaction is to be taken back.
 pub async fn write(conn: &mut PgConnection, listing: &Listing) -> Result<bool, StoreError> {
     let done = match sqlx::query!(
-        "UPDATE listings SET slug = $2, visibility = $3, allow_list = $4, version = version + 1
+        "UPDATE listings SET slug = $2, visibility = $3, allow_list = $4, owner = NULLIF($5::text, created_by), version = version + 1
           WHERE id = $1 AND NOT EXISTS (SELECT FROM listings AS other WHERE other.slug = $2 AND other.id <> $1)",
         listing.id as _,
         listing.slug,
         listing.visibility.as_str(),
         &accounts(listing),
+        listing.owner,
     )
     .execute(conn)
     .await
@@ -231,18 +235,24 @@ pub struct CatalogFilter<'a> {
     pub region: Option<&'a str>,
 }
 
-/// Listings that are shown to whoever has these accounts, newest first, starting after `before`: what is public for everybody, and what is limited to an allow-list
-/// with one of them. Says the same as [`Listing::is_listed_for`].
+/// Listings that are shown to whoever has these accounts at `now`, newest first, starting after `before`: what is public for everybody, what is limited to an
+/// allow-list with one of them, and what is public and offered to one of them. Says the same as [`Listing::is_listed_for`].
 pub async fn catalog(
     conn: &mut PgConnection,
-    own: &[String],
+    (own, now): (&[String], DateTime<Utc>),
     filter: &CatalogFilter<'_>,
     before: Option<ListingId>,
     limit: i64,
 ) -> Result<Vec<Listing>, StoreError> {
     let rows = listing_rows!(
         r#"JOIN listing_revisions AS r ON r.listing_id = l.id AND r.number = l.live_revision
-            WHERE ((l.state = 'public' AND l.visibility = 'public') OR (l.state IN ('public', 'limited') AND l.allow_list && $1))
+            WHERE ((l.state = 'public' AND l.visibility = 'public') OR (l.state IN ('public', 'limited') AND l.allow_list && $1)
+                   OR (l.state = 'public' AND EXISTS (
+                       SELECT FROM offers AS o
+                        WHERE o.listing_id = l.id AND o.kind = 'private' AND o.accounts && $1 AND o.withdrawn_at IS NULL
+                          AND o.valid_from <= $7 AND o.valid_until > $7
+                          -- The plan is sold still.
+                          AND r.content -> 'plans' @> jsonb_build_array(jsonb_build_object('id', 'pln_' || replace(o.plan_id::text, '-', ''))))))
               AND ($2::uuid IS NULL OR l.id < $2)
               -- Each word has to be there; strpos takes it letter by letter. OFFSET 0 has the texts put together once, and not for every word.
               AND ($3::text[] IS NULL OR NOT EXISTS (
@@ -256,7 +266,7 @@ pub async fn catalog(
                    SELECT FROM listing_services AS ls
                      JOIN endpoint_services AS s ON s.id = ls.endpoint_service_id
                      JOIN account_regions AS a ON a.id = s.account_region_id
-                    WHERE ls.listing_id = l.id AND ls.ended_at IS NULL
+                    WHERE ls.listing_id = l.id AND ls.ended_at IS NULL AND s.lifecycle = 'active'
                       AND (a.region = $5 OR coalesce(s.observed -> 'supported_regions', '[]') ? $5)))
             ORDER BY l.id DESC
             LIMIT $6"#,
@@ -266,6 +276,7 @@ pub async fn catalog(
         filter.category,
         filter.region,
         limit,
+        now,
     )
     .fetch_all(conn)
     .await?;

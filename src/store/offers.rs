@@ -1,5 +1,7 @@
 //! Offers. What one says never changes; it can be taken back.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use privatelink::AccountId;
 use serde_json::Value;
@@ -7,7 +9,7 @@ use serde_json::Value;
 use super::{PgConnection, StoreError};
 use crate::domain::consumer::Said;
 use crate::domain::ids::{ListingId, OfferId, PlanId};
-use crate::domain::listing::{Offer, OfferKind, OfferState};
+use crate::domain::listing::{Offer, OfferKind, OfferState, Plan};
 use crate::domain::policy::Stamp;
 
 const TABLE: &str = "offers";
@@ -209,23 +211,79 @@ pub async fn page(
     rows.into_iter().map(Offer::try_from).collect()
 }
 
-/// Offers of some listings that can be taken now by whoever has one of these accounts: public ones, and private ones that name an account.
+/// Whose open offers are looked for.
+#[derive(Debug)]
+pub struct Looked<'a> {
+    /// Of which listings.
+    pub listings: &'a [ListingId],
+    /// The plans that they sell now: an offer goes on as long as there is its plan.
+    pub plans: &'a [PlanId],
+    /// The accounts of whoever looks.
+    pub accounts: &'a [String],
+    /// Now.
+    pub now: DateTime<Utc>,
+    /// The most of one listing.
+    pub most: i64,
+}
+
+/// An offer that can be taken, with the plan as it was in the revision that the offer pins.
+#[derive(Debug, Clone)]
+pub struct OpenOffer {
+    /// The offer.
+    pub offer: Offer,
+    /// The plan.
+    pub plan: Plan,
+}
+
+/// Offers that can be taken now by whoever has one of these accounts: private ones that name an account, and then public ones, of each listing the newest first. One
+/// whose plan this version of the program cannot read is left out.
 pub async fn open_for(
     conn: &mut PgConnection,
-    listings: &[ListingId],
-    accounts: &[String],
-    now: DateTime<Utc>,
-) -> Result<Vec<Offer>, StoreError> {
-    let ids: Vec<uuid::Uuid> = listings.iter().map(|id| id.uuid()).collect();
+    looked: &Looked<'_>,
+) -> Result<Vec<OpenOffer>, StoreError> {
+    let listings: Vec<uuid::Uuid> = looked.listings.iter().map(|id| id.uuid()).collect();
+    let plans: Vec<uuid::Uuid> = looked.plans.iter().map(|id| id.uuid()).collect();
+    // No more of the revisions is read than the plans, and of no more offers than are shown.
+    let found = sqlx::query!(
+        r#"SELECT picked.id AS "id: OfferId", plan.value AS "plan!"
+             FROM unnest($1::uuid[]) AS l (id)
+            CROSS JOIN LATERAL (
+                  SELECT o.id, o.revision, 'pln_' || replace(o.plan_id::text, '-', '') AS plan FROM offers AS o
+                   WHERE o.listing_id = l.id AND o.plan_id = ANY($2) AND o.withdrawn_at IS NULL
+                     AND o.valid_from <= $4 AND (o.valid_until IS NULL OR o.valid_until > $4)
+                     AND (o.kind = 'public' OR o.accounts && $3)
+                   ORDER BY o.kind = 'public', o.id DESC
+                   LIMIT $5) AS picked
+             JOIN listing_revisions AS r ON r.listing_id = l.id AND r.number = picked.revision
+            CROSS JOIN LATERAL jsonb_array_elements(r.content -> 'plans') AS plan (value)
+            WHERE plan.value ->> 'id' = picked.plan"#,
+        &listings,
+        &plans,
+        looked.accounts,
+        looked.now,
+        looked.most,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let ids: Vec<uuid::Uuid> = found.iter().map(|row| row.id.uuid()).collect();
     let rows = offer_rows!(
-        r#"WHERE listing_id = ANY($1) AND withdrawn_at IS NULL AND valid_from <= $3 AND (valid_until IS NULL OR valid_until > $3)
-              AND (kind = 'public' OR accounts && $2)
-            ORDER BY listing_id, id"#,
+        r#"WHERE id = ANY($1) ORDER BY kind = 'public', id DESC"#,
         &ids,
-        accounts,
-        now,
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter().map(Offer::try_from).collect()
+    let mut plans: BTreeMap<OfferId, Value> =
+        found.into_iter().map(|row| (row.id, row.plan)).collect();
+    let read = |row: Row| {
+        let offer = Offer::try_from(row)?;
+        let plan = plans.remove(&offer.id).unwrap_or_default();
+        Ok(serde_json::from_value(plan)
+            .inspect_err(|error| tracing::error!(%error, offer.id = %offer.id, "the plan of an offer cannot be read"))
+            .ok()
+            .map(|plan| OpenOffer { offer, plan }))
+    };
+    rows.into_iter()
+        .map(read)
+        .filter_map(Result::transpose)
+        .collect()
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::support::drifts::OTHER;
+use crate::support::drifts::{OTHER, root};
 use crate::support::listings::{blamed, checks, content};
 use crate::support::{Answer, CONSUMER, TestApp, Who};
 
@@ -202,9 +202,9 @@ async fn nothing_is_sold_that_everybody_may_ask_for(pool: PgPool) {
     let app = TestApp::start(pool);
     let (service, listing) = app.limited("ledger").await;
     app.connect(&service).await;
-    app.change(&service, &json!({ "allowed_principals": ["*"] }))
-        .await;
-    app.run_until_rest().await;
+    // Somebody lets everybody ask in the console.
+    app.grant(&service, &["*"], &[]).await;
+    app.look_again().await;
     let refusal = app.step(&listing, "publish", &json!({})).await;
     refusal.refused("everybody may ask", 409, "listing_not_ready");
     assert_eq!(checks(&refusal), ["no_wildcard_principal"]);
@@ -215,12 +215,8 @@ async fn nothing_is_sold_that_everybody_may_ask_for(pool: PgPool) {
     app.write(&listing, &next).await.good();
     let refusal = app.step(&listing, "submit", &json!({})).await;
     refusal.refused("everybody may ask", 409, "listing_not_ready");
-    app.change(
-        &service,
-        &json!({ "allowed_principals": [CONSUMER, OTHER] }),
-    )
-    .await;
-    app.run_until_rest().await;
+    app.grant(&service, &[&root(OTHER)], &["*"]).await;
+    app.look_again().await;
     assert_eq!(app.steps(&listing, &["publish"]).await["state"], "public");
 }
 

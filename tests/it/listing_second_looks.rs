@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use crate::support::http::send;
-use crate::support::listings::{checks, content, ticked};
+use crate::support::listings::{blamed, checks, content, ticked};
 use crate::support::{Answer, CONSUMER, TestApp, Who};
 
 impl TestApp {
@@ -37,15 +37,9 @@ async fn what_comes_back_to_the_public_is_ready(pool: PgPool) {
     let app = TestApp::start(pool);
     let (service, listing) = app.published("ledger").await;
     app.steps(&listing, &["suspend"]).await;
-    let everybody = json!({ "allowed_principals": ["*"], "confirm_open_to_everybody": true });
-    let change = app.request(
-        Who::Admin,
-        Method::PATCH,
-        &format!("/v1/services/{}", service.id),
-    );
-    send(change.header("If-Match", "*").json(&everybody))
-        .await
-        .good();
+    // Here nobody may let everybody ask, and in the console somebody does.
+    app.grant(&service, &["*"], &[]).await;
+    app.look_again().await;
     let refused = app.step(&listing, "resume", &json!({})).await;
     refused.refused("a principal *", 409, "listing_not_ready");
     assert!(
@@ -113,7 +107,7 @@ async fn authors_stay_authors_after_a_rejection(pool: PgPool) {
 #[sqlx::test(migrations = "./migrations")]
 async fn an_offer_outlives_the_revision_that_it_is_of(pool: PgPool) {
     let app = TestApp::start(pool);
-    let acme = app.add_consumer_with("Acme", &[CONSUMER]).await;
+    let acme = app.add_vouched_consumer("Acme", CONSUMER).await;
     let (service, listing) = app.published("ledger").await;
     let plan = listing["live"]["content"]["plans"][0]["id"].clone();
     let until = app.clock.now() + TimeDelta::days(30);
@@ -122,7 +116,18 @@ async fn an_offer_outlives_the_revision_that_it_is_of(pool: PgPool) {
         "prices": [{ "dimension": "endpoint_seat", "term": "P12M", "price": "900.00" }],
     });
     app.post(Who::Admin, "/v1/offers", &offer).await.good();
-    let text = worded(content(&service), "A ledger, mended.");
+    let mut text = worded(content(&service), "A ledger, mended.");
+    text["plans"][0]["id"] = plan.clone();
+    text["plans"][0]["name"] = json!("Renamed");
+    let dimension =
+        json!({ "key": "region", "name": "Regions", "unit": "Units", "types": ["entitled"] });
+    text["plans"][0]["dimensions"]
+        .as_array_mut()
+        .unwrap()
+        .push(dimension);
+    text["plans"][0]["rate_cards"] = json!([{ "term": "P12M", "rates": [
+        { "dimension": "endpoint_seat", "price": "1500.00" }, { "dimension": "region", "price": "1.00" },
+    ] }]);
     app.write(&listing, &text).await.good();
     app.steps(&listing, &["submit", "approve", "release"]).await;
     let path = format!("/catalog/{}", listing["id"].as_str().unwrap());
@@ -135,6 +140,55 @@ async fn an_offer_outlives_the_revision_that_it_is_of(pool: PgPool) {
         ),
         (&json!(1), &json!("900.00"))
     );
+    // What is bought with it can be read: the plan as it was, with the price of the offer.
+    let pinned = &shown["offers"][0]["plan"];
+    assert_eq!(
+        (&pinned["id"], &pinned["name"]),
+        (&plan, &json!("Standard")),
+        "{pinned}"
+    );
+    assert_eq!(
+        pinned["rate_cards"],
+        json!([{ "term": "P12M", "rates": [{ "dimension": "endpoint_seat", "price": "900.00" }] }])
+    );
+    assert_eq!(pinned["dimensions"].as_array().unwrap().len(), 1);
+    let sold = &shown["plans"][0];
+    assert_eq!(
+        (&sold["name"], &sold["rate_cards"][0]["rates"][0]["price"]),
+        (&json!("Renamed"), &json!("1500.00"))
+    );
+    let page = app
+        .as_member(&acme, Method::GET, &path)
+        .header("Accept", "text/html");
+    let page = send(page).await.text;
+    assert!(
+        page.contains("Offer First year of Standard: 900.00 EUR a year for Endpoints"),
+        "{page}"
+    );
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn what_was_bound_by_any_live_revision_stays_bound(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let (service, listing) = app.limited("ledger").await;
+    let standard = listing["live"]["content"]["plans"][0]["id"].clone();
+    // The next revisions sell another plan, and the first one comes back in the third.
+    for title in ["second", "third"] {
+        let mut other = content(&service);
+        other["title"] = json!(title);
+        other["plans"][0]["name"] = json!("Large");
+        other["plans"][0]["currency"] = json!("USD");
+        app.write(&listing, &other).await.good();
+        app.steps(&listing, &["submit", "approve", "release"]).await;
+    }
+    let mut back = content(&service);
+    back["plans"][0]["id"] = standard;
+    back["plans"][0]["currency"] = json!("USD");
+    let refusal = app.write(&listing, &back).await;
+    refusal.refused("it was sold for EUR", 409, "plan_bound");
+    assert_eq!(blamed(&refusal), ["content.plans[0].currency"]);
+    back["plans"][0]["currency"] = json!("EUR");
+    app.write(&listing, &back).await.good();
 }
 
 #[sqlx::test(migrations = "./migrations")]
@@ -215,4 +269,28 @@ async fn of_many_who_want_a_slug_one_gets_it(pool: PgPool) {
     for late in answers.iter().filter(|it| it.status != 200) {
         late.refused("too late", 409, "listing_exists");
     }
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn somebody_answers_for_a_listing_and_consumers_do_not_see_who(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let (_, listing) = app.published("ledger").await;
+    assert_eq!(listing["owner"], "admin@provider.example", "who began it");
+    let changed = app
+        .try_to_change_listing(&listing, json!({ "owner": "payments" }))
+        .await
+        .good();
+    assert_eq!(changed["owner"], "payments");
+    for wrong in [String::new(), "o".repeat(129), "a\nb".to_owned()] {
+        let refusal = app
+            .try_to_change_listing(&changed, json!({ "owner": wrong }))
+            .await;
+        refusal.refused(&wrong, 400, "invalid_request");
+        assert_eq!(blamed(&refusal), ["owner"]);
+    }
+    let address = path(&listing, "").replace("/v1/listings", "/catalog");
+    let shown = app.get(Who::Nobody, &address).await;
+    assert!(shown.status == 200 && !shown.text.contains("payments"));
+    let told = "SELECT count(*) FROM audit_entries WHERE action = 'listing.change' AND after ->> 'owner' = 'payments'";
+    assert_eq!(app.count(told).await, 1);
 }

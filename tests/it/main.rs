@@ -57,6 +57,7 @@ mod listing;
 mod listing_refusals;
 mod listing_second_looks;
 mod listings;
+mod listings_and_services;
 mod matrix;
 mod odd_input;
 mod offers;

@@ -1,5 +1,5 @@
 //! The catalogue, for those who buy: JSON for programs, a plain page for people, by what they accept. Nobody has to say who they are; a consumer who does sees what is
-//! sold to its accounts too.
+//! sold to its accounts too. HEAD is answered as GET, without the body.
 
 mod markup;
 mod page;
@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use actix_web::http::header::{self, CONTENT_SECURITY_POLICY, ContentType, HeaderMap, HeaderValue};
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse, get};
+use actix_web::{HttpRequest, HttpResponse, route};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -101,6 +101,7 @@ fn words(search: &str) -> Result<Vec<String>, Problem> {
 ///
 /// What is public, and with a token of a consumer what is sold to its accounts. With `Accept: text/html` the answer is a page.
 #[utoipa::path(
+    get,
     tag = "catalog",
     security((), ("bearer" = [])),
     params(CatalogQuery),
@@ -109,7 +110,7 @@ fn words(search: &str) -> Result<Vec<String>, Problem> {
         AuthProblems, InputProblems
     )
 )]
-#[get("/catalog")]
+#[route("/catalog", method = "GET", method = "HEAD")]
 async fn list_catalog(
     looker: Looker,
     request: HttpRequest,
@@ -153,6 +154,7 @@ async fn list_catalog(
 ///
 /// With its plans, where its services can be reached, and the offers that can be taken. One that is unlisted is shown to whoever knows its address.
 #[utoipa::path(
+    get,
     tag = "catalog",
     security((), ("bearer" = [])),
     params(("id" = ListingId, Path, description = "The listing.")),
@@ -161,7 +163,7 @@ async fn list_catalog(
         AuthProblems, InputProblems, ListingMissing
     )
 )]
-#[get("/catalog/{id}")]
+#[route("/catalog/{id}", method = "GET", method = "HEAD")]
 async fn read_catalog_listing(
     looker: Looker,
     request: HttpRequest,

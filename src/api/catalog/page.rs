@@ -87,12 +87,10 @@ pub(super) fn listing(view: &CatalogListingView) -> String {
         page.items(grants(plan));
         prices(&mut page, plan);
         let of_plan = |offer: &&CatalogOfferView| Some(offer.plan_id) == plan.id;
-        page.items(
-            item.offers
-                .iter()
-                .filter(of_plan)
-                .map(|offer| offered(offer, plan)),
-        );
+        page.items(item.offers.iter().filter(of_plan).map(offered));
+    }
+    if item.more_offers {
+        page.text("There are more offers than are shown here.");
     }
     if let Some(text) = &view.usage_instructions {
         page.heading(2, "How to begin");
@@ -275,15 +273,19 @@ fn prices(page: &mut Page, plan: &CatalogPlanView) {
     page.put(format_args!("</table>\n"));
 }
 
-fn offered(offer: &CatalogOfferView, plan: &CatalogPlanView) -> String {
-    let own = offer.prices.iter();
-    let prices = own.map(|own| price(plan, own.term, &own.dimension, own.price));
+/// An offer with all prices that apply: the plan may cost something else by now.
+fn offered(offer: &CatalogOfferView) -> String {
+    let plan = &offer.plan;
+    let cards = plan.rate_cards.iter();
+    let rates = cards.flat_map(|card| card.rates.iter().map(|rate| (card.term, rate)));
+    let prices = rates.map(|(term, rate)| price(plan, term, &rate.dimension, rate.price));
     let until = offer.valid_until.map_or_else(String::new, |at| {
         format!(", until {}", at.format("%Y-%m-%d %H:%M UTC"))
     });
     format!(
-        "Offer {}: {}{until}",
+        "Offer {} of {}: {}{until}",
         offer.name,
+        plan.name,
         prices.collect::<Vec<_>>().join(", ")
     )
 }

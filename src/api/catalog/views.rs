@@ -11,10 +11,11 @@ use crate::domain::endpoint_service::RegisteredService;
 use crate::domain::ids::{ListingId, OfferId, PlanId};
 use crate::domain::listing::content::{DataHandling, Eula, Port, Resource};
 use crate::domain::listing::{
-    Acceptance, Dimension, ListedService, Offer, OfferKind, Plan, PriceOverride, PricingModel,
-    Quotas, RateCard,
+    Acceptance, Dimension, ListedService, OfferKind, Plan, PriceOverride, PricingModel, Quotas,
+    RateCard,
 };
 use crate::domain::money::Currency;
+use crate::store::offers::OpenOffer;
 
 /// Something that is sold, in as few words as a list takes.
 #[derive(Debug, Serialize, ToSchema)]
@@ -40,8 +41,11 @@ pub(in crate::api) struct CatalogItemView {
     pub(super) services: Vec<CatalogServiceView>,
     /// What can be bought.
     pub(super) plans: Vec<CatalogPlanView>,
-    /// Other prices that whoever looks can have now.
+    /// Other prices that whoever looks can have now: private ones and then public ones, the newest first. A list shows 10 of a listing, and its own address 100.
+    #[schema(max_items = 100)]
     pub(super) offers: Vec<CatalogOfferView>,
+    /// Whether there are more offers than are shown here.
+    pub(super) more_offers: bool,
 }
 
 /// Where something can be reached, and how.
@@ -122,8 +126,10 @@ pub(in crate::api) struct CatalogOfferView {
     /// The revision of the listing whose plan it is of.
     #[schema(example = 1)]
     pub(super) revision: i64,
-    /// The prices. What is not here costs what the plan said in that revision.
+    /// The prices of the offer's own. `plan` has all of them.
     pub(super) prices: Vec<PriceOverride>,
+    /// The plan as the offer sells it: as it was in that revision, with the prices that apply.
+    pub(super) plan: CatalogPlanView,
 }
 
 /// Something that is sold, with all that is said about it.
@@ -229,9 +235,11 @@ impl From<&Plan> for CatalogPlanView {
     }
 }
 
-impl From<&Offer> for CatalogOfferView {
-    fn from(offer: &Offer) -> Self {
+impl From<&OpenOffer> for CatalogOfferView {
+    fn from(open: &OpenOffer) -> Self {
+        let offer = &open.offer;
         Self {
+            plan: (&offer.applied_to(open.plan.clone())).into(),
             id: offer.id,
             plan_id: offer.plan,
             kind: offer.kind,
@@ -269,6 +277,7 @@ impl From<&CatalogEntry> for CatalogItemView {
             services: services.collect(),
             plans: content.plans.iter().map(Into::into).collect(),
             offers: entry.offers.iter().map(Into::into).collect(),
+            more_offers: entry.more_offers,
         }
     }
 }

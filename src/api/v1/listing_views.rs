@@ -22,6 +22,9 @@ pub struct ListingSummaryView {
     /// A short name that is used once, in addresses.
     #[schema(example = "ledger-over-privatelink")]
     slug: String,
+    /// Who answers for it at the provider.
+    #[schema(example = "payments")]
+    owner: String,
     /// What it is called: by the live revision, or by the next one where none is live.
     #[schema(example = "Ledger over PrivateLink")]
     title: String,
@@ -72,6 +75,7 @@ impl From<&WholeListing> for ListingSummaryView {
         Self {
             id: row.id,
             slug: row.slug.clone(),
+            owner: row.owner.clone(),
             title: named.map(|it| it.content.title.clone()).unwrap_or_default(),
             state: row.state,
             suspended_from: row.suspended_from,

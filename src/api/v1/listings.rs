@@ -39,6 +39,9 @@ pub struct NewListingBody {
     /// A short name that is used once, in addresses; made of the title when absent.
     #[schema(max_length = 63, example = "ledger-over-privatelink")]
     slug: Option<String>,
+    /// Who answers for it at the provider, a person or a team; whoever makes it when absent. Consumers do not see it.
+    #[schema(min_length = 1, max_length = 128, example = "payments")]
+    owner: Option<String>,
     /// Who sees it once it is public.
     #[serde(default = "everybody")]
     #[schema(default = "public")]
@@ -67,6 +70,9 @@ pub struct ListingChangeBody {
     /// Another short name; only before the first release.
     #[schema(max_length = 63, example = "ledger-over-privatelink")]
     slug: Option<String>,
+    /// Who answers for it from now on.
+    #[schema(min_length = 1, max_length = 128, example = "payments")]
+    owner: Option<String>,
     /// Who sees it once it is public.
     visibility: Option<Visibility>,
     /// The whole allow-list.
@@ -148,6 +154,7 @@ pub(super) async fn create_listing(
 ) -> Result<HttpResponse, Problem> {
     let new = NewListing {
         slug: body.slug,
+        owner: body.owner,
         visibility: body.visibility,
         allow_list: body.allow_list,
         content: body.content,
@@ -202,6 +209,7 @@ pub(super) async fn change_listing(
     let change = ListingChange {
         version: meant.version(body.version)?,
         slug: body.slug,
+        owner: body.owner,
         visibility: body.visibility,
         allow_list: body.allow_list,
         content: body.content,

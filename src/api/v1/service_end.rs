@@ -23,7 +23,7 @@ use crate::app::drain_service::{self as drains, RejectWhen, Wish};
 use crate::app::read::{self, DrainSeen};
 use crate::app::{AppContext, AppError, cancel_drain as cancels, release_service as releases};
 use crate::domain::endpoint_service::RegisteredService;
-use crate::domain::ids::{ConnectionId, EndpointServiceId};
+use crate::domain::ids::{ConnectionId, EndpointServiceId, ListingId};
 use crate::domain::lifecycle::{Blocking, Lifecycle, LifecycleState, Phase};
 use crate::domain::principal;
 use crate::domain::review::ReviewState;
@@ -201,6 +201,8 @@ pub struct DrainBody {
     /// Yes, it is known that a deleted service cannot be brought back. Needed with `then_delete`.
     #[serde(default)]
     confirm_delete: bool,
+    /// The listing that sells the service, where one does: yes, it is known that the listing loses it. Without it, a service that is sold is not ended.
+    confirm_sold_by: Option<ListingId>,
 }
 
 /// How to delete a service.
@@ -221,6 +223,8 @@ pub struct DeleteBody {
     /// Yes, it is known that a deleted service cannot be brought back.
     #[serde(default)]
     confirm_delete: bool,
+    /// The listing that sells the service, where one does: yes, it is known that the listing loses it. Without it, a service that is sold is not ended.
+    confirm_sold_by: Option<ListingId>,
 }
 
 /// Why, and of which version.
@@ -232,6 +236,19 @@ pub struct EndBody {
     /// Why: 1 to 1000 characters.
     #[schema(min_length = 1, max_length = 1000)]
     reason: String,
+}
+
+/// Why, and of which version; and whose sale it ends.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceReleaseBody {
+    /// The `version` that you have read; may be left out with `If-Match`.
+    version: Option<i64>,
+    /// Why: 1 to 1000 characters.
+    #[schema(min_length = 1, max_length = 1000)]
+    reason: String,
+    /// The listing that sells the service, where one does: yes, it is known that the listing loses it. Without it, a service that is sold is not ended.
+    confirm_sold_by: Option<ListingId>,
 }
 
 fn reject_when(
@@ -275,6 +292,7 @@ pub(super) async fn drain_service(
         reject: reject_when(body.reject_after_seconds, body.reject_at)?,
         then_delete: body.then_delete,
         confirm_delete: body.confirm_delete,
+        sold_by: body.confirm_sold_by,
     };
     let drained = drains::drain_service(&ctx, &actor(caller.subject), id, wish).await?;
     with_drain(&ctx, drained).await
@@ -307,6 +325,7 @@ pub(super) async fn delete_service(
         reject: reject_when(body.reject_after_seconds, body.reject_at)?,
         then_delete: true,
         confirm_delete: body.confirm_delete,
+        sold_by: body.confirm_sold_by,
     };
     let deleted = drains::delete_service(&ctx, &actor(caller.subject), id, wish).await?;
     with_drain(&ctx, deleted).await
@@ -346,7 +365,7 @@ pub(super) async fn cancel_service_drain(
 #[utoipa::path(
     tag = "services",
     params(("id" = EndpointServiceId, Path, description = "The service.")),
-    request_body = EndBody,
+    request_body = ServiceReleaseBody,
     responses(
         (status = 200, description = "Released.", body = ServiceView),
         AuthProblems, BodyProblems, ServiceMissing, ReleaseConflict
@@ -357,12 +376,12 @@ pub(super) async fn release_service(
     caller: Caller<Manage>,
     meant: Meant,
     ApiPath(id): ApiPath<EndpointServiceId>,
-    ApiJson(body): ApiJson<EndBody>,
+    ApiJson(body): ApiJson<ServiceReleaseBody>,
     ctx: Data<AppContext>,
 ) -> Result<Json<ServiceView>, Problem> {
     let actor = actor(caller.subject);
+    let (version, sold_by) = (meant.version(body.version)?, body.confirm_sold_by);
     let released =
-        releases::release_service(&ctx, &actor, id, meant.version(body.version)?, &body.reason)
-            .await?;
+        releases::release_service(&ctx, &actor, id, version, &body.reason, sold_by).await?;
     with_drain(&ctx, released).await
 }

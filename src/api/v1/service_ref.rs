@@ -55,20 +55,11 @@ pub(in crate::api::v1) async fn resolve_for_a_consumer(
     services: Vec<ServiceRef>,
     ctx: &AppContext,
 ) -> Result<Vec<EndpointServiceId>, AppError> {
-    check_count(services.len())?;
-    let mut ids = Vec::with_capacity(services.len());
-    for service in services {
-        ids.push(match service.resolve(ctx).await {
-            Ok(id) => id,
-            Err(error) if is_about_the_id(&error) => EndpointServiceId::from(Uuid::nil()),
-            Err(error) => return Err(error),
-        });
-    }
-    Ok(ids)
-}
-
-fn is_about_the_id(error: &AppError) -> bool {
-    [Code::ServiceNotFound, Code::InvalidRequest].contains(&error.code())
+    let nothing = |error: AppError| match error.code() {
+        Code::ServiceNotFound | Code::InvalidRequest => Ok(EndpointServiceId::from(Uuid::nil())),
+        _ => Err(error),
+    };
+    resolve_each(services, ctx, nothing).await
 }
 
 /// As [`ServiceRef::resolve`], of those that an access request names; what asks for too many looks nothing up.
@@ -76,11 +67,20 @@ pub(in crate::api::v1) async fn resolve_all(
     services: Vec<ServiceRef>,
     ctx: &AppContext,
 ) -> Result<Vec<EndpointServiceId>, AppError> {
+    let blamed = |error: AppError| Err(error.field("service_ids"));
+    resolve_each(services, ctx, blamed).await
+}
+
+/// Each of them, or what is said of one that is not found.
+async fn resolve_each(
+    services: Vec<ServiceRef>,
+    ctx: &AppContext,
+    otherwise: impl Fn(AppError) -> Result<EndpointServiceId, AppError>,
+) -> Result<Vec<EndpointServiceId>, AppError> {
     check_count(services.len())?;
     let mut ids = Vec::with_capacity(services.len());
     for service in services {
-        let found = service.resolve(ctx).await;
-        ids.push(found.map_err(|error| error.field("service_ids"))?);
+        ids.push(service.resolve(ctx).await.or_else(&otherwise)?);
     }
     Ok(ids)
 }

@@ -23,13 +23,13 @@ pub async fn consumer(ctx: &AppContext, member: &Member) -> Result<OwnConsumer, 
     found.ok_or_else(|| AppError::internal("a consumer went in the middle of a transaction"))
 }
 
-/// The numbers of all its accounts.
-pub async fn account_ids(
+/// The numbers of its accounts that were proven to be its own.
+pub async fn proven_account_ids(
     ctx: &AppContext,
     member: &Member,
 ) -> Result<BTreeSet<AccountId>, AppError> {
     let mut tx = begin(ctx, member).await?;
-    let all = store::account_ids(&mut tx).await?;
+    let all = store::proven_account_ids(&mut tx).await?;
     end(tx).await?;
     Ok(all.into_iter().collect())
 }

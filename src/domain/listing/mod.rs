@@ -51,6 +51,8 @@ use super::ids::ListingId;
 use super::policy::Stamp;
 use super::text::text_enum;
 
+/// The longest name of an owner, in characters.
+pub const LONGEST_OWNER: usize = 128;
 /// The most accounts of an allow-list: what a body of the default size has room for, several times over.
 pub const MOST_ALLOWED: usize = 1000;
 
@@ -73,6 +75,8 @@ pub struct Listing {
     pub id: ListingId,
     /// A short name that is used once, in addresses.
     pub slug: String,
+    /// Who answers for it at the provider: a person or a team.
+    pub owner: String,
     /// Where it stands.
     pub state: ListingState,
     /// Where it was when it was suspended; only while it is.
@@ -103,21 +107,25 @@ impl Listing {
         }
     }
 
-    /// Whether an account of a consumer may see it in the catalogue's list. Nobody's account sees what everybody may.
-    pub fn is_listed_for(&self, accounts: &BTreeSet<AccountId>) -> bool {
+    /// Whether whoever has these accounts may see it in the catalogue's list. Nobody's account sees what everybody may. `offered` is whether one of them can take
+    /// a private offer of it: while it is public, that is an invitation; while it is limited, the allow-list alone tests it.
+    pub fn is_listed_for(&self, accounts: &BTreeSet<AccountId>, offered: bool) -> bool {
+        let allowed = !self.allow_list.is_disjoint(accounts);
         match (self.state, self.visibility) {
             (ListingState::Public, Visibility::Public) => true,
-            (ListingState::Public, Visibility::Unlisted | Visibility::AllowList)
-            | (ListingState::Limited, _) => !self.allow_list.is_disjoint(accounts),
+            (ListingState::Public, Visibility::Unlisted | Visibility::AllowList) => {
+                allowed || offered
+            }
+            (ListingState::Limited, _) => allowed,
             _ => false,
         }
     }
 
     /// Whether it may be seen at its own address.
-    pub fn is_shown_to(&self, accounts: &BTreeSet<AccountId>) -> bool {
+    pub fn is_shown_to(&self, accounts: &BTreeSet<AccountId>, offered: bool) -> bool {
         let unlisted =
             (self.state, self.visibility) == (ListingState::Public, Visibility::Unlisted);
-        unlisted || self.is_listed_for(accounts)
+        unlisted || self.is_listed_for(accounts, offered)
     }
 }
 

@@ -106,6 +106,21 @@ impl Offer {
         self.kind == OfferKind::Public || self.accounts.contains(account)
     }
 
+    /// A plan as this offer sells it: with its own prices where it has any.
+    pub fn applied_to(&self, mut plan: Plan) -> Plan {
+        for card in &mut plan.rate_cards {
+            for rate in &mut card.rates {
+                let same = |own: &&PriceOverride| {
+                    (&own.dimension, own.term) == (&rate.dimension, card.term)
+                };
+                if let Some(own) = self.prices.iter().find(same) {
+                    rate.price = own.price;
+                }
+            }
+        }
+        plan
+    }
+
     /// What one of a dimension costs by this offer.
     pub fn price(
         &self,

@@ -38,7 +38,7 @@ text_enum!(
 );
 
 impl ReadinessCheck {
-    /// Whether it has to pass before a revision is submitted, too.
+    /// Whether it has to pass before a revision is submitted, too, and whenever one is released.
     pub fn before_review(self) -> bool {
         matches!(self, Self::ServiceAvailable | Self::NoWildcardPrincipal)
     }

@@ -61,6 +61,8 @@ text_enum!(
         Reasons = "reasons",
         /// There is an account on the allow-list to test with.
         TestAccount = "test_account",
+        /// The services are in use, AWS shows them as available, and none lets everybody ask.
+        Sellable = "sellable",
         /// No other listing sells one of the services.
         ServicesFree = "services_free",
         /// Every readiness check passes.
@@ -204,7 +206,7 @@ pub const STEPS: &[Step] = {
             from: &[L::Approved],
             to: Target::To(L::Limited),
             revision: Some((R::Approved, R::Live)),
-            guards: &[G::TestAccount, G::ServicesFree],
+            guards: &[G::TestAccount, G::ServicesFree, G::Sellable],
         },
         Step {
             verb: V::Release,
@@ -212,7 +214,7 @@ pub const STEPS: &[Step] = {
             from: &[L::Limited, L::Restricted, L::Suspended],
             to: Target::Same,
             revision: Some((R::Approved, R::Live)),
-            guards: &[G::ServicesFree],
+            guards: &[G::ServicesFree, G::Sellable],
         },
         Step {
             verb: V::Release,

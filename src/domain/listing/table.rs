@@ -33,6 +33,7 @@ fn asks(guard: StepGuard) -> &'static str {
         StepGuard::Checklist => "every item of the review's list is ticked",
         StepGuard::Reasons => "at least one machine-readable reason",
         StepGuard::TestAccount => "an account on the allow-list",
+        StepGuard::Sellable => "the services are `Available` and have no principal `*`",
         StepGuard::ServicesFree => "no other listing sells one of the services",
         StepGuard::Ready => "every readiness check passes",
         StepGuard::ReadyAgain => "every readiness check passes, if it was public",

@@ -119,6 +119,7 @@ fn a_listing_is_seen_by_those_that_it_is_for() {
     let mut listing = Listing {
         id: uuid::Uuid::nil().into(),
         slug: "ledger".to_owned(),
+        owner: "payments".to_owned(),
         state: ListingState::Draft,
         suspended_from: None,
         live_revision: Some(1),
@@ -132,30 +133,36 @@ fn a_listing_is_seen_by_those_that_it_is_for() {
     let mut seen = |state, visibility| {
         (listing.state, listing.visibility) = (state, visibility);
         [
-            BTreeSet::from([us.clone()]),
-            BTreeSet::from([them.clone()]),
-            BTreeSet::new(),
+            (BTreeSet::from([us.clone()]), false),
+            (BTreeSet::from([them.clone()]), true),
+            (BTreeSet::from([them.clone()]), false),
+            (BTreeSet::new(), false),
         ]
-        .map(|who| (listing.is_listed_for(&who), listing.is_shown_to(&who)))
+        .map(|(who, offered)| {
+            (
+                listing.is_listed_for(&who, offered),
+                listing.is_shown_to(&who, offered),
+            )
+        })
     };
     let (no, yes) = ((false, false), (true, true));
     assert_eq!(
         seen(ListingState::Public, Visibility::Public),
-        [yes, yes, yes]
+        [yes, yes, yes, yes]
     );
     assert_eq!(
         seen(ListingState::Public, Visibility::Unlisted),
-        [yes, (false, true), (false, true)]
+        [yes, yes, (false, true), (false, true)]
     );
     assert_eq!(
         seen(ListingState::Public, Visibility::AllowList),
-        [yes, no, no]
+        [yes, yes, no, no]
     );
     assert_eq!(
         seen(ListingState::Limited, Visibility::Public),
-        [yes, no, no]
+        [yes, no, no, no]
     );
     for state in ListingState::ALL.iter().filter(|state| !state.sells()) {
-        assert_eq!(seen(*state, Visibility::Public), [no, no, no], "{state}");
+        assert_eq!(seen(*state, Visibility::Public), [no; 4], "{state}");
     }
 }

@@ -45,11 +45,11 @@ pub async fn read(tx: &mut TenantTx) -> Result<Option<OwnConsumer>, StoreError> 
     .transpose()
 }
 
-/// The numbers of all of the organisation's accounts.
-pub async fn account_ids(tx: &mut TenantTx) -> Result<Vec<AccountId>, StoreError> {
+/// The numbers of the organisation's accounts that were proven to be its own.
+pub async fn proven_account_ids(tx: &mut TenantTx) -> Result<Vec<AccountId>, StoreError> {
     let organisation = tx.organisation();
     let rows = sqlx::query_scalar!(
-        "SELECT account_id FROM consumer_accounts WHERE consumer_id = $1 AND removed_at IS NULL ORDER BY account_id",
+        "SELECT account_id FROM consumer_accounts WHERE consumer_id = $1 AND removed_at IS NULL AND proof <> 'none' ORDER BY account_id",
         organisation as _,
     )
     .fetch_all(tx.consumer().await?)

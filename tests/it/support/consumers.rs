@@ -25,6 +25,15 @@ impl TestApp {
         id
     }
 
+    /// A consumer with an account that somebody vouches for; answers its id.
+    pub(crate) async fn add_vouched_consumer(&self, name: &str, account: &str) -> String {
+        let id = self.add_consumer(name).await;
+        let body = json!({ "account_id": account, "reason": "named in order 4711", "proof": "operator_vouched" });
+        let path = format!("/v1/consumers/{id}/accounts");
+        self.post(Who::Admin, &path, &body).await.good();
+        id
+    }
+
     pub(crate) async fn try_to_attach(&self, consumer: &str, account: &str) -> Answer {
         let body = json!({ "account_id": account, "reason": "named in order 4711" });
         let path = format!("/v1/consumers/{consumer}/accounts");

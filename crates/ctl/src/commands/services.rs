@@ -97,6 +97,9 @@ pub(crate) struct End {
     /// How long the notice is, in seconds
     #[arg(long, value_name = "SECONDS")]
     reject_after_seconds: Option<u64>,
+    /// The listing that sells it, where one does: it is known that the listing loses it
+    #[arg(long, value_name = "LISTING")]
+    confirm_sold_by: Option<String>,
 }
 
 pub(super) async fn run(session: &Session, command: Command) -> Result<(), Failure> {
@@ -163,6 +166,9 @@ async fn end(session: &Session, end: End, name: &str) -> Result<(), Failure> {
     let mut body = json!({ "version": service["version"], "reason": end.reason });
     if let Some(seconds) = end.reject_after_seconds {
         body["reject_after_seconds"] = seconds.into();
+    }
+    if let Some(listing) = end.confirm_sold_by {
+        body["confirm_sold_by"] = listing.into();
     }
     if name == "delete" {
         body["confirm_delete"] = true.into();
