@@ -42,7 +42,7 @@ pub struct PayerView {
 
 /// The agreement that somebody said shall pay for a connection.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ClaimView {
+pub struct AgreementClaimView {
     /// The agreement.
     agreement_id: AgreementId,
     /// Who said so.
@@ -57,7 +57,7 @@ pub struct PayingView {
     /// The agreement that pays; null where none does.
     paid_by: Option<PayerView>,
     /// The agreement that somebody said shall pay; null where nobody did. It counts before any bind rule, as long as it is in force.
-    claimed: Option<ClaimView>,
+    claimed: Option<AgreementClaimView>,
 }
 
 impl From<Paying> for PayingView {
@@ -68,7 +68,7 @@ impl From<Paying> for PayingView {
                 agreement_id: paid.agreement,
                 since: paid.since,
             }),
-            claimed: paying.claim.map(|claim| ClaimView {
+            claimed: paying.claim.map(|claim| AgreementClaimView {
                 agreement_id: claim.agreement,
                 said: claim.said.into(),
             }),
