@@ -55,6 +55,8 @@ pub const BEARER: &str = "bearer";
         (name = "policies", description = "What is asked about a connection that no gate stops: texts, their life, and what they would change."),
         (name = "listings", description = "What is sold: listings with their revisions and reviews, plans, and offers."),
         (name = "agreements", description = "What was bought: agreements, what was told of them, their accounts, and who pays for a connection."),
+        (name = "usage", description = "What agreements used, hour by hour: counted here or reported by the provider, sealed, and exported."),
+        (name = "findings", description = "Where what was bought, who is let in and who is connected do not fit together, and what mends it."),
         (name = "catalog", description = "What is sold, for those who buy: public, and for consumers what is sold to them."),
         (name = "events", description = "What happened, in one order without gaps."),
         (name = "service-tokens", description = "Tokens of programs: what they may do, for how long, and their end."),

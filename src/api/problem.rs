@@ -163,6 +163,9 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::AccountNotAttached
         | Code::AgreementOfOtherListing
         | Code::AgreementNotInForce
+        | Code::UsageEventReused
+        | Code::UsageOutsideAgreement
+        | Code::UsageBelowZero
         | Code::PolicyCutsTooMuch => StatusCode::CONFLICT,
         Code::PolicyInvalid | Code::ListingIncomplete | Code::IdempotencyKeyReused => {
             StatusCode::UNPROCESSABLE_ENTITY

@@ -285,6 +285,12 @@ problems! {
     AgreementDetachConflict = [BuyerStays];
     /// The agreement cannot pay for the connection.
     AgreementClaimConflict = [AccountNotAttached, AgreementOfOtherListing, AgreementNotInForce];
+    /// The agreement or the connection named does not exist.
+    UsageSubjectMissing = [AgreementNotFound, ConnectionNotFound];
+    /// The agreement gives nobody access.
+    AgreementGrantConflict = [AgreementNotInForce];
+    /// What is reported cannot be taken in.
+    UsageConflict = [UsageEventReused, UsageOutsideAgreement, UsageBelowZero];
     /// Its grace is over, or the account belongs to somebody else by now.
     AccessRemovalCancelConflict = [AccessRemovalOver, AccountTaken, ConsumerClosed, ServiceSold];
 }

@@ -96,6 +96,12 @@ impl Known {
         self.successors.get(&of).copied()
     }
 
+    /// Until when it pays for what is used; `None` where nothing ends it.
+    pub fn pays_until(&self, of: AgreementId) -> Option<DateTime<Utc>> {
+        let successor = self.successor(of).map(|(_, since)| since);
+        self.records.get(&of)?.pays_until(successor)
+    }
+
     /// How much it grants: its own terms first, then the plan.
     pub fn quotas(&self, of: &Agreement) -> Result<Quotas, AppError> {
         let plan = self.plan(of)?.quotas;

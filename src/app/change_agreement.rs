@@ -51,7 +51,6 @@ pub struct Amendment {
     /// How much is bought in advance, of every dimension.
     pub quantities: Option<BTreeMap<String, Amount>>,
     /// When it ends by itself; `Some(None)` where it runs until somebody ends it.
-    #[expect(clippy::option_option, reason = "null is not absent")]
     pub ends_at: Option<Option<DateTime<Utc>>>,
 }
 

@@ -304,6 +304,12 @@ codes! {
     AccountNotAttached = "account_not_attached", "The account may not connect by the agreement";
     /// Another listing sells the connection's service.
     AgreementOfOtherListing = "agreement_of_other_listing", "The agreement is of another listing";
+    /// The id came with another report.
+    UsageEventReused = "usage_event_reused", "The event_id belongs to another report";
+    /// Nothing is used by an agreement that is not in force.
+    UsageOutsideAgreement = "usage_outside_agreement", "The agreement is not in force at that time";
+    /// Nobody uses less than nothing.
+    UsageBelowZero = "usage_below_zero", "The correction takes back too much";
     /// It has not begun, or is over.
     AgreementNotInForce = "agreement_not_in_force", "The agreement is not in force";
     /// Path and query are longer than we read.

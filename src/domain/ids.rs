@@ -257,6 +257,20 @@ id!(
     "the id of an agreement's account"
 );
 
+id!(
+    /// What an agreement used in an hour.
+    UsageHourId,
+    "usg_",
+    "the id of a row of the usage ledger"
+);
+
+id!(
+    /// Something that does not fit together with what was bought.
+    FindingId,
+    "fnd_",
+    "a finding id"
+);
+
 /// A UUIDv7 for a row that needs no type of its own.
 ///
 /// Ids that this process makes for one moment sort in the order in which they were made, so that the steps of one transaction are told in

@@ -3,7 +3,7 @@
 //! Naming: the noun comes from the module (`connections::by_id`). Locks are taken in this order: AccountRegion (lease), accounts,
 //! consumers ([`parties`]), endpoint service, then a block, an access request or removal, or a re-judgement (nobody locks a block and a re-judgement), connections by (service, endpoint), drifts, denials. Whoever changes what policies are in force takes ([`policy_steps::lock_force`]) before the policy and its dry
 //! runs, and of the others only, after these, what a re-judgement that is asked for with it takes: its service, shared, and those that it supersedes. A listing is locked
-//! before its offers, and takes no lock of the others. SQL's own `now()` is used for leases only, where the replicas' clocks must not matter;
+//! before its offers, and takes no lock of the others. What counts the use of an agreement is locked last. SQL's own `now()` is used for leases only, where the replicas' clocks must not matter;
 //! everything else gets its time as a parameter. Nothing here calls AWS, and no transaction may be open while somebody does.
 
 pub mod access_reach;
@@ -41,6 +41,7 @@ pub mod endpoint_services;
 pub mod error;
 pub mod events;
 pub mod facts;
+pub mod findings;
 pub mod glance;
 pub mod hint_setups;
 pub mod hints;
@@ -80,6 +81,11 @@ pub mod stalls;
 pub mod sync_queue;
 pub mod tenant;
 pub mod unit_of_work;
+pub mod usage_facts;
+pub mod usage_hours;
+pub mod usage_list;
+pub mod usage_marks;
+pub mod usage_reports;
 pub mod versions;
 
 use std::str::FromStr;

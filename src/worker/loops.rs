@@ -9,8 +9,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Place, Shared, access, agreements, blocks, census, dry_runs, expire, hint_follow, hint_queue,
-    hint_setup, inventory, judge, number_events, rejudgements, seal_audit,
+    Place, Shared, access, agreements, blocks, census, dry_runs, expire, findings, hint_follow,
+    hint_queue, hint_setup, inventory, judge, number_events, rejudgements, seal_audit, usage,
 };
 use super::{observe, runner, sync_connections, sync_services};
 
@@ -34,6 +34,10 @@ pub(super) fn everywhere(shared: &Shared, stop: &CancellationToken) -> JoinSet<(
     all.spawn(async move { seal_audit::run(&shared, &stop).await });
     let (shared, stop) = with();
     all.spawn(async move { number_events::run(&shared, &stop).await });
+    let (shared, stop) = with();
+    all.spawn(async move { usage::run(&shared, &stop).await });
+    let (shared, stop) = with();
+    all.spawn(async move { findings::run(&shared, &stop).await });
     all
 }
 

@@ -13,6 +13,7 @@ use prometheus_client::registry::Registry;
 
 use super::review_metrics::ReviewMetrics;
 use crate::domain::drift::DriftKind;
+use crate::domain::finding::FindingKind;
 
 /// A call to AWS by its action and how it ended.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -89,6 +90,13 @@ impl Stalls {
     }
 }
 
+/// A kind of finding.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct FindingLabels {
+    /// The kind.
+    pub kind: &'static str,
+}
+
 /// Hints by what is said of them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct HintLabels {
@@ -127,6 +135,8 @@ pub struct WorkerMetrics {
     pub connections_unregistered: Family<PlaceLabels, Gauge>,
     /// Drifts that wait for a person.
     pub drifts_open: Family<DriftLabels, Gauge>,
+    /// Findings that are open.
+    pub findings_open: Family<FindingLabels, Gauge>,
     /// The review queue, and what time did.
     pub reviews: ReviewMetrics,
 }
@@ -149,6 +159,7 @@ impl Default for WorkerMetrics {
             connections: Family::default(),
             connections_unregistered: Family::default(),
             drifts_open: Family::default(),
+            findings_open: Family::default(),
             reviews: ReviewMetrics::default(),
         }
     }
@@ -232,6 +243,11 @@ impl WorkerMetrics {
             "Drifts that wait for a person, by AccountRegion and kind",
             self.drifts_open.clone(),
         );
+        registry.register(
+            "portcullis_findings_open",
+            "Findings that are open, by kind",
+            self.findings_open.clone(),
+        );
         self.reviews.register(registry);
     }
 
@@ -254,6 +270,18 @@ impl WorkerMetrics {
             self.drifts_open
                 .get_or_create(&DriftLabels::of(place, *kind))
                 .set(count);
+        }
+    }
+
+    /// Notes how many findings are open; a kind that is not named has none.
+    pub fn found(&self, open: &[(FindingKind, i64)]) {
+        for kind in FindingKind::ALL {
+            let count = open.iter().find(|(of, _)| of == kind);
+            let labels = FindingLabels {
+                kind: kind.as_str(),
+            };
+            let gauge = self.findings_open.get_or_create(&labels);
+            gauge.set(count.map_or(0, |(_, count)| *count));
         }
     }
 

@@ -8,7 +8,7 @@
 //! decisions and reads back, [`sync_services`] creates, reads and checks services; [`hint_setup`] has AWS tell of connections by itself,
 //! [`hint_queue`] stores what it tells, and [`hint_follow`] looks where that points; [`inventory`] lists all services, [`expire`] turns time into review changes, [`census`]
 //! counts. [`blocks`] carries blocks
-//! out, [`access`] the end of access, and [`rejudgements`] re-judgements, once in each process. Each loop is a public `run_pass`, so that tests step it
+//! out, [`access`] the end of access, and [`rejudgements`] re-judgements, [`usage`] counts what is used, and [`findings`] compares that with what was bought, once in each process. Each loop is a public `run_pass`, so that tests step it
 //! and never sleep.
 
 pub mod absent;
@@ -24,6 +24,7 @@ pub mod dry_runs;
 pub mod error;
 mod examine;
 pub mod expire;
+pub mod findings;
 pub mod hint_board;
 pub mod hint_follow;
 pub mod hint_queue;
@@ -55,6 +56,7 @@ pub mod supervisor;
 pub mod sync_connections;
 pub mod sync_services;
 pub mod term;
+pub mod usage;
 mod watch_private_dns;
 
 pub use error::PassError;

@@ -73,6 +73,15 @@ pub struct WorkerSettings {
     /// How long a request that gates and policies hold rests until they are asked again, because time is a fact too.
     #[serde(with = "humantime_serde")]
     pub judge_again_after: Duration,
+    /// How often the hour that is counted is brought up to date.
+    #[serde(with = "humantime_serde")]
+    pub usage_interval: Duration,
+    /// How long after its hour a row of the usage ledger is sealed.
+    #[serde(with = "humantime_serde")]
+    pub usage_seal_after: Duration,
+    /// How often what was bought is compared with who is let in and who is connected.
+    #[serde(with = "humantime_serde")]
+    pub findings_interval: Duration,
     /// Whether AWS is set up to tell of connections by itself, over SNS and SQS.
     pub notifications: bool,
 }
@@ -102,6 +111,9 @@ impl Default for WorkerSettings {
             private_dns_retry: Duration::from_mins(30),
             private_dns_recheck: Duration::from_hours(24),
             judge_again_after: Duration::from_mins(5),
+            usage_interval: Duration::from_mins(5),
+            usage_seal_after: Duration::from_mins(10),
+            findings_interval: Duration::from_mins(15),
             notifications: true,
         }
     }
@@ -152,6 +164,9 @@ impl WorkerSettings {
         if self.max_attempts < 1 {
             problems.push("worker.max_attempts must be at least 1".to_owned());
         }
+        if self.usage_seal_after > Duration::from_hours(24) {
+            problems.push("worker.usage_seal_after must be at most 24 h".to_owned());
+        }
         for (name, value) in [
             ("lease_interval", self.lease_interval),
             ("listing_interval", self.listing_interval),
@@ -161,6 +176,8 @@ impl WorkerSettings {
             ("inventory_interval", self.inventory_interval),
             ("poll_interval", self.poll_interval),
             ("judge_again_after", self.judge_again_after),
+            ("usage_interval", self.usage_interval),
+            ("findings_interval", self.findings_interval),
             ("retry_base", self.retry_base),
             ("private_dns_poll", self.private_dns_poll),
             ("private_dns_retry", self.private_dns_retry),

@@ -11,6 +11,9 @@ use crate::support::agreements::{path, with};
 use crate::support::listings::blamed;
 use crate::support::{TestApp, Who};
 
+/// A notice of a story: its kind, the hour, the terms and the cause.
+type Told = (&'static str, i64, Option<Value>, Option<&'static str>);
+
 #[sqlx::test(migrations = "./migrations")]
 async fn an_event_is_one_thing(pool: PgPool) {
     let app = TestApp::start(pool);
@@ -21,6 +24,7 @@ async fn an_event_is_one_thing(pool: PgPool) {
             &json!({ "reference": "order-1", "event_id": "made-1" }),
         ))
         .await;
+    app.advance(Duration::from_secs(1));
     let at = app.clock.now();
     let notice = json!({ "event_id": "e1", "at": at, "kind": "questioned", "reason": "odd" });
     let first = app.act(&made, "notices", &notice).await.good();
@@ -250,10 +254,8 @@ async fn the_order_makes_no_difference(pool: PgPool) {
         let mut ends = Vec::new();
         for round in 0..6 {
             let reference = format!("order-{number}-{round}");
-            let notice = |(index, (kind, at, terms, cause)): (
-                usize,
-                &(&str, i64, Option<Value>, Option<&str>),
-            )| {
+            let notice = |(index, one): (usize, &Told)| {
+                let (kind, at, terms, cause) = one;
                 json!({
                     "event_id": format!("{number}-{round}-{index}"), "at": hour(*at), "kind": kind, "terms": terms, "cause": cause,
                 })

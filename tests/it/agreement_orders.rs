@@ -120,7 +120,7 @@ impl TestApp {
                 self.post(Who::Admin, &path, &body).await.good();
             }
             Event::Endpoint => {
-                buyer.request = Some(self.requested_by(&buyer.account, service).await)
+                buyer.request = Some(self.requested_by(&buyer.account, service).await);
             }
         }
     }

@@ -278,7 +278,7 @@ async fn renewals_follow_one_another_without_a_cut(pool: PgPool) {
     let second = app.act(&first, "renew", &json!({})).await.good();
     let turn = time(&first["ends_at"]);
     let passed = turn - app.clock.now();
-    app.advance(passed.to_std().unwrap() - Duration::from_secs(1));
+    app.advance((passed - TimeDelta::seconds(1)).to_std().unwrap());
     assert_eq!(app.agreement(&first).await["state"], "active");
     app.advance(Duration::from_secs(1));
     let old = app.agreement(&first).await;
@@ -289,6 +289,7 @@ async fn renewals_follow_one_another_without_a_cut(pool: PgPool) {
     assert_eq!(app.agreement(&second).await["state"], "active");
 
     // At once, and by another plan that takes its place.
+    app.make_partitions().await;
     let third = app
         .act(&second, "renew", &json!({ "at_once": true }))
         .await

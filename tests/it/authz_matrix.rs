@@ -187,6 +187,13 @@ pub(crate) const LOWEST: &[(&str, Who)] = &[
     ("detach_agreement_account", Who::Admin),
     ("read_connection_agreement", Who::Viewer),
     ("claim_connection_agreement", Who::Approver),
+    ("list_usage", Who::Viewer),
+    ("report_usage", Who::Admin),
+    ("export_usage", Who::Viewer),
+    ("read_agreement_usage", Who::Viewer),
+    ("list_findings", Who::Viewer),
+    ("refresh_findings", Who::Approver),
+    ("grant_agreement", Who::Admin),
 ];
 
 /// What an operation of consumers is about, besides the organisation itself.
@@ -317,7 +324,7 @@ async fn every_operation_is_open_to_whom_it_should_be_and_to_nobody_else(pool: P
 pub(crate) async fn written(app: &TestApp) -> i64 {
     app.count(
         "SELECT (SELECT count(*) FROM account_regions) + (SELECT count(*) FROM endpoint_services)
-              + (SELECT count(*) FROM consumers) + (SELECT count(*) FROM denials) + (SELECT count(*) FROM blocks) + (SELECT count(*) FROM policies) + (SELECT count(*) FROM rejudgements) + (SELECT count(*) FROM access_requests) + (SELECT count(*) FROM access_removals) + (SELECT count(*) FROM service_tokens) + (SELECT count(*) FROM listings) + (SELECT count(*) FROM offers) + (SELECT count(*) FROM agreements) + (SELECT count(*) FROM agreement_notices) + (SELECT count(*) FROM decisions) + (SELECT count(*) FROM audit_entries)",
+              + (SELECT count(*) FROM consumers) + (SELECT count(*) FROM denials) + (SELECT count(*) FROM blocks) + (SELECT count(*) FROM policies) + (SELECT count(*) FROM rejudgements) + (SELECT count(*) FROM access_requests) + (SELECT count(*) FROM access_removals) + (SELECT count(*) FROM service_tokens) + (SELECT count(*) FROM listings) + (SELECT count(*) FROM offers) + (SELECT count(*) FROM agreements) + (SELECT count(*) FROM agreement_notices) + (SELECT count(*) FROM usage_reports) + (SELECT count(*) FROM decisions) + (SELECT count(*) FROM audit_entries)",
     )
     .await
 }

@@ -182,6 +182,9 @@ const OUT_OF_REACH: &[&str] = &[
     "event_feed",
     "events",
     "events_waiting",
+    "finding_runs",
+    "findings",
+    "findings_now",
     "hint_setups",
     "hints",
     "idempotent_requests",
@@ -208,6 +211,9 @@ const OUT_OF_REACH: &[&str] = &[
     "service_tokens",
     "standing_revocations",
     "sync_attempts",
+    "usage_hours",
+    "usage_marks",
+    "usage_reports",
 ];
 
 #[sqlx::test(migrations = "./migrations")]

@@ -109,9 +109,10 @@ impl NoticeBody {
             let (field, detail) = match (kind, has_terms, has_cause) {
                 (NoticeKind::Made, false, _) => ("terms", "say for when and how much it was made"),
                 (NoticeKind::Ended, _, false) => ("cause", "say why it ended"),
-                (NoticeKind::Made, ..) => ("cause", "a cause is said of what has ended"),
-                (_, true, _) => ("terms", "terms are told of what was made or amended"),
-                (_, false, _) => ("cause", "a cause is said of what has ended"),
+                (kind, true, _) if kind != NoticeKind::Made => {
+                    ("terms", "terms are told of what was made or amended")
+                }
+                _ => ("cause", "a cause is said of what has ended"),
             };
             AppError::new(Code::InvalidRequest, detail).field(field)
         })?;

@@ -102,7 +102,7 @@ pub struct NewAgreementBody {
 }
 
 impl NewAgreementBody {
-    fn new(self) -> Result<NewAgreement, Problem> {
+    fn into_new(self) -> Result<NewAgreement, Problem> {
         let accounts = self.accounts.iter().enumerate();
         let accounts = accounts
             .map(|(index, account)| aws_id(&format!("accounts[{index}]"), account))
@@ -212,7 +212,7 @@ pub(super) async fn make_agreement(
     ApiJson(body): ApiJson<NewAgreementBody>,
     ctx: Data<AppContext>,
 ) -> Result<HttpResponse, Problem> {
-    let made = make(&ctx, &actor(caller.subject), body.new()?).await?;
+    let made = make(&ctx, &actor(caller.subject), body.into_new()?).await?;
     created(&ctx, made.id).await
 }
 

@@ -12,6 +12,7 @@ pub mod agreement_claims;
 mod agreement_cursor;
 pub mod agreement_notices;
 pub mod agreement_timeline;
+pub mod agreement_usage;
 pub mod agreement_verbs;
 pub mod agreement_views;
 pub mod agreements;
@@ -31,6 +32,7 @@ pub mod drifts;
 pub mod dry_runs;
 pub mod events;
 pub mod explanations;
+pub mod findings;
 pub mod imports;
 pub mod listing_reviews;
 pub mod listing_revisions;
@@ -57,6 +59,9 @@ mod service_ref;
 pub mod service_tokens;
 pub mod services;
 pub mod stalls;
+pub mod usage;
+mod usage_csv;
+pub mod usage_views;
 mod views;
 
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -72,6 +77,7 @@ pub fn configure(cfg: &mut ServiceConfig) {
     rules(cfg);
     sales(cfg);
     bought(cfg);
+    used(cfg);
     programs(cfg);
     own(cfg);
 }
@@ -208,6 +214,17 @@ fn rules(cfg: &mut ServiceConfig) {
         .service(rejudgement_verbs::ask_for_rejudgement)
         .service(rejudgement_verbs::apply_rejudgement)
         .service(rejudgement_verbs::cancel_rejudgement);
+}
+
+/// What is used of what was sold, and what does not fit together with it.
+fn used(cfg: &mut ServiceConfig) {
+    cfg.service(usage::list_usage)
+        .service(usage::report_usage)
+        .service(usage::export_usage)
+        .service(agreement_usage::read_agreement_usage)
+        .service(findings::list_findings)
+        .service(findings::refresh_findings)
+        .service(findings::grant_agreement);
 }
 
 /// What is sold.

@@ -8,6 +8,7 @@ mod cuts;
 mod kept;
 mod notice;
 pub mod notice_rules;
+mod pays;
 pub mod purchase;
 mod record;
 mod standing;

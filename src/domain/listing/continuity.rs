@@ -1,4 +1,4 @@
-//! What may not change from one live revision of a plan to the next, because agreements, meters and invoices name it: dimension keys and types, the currency and the
+//! What may not change from one live revision of a plan to the next, because agreements, meters and invoices name it: dimension keys, types, units and sources, the currency and the
 //! pricing model. Prices may change: an agreement pins its plan together with the revision.
 
 use super::content::ListingContent;
@@ -57,6 +57,16 @@ fn compare(w: &mut Wrongs, before: &Plan, plan: &Plan, at: &str) {
                 old.key, old.unit
             );
             w.add(format!("{at}.dimensions[{index}].unit"), detail);
+        }
+        if old.source != dimension.source {
+            let was = old
+                .source
+                .map_or("the provider's reports", |it| it.as_str());
+            let detail = format!(
+                "the source of {} was {was} and cannot change: {NEW}",
+                old.key
+            );
+            w.add(format!("{at}.dimensions[{index}].source"), detail);
         }
     }
     for old in &before.dimensions {

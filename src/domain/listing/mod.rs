@@ -38,8 +38,8 @@ pub use content::{Acceptance, ListedService, ListingContent};
 pub use grace::{EndCause, Grace};
 pub use offer::{Offer, OfferKind, OfferState, PriceOverride};
 pub use plan::{
-    Approval, BindRule, ContractTerm, Dimension, DimensionType, DimensionUnit, Plan, PricingModel,
-    Quotas, RateCard,
+    Approval, BindRule, ContractTerm, Dimension, DimensionSource, DimensionType, DimensionUnit,
+    Plan, PricingModel, Quotas, RateCard,
 };
 pub use review::{Rejection, RejectionCode, ReviewItem};
 pub use standing::{Standing, StepRefusal, Taken};

@@ -93,6 +93,14 @@ impl DimensionType {
 }
 
 text_enum!(
+    /// Who counts what is used of a metered dimension here.
+    DimensionSource {
+        /// We do: how long connections are bound to the agreement and live, to the second.
+        EndpointHours = "endpoint_hours",
+    }
+);
+
+text_enum!(
     /// For how long a quantity is bought, in ISO 8601.
     ContractTerm {
         /// A month.
@@ -134,6 +142,17 @@ pub struct Dimension {
     /// What is done with it. Never changes once the plan was live.
     #[schema(min_items = 1, max_items = 2)]
     pub types: BTreeSet<DimensionType>,
+    /// What a `metered` dimension is counted from: `endpoint_hours`, in hours of a unit or a machine. What is used of one without a source is reported by the
+    /// provider (`POST /v1/usage`). Never changes once the plan was live.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<DimensionSource>,
+}
+
+impl Dimension {
+    /// Whether the provider reports what is used of it.
+    pub fn is_reported(&self) -> bool {
+        self.source.is_none() && self.types.iter().any(|it| it.is_usage())
+    }
 }
 
 /// What one of a dimension costs.

@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::grace::{EndCause, LONGEST_GRACE};
-use super::plan::{Approval, Dimension, DimensionType, Plan, PricingModel, RateCard};
+use super::plan::{
+    Approval, Dimension, DimensionSource, DimensionType, DimensionUnit, Plan, PricingModel,
+    RateCard,
+};
 use super::wrong::Wrongs;
 
 /// The most dimensions.
@@ -147,6 +150,21 @@ fn dimension_limits(w: &mut Wrongs, dimension: &Dimension, model: PricingModel, 
             format!("{at}.types"),
             "a dimension can be both entitled and metered only with contract_with_usage",
         );
+    }
+    if let Some(source @ DimensionSource::EndpointHours) = dimension.source {
+        if !types.contains(&DimensionType::Metered) {
+            w.add(
+                format!("{at}.source"),
+                format!("only a metered dimension is counted from {source}"),
+            );
+        }
+        let hours = [DimensionUnit::UnitHours, DimensionUnit::HostHours];
+        if !hours.contains(&dimension.unit) {
+            w.add(
+                format!("{at}.unit"),
+                format!("{source} are counted in UnitHrs or HostHrs"),
+            );
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! ([`ending`]), an AWS
 //! that can be halted in the middle of a call ([`halting`]), somebody who signs as SNS does ([`sns`]), what people and
 //! time do around a review ([`reviews`]), policies as people bring them into force ([`policies`]), what is judged again ([`rejudgements`]), and access
-//! that is taken away ([`removals`]), and listings as people bring them to the market ([`listings`]).
+//! that is taken away ([`removals`]), listings as people bring them to the market ([`listings`]), and agreements that use something ([`usage`]).
 
 pub(crate) mod agreements;
 pub(crate) mod app;
@@ -24,6 +24,7 @@ pub(crate) mod removals;
 pub(crate) mod reviews;
 pub(crate) mod scene;
 pub(crate) mod sns;
+pub(crate) mod usage;
 
 pub(crate) use app::{Setup, TestApp};
 pub(crate) use http::{Answer, Who};

@@ -1,0 +1,47 @@
+//! Lets the accounts of an agreement in again: grants whose principal is missing are ended, and the worker gives them anew.
+
+use serde_json::json;
+
+use super::agreement_standing::note;
+use super::code::Code;
+use super::decide_connection::LONGEST_REASON;
+use super::report_usage::missing;
+use super::{AppContext, AppError, text};
+use crate::domain::actor::Actor;
+use crate::domain::ids::AgreementId;
+use crate::store::{agreements, findings};
+
+/// Has the worker give the grants of an agreement again. Answers how many were missing.
+#[tracing::instrument(skip_all, fields(agreement.id = %id))]
+pub async fn grant_again(
+    ctx: &AppContext,
+    actor: &Actor,
+    id: AgreementId,
+    reason: &str,
+) -> Result<u64, AppError> {
+    let reason = text::checked("reason", reason, LONGEST_REASON)?;
+    let now = ctx.clock.now();
+    let mut tx = ctx.begin().await?;
+    let mut found = agreements::locked(&mut tx, &[id]).await?;
+    let agreement = found.pop().ok_or_else(|| missing(id))?;
+    if !agreement.lets_in() {
+        let detail = format!("it is {}", agreement.state);
+        return Err(AppError::new(Code::AgreementNotInForce, detail));
+    }
+    let ended = findings::end_missing_grants(&mut tx, id, now).await?;
+    agreements::put_off(&mut tx, &[(id, Some(now))]).await?;
+    let after = Some(json!({ "missing_grants": ended }));
+    let change = (None, after);
+    note(
+        &mut tx,
+        actor,
+        id,
+        "agreement.grant_again",
+        change,
+        Some(&reason),
+        now,
+    )
+    .await?;
+    ctx.commit(tx).await?;
+    Ok(ended)
+}

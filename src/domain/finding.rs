@@ -1,0 +1,151 @@
+//! What a light comparison finds between what was bought, who is let in and who is connected, and what mends it. Pure.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use super::ids::{AgreementId, ConnectionId, EndpointServiceId, FindingId, ListingId};
+use super::text::text_enum;
+
+text_enum!(
+    /// What was found.
+    FindingKind {
+        /// An account of an agreement in force is not let in to a service that was bought.
+        PaidNotGranted = "paid_not_granted",
+        /// A principal is let in to a service that is sold, and nothing stands for it.
+        GrantedNotPaid = "granted_not_paid",
+        /// A connection to a service that is sold is live, and no agreement pays for it.
+        ConnectedNotPaid = "connected_not_paid",
+        /// AWS lets a principal in that nobody here asked for.
+        PrincipalUnknown = "principal_unknown",
+        /// The buyer of an agreement in force belongs to no consumer.
+        NeverRegistered = "never_registered",
+    }
+);
+
+text_enum!(
+    /// Whether it is found still.
+    FindingState {
+        /// Yes.
+        Open = "open",
+        /// No: it was mended, or went by itself.
+        Resolved = "resolved",
+    }
+);
+
+/// A finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Our id.
+    pub id: FindingId,
+    /// What was found.
+    pub kind: FindingKind,
+    /// Of which listing.
+    pub listing: Option<ListingId>,
+    /// Of which agreement.
+    pub agreement: Option<AgreementId>,
+    /// About which account.
+    pub account: Option<String>,
+    /// On which service.
+    pub service: Option<EndpointServiceId>,
+    /// About which principal.
+    pub principal: Option<String>,
+    /// About which connection.
+    pub connection: Option<ConnectionId>,
+    /// When it was found first.
+    pub first_seen_at: DateTime<Utc>,
+    /// When it was found last.
+    pub last_seen_at: DateTime<Utc>,
+    /// When it was not found any more.
+    pub resolved_at: Option<DateTime<Utc>>,
+}
+
+/// A service whose principals a finding is about, as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// Its version.
+    pub version: i64,
+    /// The principals that are asked for.
+    pub principals: Vec<String>,
+}
+
+/// The operation of this API that mends a finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mend {
+    /// The method.
+    pub method: &'static str,
+    /// The path.
+    pub path: String,
+    /// The body.
+    pub body: Value,
+    /// What it does, and what else could be done.
+    pub sentence: String,
+}
+
+impl Finding {
+    /// What mends it; `None` once it is resolved, and where the service is not known any more.
+    pub fn mend(&self, service: Option<&Named>) -> Option<Mend> {
+        if self.resolved_at.is_some() {
+            return None;
+        }
+        let account = self.account.as_deref().unwrap_or_default();
+        match self.kind {
+            FindingKind::PaidNotGranted => Some(Mend {
+                method: "POST",
+                path: format!("/v1/agreements/{}/grant", self.agreement?),
+                body: json!({ "reason": "paid_not_granted" }),
+                sentence: format!(
+                    "Lets {account} in again. If the principal was taken out in AWS behind our back, revert that drift."
+                ),
+            }),
+            FindingKind::GrantedNotPaid => {
+                let (named, principal) = (service?, self.principal.as_ref()?);
+                let left = named.principals.iter().filter(|it| *it != principal);
+                Some(Mend {
+                    method: "PATCH",
+                    path: format!("/v1/services/{}", self.service?),
+                    body: json!({
+                        "version": named.version,
+                        "allowed_principals": left.collect::<Vec<_>>(),
+                        "reason": "granted_not_paid",
+                    }),
+                    sentence: format!(
+                        "Takes {principal} off the service; what is connected stays. If it shall be let in, make an agreement or approve an access request."
+                    ),
+                })
+            }
+            FindingKind::ConnectedNotPaid => Some(Mend {
+                method: "POST",
+                path: format!("/v1/connections/{}/revoke", self.connection?),
+                body: json!({ "reason": "connected_not_paid" }),
+                sentence: format!(
+                    "Cuts the connection of {account} off. If it shall stay, make an agreement that pays for it."
+                ),
+            }),
+            FindingKind::PrincipalUnknown => {
+                let (named, principal) = (service?, self.principal.as_ref()?);
+                let mut all = named.principals.clone();
+                all.push(principal.clone());
+                Some(Mend {
+                    method: "PATCH",
+                    path: format!("/v1/services/{}", self.service?),
+                    body: json!({
+                        "version": named.version,
+                        "allowed_principals": all,
+                        "reason": "principal_unknown",
+                    }),
+                    sentence: format!(
+                        "Asks for {principal} here. If it shall not be let in, take it out in AWS: what others put there is not removed by itself."
+                    ),
+                })
+            }
+            FindingKind::NeverRegistered => Some(Mend {
+                method: "POST",
+                path: "/v1/consumers/{consumer_id}/accounts".to_owned(),
+                body: json!({ "account_id": account, "reason": "never_registered" }),
+                sentence: format!(
+                    "Says whose {account} is: put the consumer's id into the path, or register the consumer first (POST /v1/consumers)."
+                ),
+            }),
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Findings: where what was bought, who is let in and who is connected do not fit together. Each goes once what mends it is done.
+
+use portcullis::domain::agreement::{Account, AccountProof, Agreement};
+use portcullis::domain::clock::Clock;
+use portcullis::domain::ids::AgreementAccountId;
+use portcullis::domain::policy::Stamp;
+use portcullis::store::agreement_accounts;
+use reqwest::Method;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use crate::support::http::send;
+use crate::support::{CONSUMER, TestApp, Who};
+
+const ELSEWHERE: &str = "777788889999";
+
+async fn attach(app: &TestApp, agreement: &Agreement, account: &str) {
+    let now = app.clock.now();
+    let new = Account {
+        id: AgreementAccountId::new(now),
+        agreement: agreement.id,
+        account: account.parse().unwrap(),
+        proof: AccountProof::Buyer,
+        attached: Stamp {
+            at: now,
+            by: "a test".to_owned(),
+        },
+        reason: None,
+        detached: None,
+    };
+    let mut conn = app.db().acquire().await.unwrap();
+    assert!(agreement_accounts::attach(&mut conn, &new).await.unwrap());
+}
+
+/// What is open, after a comparison.
+async fn open(app: &TestApp) -> Vec<Value> {
+    app.minutes(1);
+    let refreshed = app
+        .post(Who::Approver, "/v1/findings/refresh", &json!({}))
+        .await
+        .good();
+    assert_eq!(refreshed["refreshed"], true);
+    let listed = app.get(Who::Viewer, "/v1/findings?state=open").await.good();
+    listed["items"].as_array().unwrap().clone()
+}
+
+async fn one(app: &TestApp, kind: &str) -> Value {
+    let open = open(app).await;
+    let mut of = open.iter().filter(|it| it["kind"] == kind);
+    let found = of.next().unwrap_or_else(|| panic!("no {kind} in {open:?}"));
+    assert_eq!(of.next(), None);
+    found.clone()
+}
+
+async fn mend(app: &TestApp, finding: &Value, fill: &str) -> Value {
+    let mend = &finding["mend"];
+    let method: Method = mend["method"].as_str().unwrap().parse().unwrap();
+    let path = mend["path"]
+        .as_str()
+        .unwrap()
+        .replace("{consumer_id}", fill);
+    let sent = app.request(Who::Admin, method, &path).json(&mend["body"]);
+    send(sent).await.good()
+}
+
+async fn gone(app: &TestApp, finding: &Value) {
+    let open = open(app).await;
+    assert!(open.iter().all(|it| it["id"] != finding["id"]), "{open:?}");
+    let path = format!(
+        "/v1/findings?state=resolved&kind={}",
+        finding["kind"].as_str().unwrap()
+    );
+    let resolved = app.get(Who::Viewer, &path).await.good();
+    let found = resolved["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|it| it["id"] == finding["id"])
+        .unwrap();
+    assert_eq!(
+        (&found["mend"], found["resolved_at"].is_null()),
+        (&Value::Null, false)
+    );
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn each_finding_goes_with_what_mends_it(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let (service, listing, request) = app.metered().await;
+
+    // The connection is live, and its principal is there, and nobody pays.
+    let connected = one(&app, "connected_not_paid").await;
+    assert_eq!(
+        (
+            &connected["connection_id"],
+            &connected["account_id"],
+            &connected["listing_id"]
+        ),
+        (&json!(request.id), &json!(CONSUMER), &listing["id"])
+    );
+    let granted = one(&app, "granted_not_paid").await;
+    assert_eq!(
+        (&granted["service_id"], &granted["account_id"]),
+        (&json!(service.id), &json!(CONSUMER))
+    );
+
+    // Somebody pays, whom we do not know.
+    let agreement = app.ordered(&listing, "order-1").await;
+    attach(&app, &agreement, CONSUMER).await;
+    app.bind(&agreement, &request, app.clock.now()).await;
+    let unknown = one(&app, "never_registered").await;
+    gone(&app, &connected).await;
+    gone(&app, &granted).await;
+    let consumer = app.add_consumer("Acme").await;
+    mend(&app, &unknown, &consumer).await;
+    gone(&app, &unknown).await;
+    assert_eq!(open(&app).await, Vec::<Value>::new());
+
+    // Another account of the agreement is not let in. The worker that grants is told to.
+    attach(&app, &agreement, ELSEWHERE).await;
+    sqlx::query(
+        "INSERT INTO agreement_grants (agreement_id, endpoint_service_id, account_id, principal, added, since)
+         SELECT $1, id, $2, 'arn:aws:iam::' || $2 || ':root', true, $3 FROM endpoint_services",
+    )
+    .bind(agreement.id.uuid())
+    .bind(ELSEWHERE)
+    .bind(app.clock.now())
+    .execute(app.db())
+    .await
+    .unwrap();
+    let missing = one(&app, "paid_not_granted").await;
+    assert_eq!(
+        (&missing["agreement_id"], &missing["account_id"]),
+        (&json!(agreement.id), &json!(ELSEWHERE))
+    );
+    let done = mend(&app, &missing, "").await;
+    assert_eq!(done["missing_grants"], 1);
+    assert_eq!(
+        app.count("SELECT count(*) FROM agreement_grants WHERE ended_at IS NULL")
+            .await,
+        0
+    );
+    assert_eq!(
+        app.count("SELECT count(*) FROM agreements WHERE due_at IS NOT NULL")
+            .await,
+        1
+    );
+    let shown = app.service(&service.id).await;
+    let mut principals = shown["allowed_principals"].as_array().unwrap().clone();
+    principals.push(json!(format!("arn:aws:iam::{ELSEWHERE}:root")));
+    let change = json!({ "version": shown["version"], "allowed_principals": principals });
+    let path = format!("/v1/services/{}", service.id);
+    send(app.request(Who::Admin, Method::PATCH, &path).json(&change))
+        .await
+        .good();
+    app.run_until_rest().await;
+    gone(&app, &missing).await;
+
+    // AWS has a principal that nobody asked for.
+    sqlx::query("UPDATE endpoint_services SET observed_principals = array_append(observed_principals, 'arn:aws:iam::123456789012:root')")
+        .execute(app.db())
+        .await
+        .unwrap();
+    let unknown = one(&app, "principal_unknown").await;
+    assert_eq!(unknown["principal"], "arn:aws:iam::123456789012:root");
+    mend(&app, &unknown, "").await;
+    gone(&app, &unknown).await;
+    // Now it is asked for, and nothing stands for it.
+    let granted = one(&app, "granted_not_paid").await;
+    mend(&app, &granted, "").await;
+    app.run_until_rest().await;
+    gone(&app, &granted).await;
+
+    // It is over, and so is its grace: who is connected is cut.
+    app.end_agreement(&agreement, app.clock.now()).await;
+    app.unbind(&request, app.clock.now()).await;
+    assert!(
+        open(&app)
+            .await
+            .iter()
+            .all(|it| it["kind"] != "connected_not_paid"),
+        "in grace"
+    );
+    let again = app
+        .post(
+            Who::Admin,
+            &format!("/v1/agreements/{}/grant", agreement.id),
+            &json!({ "reason": "again" }),
+        )
+        .await;
+    again.refused("in grace", 409, "agreement_not_in_force");
+    sqlx::query("UPDATE agreements SET state = 'ended', grace_until = NULL")
+        .execute(app.db())
+        .await
+        .unwrap();
+    let connected = one(&app, "connected_not_paid").await;
+    mend(&app, &connected, "").await;
+    gone(&app, &connected).await;
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn findings_are_compared_now_and_then_and_listed_by_what_they_are_about(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let (service, listing, _) = app.metered().await;
+    let run = || portcullis::worker::findings::run_pass(&app.shared);
+    assert!(run().await.unwrap());
+    assert!(!run().await.unwrap(), "it is not time yet");
+    app.minutes(15);
+    assert!(run().await.unwrap());
+    let id = listing["id"].as_str().unwrap();
+    for (query, count) in [
+        (String::new(), 2),
+        ("kind=granted_not_paid".to_owned(), 1),
+        ("state=resolved".to_owned(), 0),
+        (format!("listing_id={id}"), 2),
+        (format!("service_id={}", service.id), 2),
+        (format!("account_id={CONSUMER}"), 2),
+        (format!("account_id={ELSEWHERE}"), 0),
+        ("limit=1".to_owned(), 1),
+    ] {
+        let listed = app
+            .get(Who::Viewer, &format!("/v1/findings?{query}"))
+            .await
+            .good();
+        assert_eq!(listed["items"].as_array().unwrap().len(), count, "{query}");
+    }
+    let none = format!("/v1/agreements/agr_{}/grant", "0".repeat(32));
+    let refusal = app.post(Who::Admin, &none, &json!({ "reason": "x" })).await;
+    refusal.refused("no agreement", 404, "agreement_not_found");
+}
