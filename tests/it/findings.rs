@@ -5,6 +5,7 @@ use portcullis::domain::clock::Clock;
 use portcullis::domain::ids::AgreementAccountId;
 use portcullis::domain::policy::Stamp;
 use portcullis::store::agreement_accounts;
+use portcullis::worker::agreements;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -145,14 +146,7 @@ async fn each_finding_goes_with_what_mends_it(pool: PgPool) {
             .await,
         1
     );
-    let shown = app.service(&service.id).await;
-    let mut principals = shown["allowed_principals"].as_array().unwrap().clone();
-    principals.push(json!(format!("arn:aws:iam::{ELSEWHERE}:root")));
-    let change = json!({ "version": shown["version"], "allowed_principals": principals });
-    let path = format!("/v1/services/{}", service.id);
-    send(app.request(Who::Admin, Method::PATCH, &path).json(&change))
-        .await
-        .good();
+    agreements::run_pass(&app.shared).await.unwrap();
     app.run_until_rest().await;
     gone(&app, &missing).await;
 

@@ -94,12 +94,14 @@ impl Record {
         self.licensed.as_ref().map(|last| last.said)
     }
 
-    /// From when on it is in force, as far as was told and whatever ends it; `None` where nothing says that it ever will be.
+    /// From when on it is in force, as far as was told and whatever ends it later; `None` where nothing says that it ever will be, and where it ended before it began.
     pub fn in_force_since(&self, by_licence: bool) -> Option<DateTime<Utc>> {
         let usable = !by_licence || self.licensed() == Some(true);
-        self.terms()
-            .filter(|_| usable && !self.is_rolled_back())
-            .map(|terms| terms.starts_at)
+        let begins = self
+            .terms()
+            .filter(|_| usable && !self.is_rolled_back())?
+            .starts_at;
+        self.ends().all(|(_, at)| at > begins).then_some(begins)
     }
 
     /// When it ends first, by what was told, by itself, or because another takes its place; `None` where nothing says that it does.

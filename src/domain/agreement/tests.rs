@@ -152,6 +152,22 @@ fn a_licence_may_come_before_the_agreement() {
 }
 
 #[test]
+fn what_ends_before_it_begins_takes_nobody_s_place() {
+    let since = |told: &[(i64, Told)]| record(told).in_force_since(true);
+    let bought = [(0, made(50, None)), (1, Told::Licensed)];
+    assert_eq!(since(&bought), Some(at(50)));
+    assert_eq!(since(&bought[..1]), None, "it has no licence");
+    for (hour, is) in [(20, None), (50, None), (60, Some(at(50)))] {
+        let mut told = bought.to_vec();
+        told.push((hour, Told::Ended(EndCause::Cancelled)));
+        assert_eq!(since(&told), is, "cancelled at {hour}");
+    }
+    let mut told = bought.to_vec();
+    told.push((70, Told::RolledBack));
+    assert_eq!(since(&told), None);
+}
+
+#[test]
 fn a_renewal_is_not_cut() {
     let told = [
         (0, made(0, Some(100))),

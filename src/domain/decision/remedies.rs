@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::commerce::{Approval, Plan};
+use super::commerce::{Acceptance, Approval, Plan};
 use super::facts::{Facts, Quota};
 use super::gate::Gate;
 use super::reason::ReasonCode;
@@ -242,6 +242,10 @@ fn needs_approval(facts: &Facts) -> Vec<Found> {
             .say(sentence.to_owned())
             .with("persons", persons),
     ];
+    let acceptance = facts.listing.as_ref().and_then(|it| it.acceptance);
+    if acceptance == Some(Acceptance::Manual) {
+        return all;
+    }
     if let Some(Approval::AutoAfter { seconds }) = facts.plan.as_ref().map(|plan| plan.approval) {
         let left = seconds.saturating_sub(facts.connection.waited_seconds);
         if left > 0 {
