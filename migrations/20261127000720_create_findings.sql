@@ -46,6 +46,13 @@ CREATE VIEW findings_now AS
           JOIN endpoint_services s ON s.id = ls.endpoint_service_id AND s.lifecycle NOT IN ('draining', 'deleting', 'deleted', 'released')
           JOIN account_regions ar ON ar.id = s.account_region_id
          WHERE ls.ended_at IS NULL
+    ), asked AS MATERIALIZED (
+        SELECT s.service_id, p AS principal, split_part(p, ':', 5) AS account_id, p = '*' OR p LIKE '%:root' AS whole FROM sold s, unnest(s.allowed_principals) AS p
+    ), seen AS MATERIALIZED (
+        SELECT s.service_id, split_part(p, ':', 5) AS account_id FROM sold s, unnest(s.observed_principals) AS p WHERE p LIKE '%:root'
+    ), ours AS MATERIALIZED (
+        SELECT s.id AS service_id, p AS principal FROM endpoint_services s, unnest(s.allowed_principals || s.granted_principals) AS p
+         WHERE s.lifecycle NOT IN ('deleting', 'deleted', 'released')
     ), in_force AS (
         SELECT id, listing_id, plan_id, revision, buyer_account FROM agreements
          WHERE state IN ('active', 'review') OR (state = 'superseded' AND succeeded_at IS NULL)
@@ -62,9 +69,11 @@ CREATE VIEW findings_now AS
                     WHERE plan ->> 'id' = 'pln_' || replace(a.plan_id::text, '-', '') AND (plan -> 'regions' IS NULL OR plan -> 'regions' ? s.region))
        AND NOT EXISTS (SELECT FROM block_principals b
                         WHERE b.endpoint_service_id = s.service_id AND b.restored_at IS NULL AND split_part(b.principal, ':', 5) = aa.account_id)
-       AND (NOT EXISTS (SELECT FROM unnest(s.allowed_principals) AS p WHERE p = '*' OR (split_part(p, ':', 5) = aa.account_id AND p LIKE '%:root'))
-            OR (s.observed_principals IS NOT NULL
-                AND NOT EXISTS (SELECT FROM unnest(s.observed_principals) AS p WHERE p = '*' OR (split_part(p, ':', 5) = aa.account_id AND p LIKE '%:root'))))
+       -- By hashes, not by walking a list of principals for every account.
+       AND '*' <> ALL (s.allowed_principals)
+       AND ((s.service_id, aa.account_id) NOT IN (SELECT service_id, account_id FROM asked WHERE whole)
+            OR (s.observed_principals IS NOT NULL AND '*' <> ALL (s.observed_principals)
+                AND (s.service_id, aa.account_id) NOT IN (SELECT service_id, account_id FROM seen)))
     UNION ALL
     -- A principal that is asked for on a service that is sold, and that no agreement, access request or free plan stands for.
     SELECT 'granted_not_paid', s.listing_id, NULL, split_part(p, ':', 5), s.service_id, p, NULL
@@ -87,7 +96,7 @@ CREATE VIEW findings_now AS
     SELECT 'principal_unknown', (SELECT ls.listing_id FROM listing_services ls WHERE ls.endpoint_service_id = s.id AND ls.ended_at IS NULL), NULL,
            nullif(split_part(p, ':', 5), ''), s.id, p, NULL
       FROM endpoint_services s, unnest(s.observed_principals) AS p
-     WHERE s.lifecycle NOT IN ('deleting', 'deleted', 'released') AND p <> ALL (s.allowed_principals) AND p <> ALL (s.granted_principals)
+     WHERE s.lifecycle NOT IN ('deleting', 'deleted', 'released') AND (s.id, p) NOT IN (SELECT service_id, principal FROM ours)
     UNION ALL
     -- An agreement whose buyer belongs to nobody whom we know.
     SELECT 'never_registered', a.listing_id, a.id, a.buyer_account, NULL, NULL, NULL

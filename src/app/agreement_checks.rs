@@ -183,12 +183,15 @@ pub(super) async fn refuse_overlap(
             continue;
         }
         let attached = agreement_accounts::of_many(conn, &[other.id]).await?;
-        let shared = attached.into_iter().map(|it| it.account);
-        let shared = shared.into_iter().find(|it| span.accounts.contains(it));
+        // What anybody may attach without a proof keeps no account from buying for itself.
+        let attached = attached.into_iter().filter(|it| it.proof.lets_in());
+        let mut shared = attached.map(|it| it.account);
+        let Some(shared) = shared.find(|it| span.accounts.contains(it)) else {
+            continue;
+        };
         let detail = format!(
             "account {} has the agreement {} of this listing at that time; renew it, end it, or give both plans a bind_rule",
-            shared.map_or_else(String::new, String::from),
-            other.id
+            shared, other.id
         );
         return Err(AppError::new(Code::AgreementOverlaps, detail));
     }

@@ -1,6 +1,6 @@
 //! Plans of agreements to cut connections, and their end: each is noted with the connection, and its consumer is told.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::json;
@@ -27,7 +27,7 @@ pub(super) async fn carry_out_cuts(
     ctx: &AppContext,
     agreement: &Agreement,
     wanted: &Cuts,
-    there: HashMap<ConnectionId, DateTime<Utc>>,
+    there: BTreeMap<ConnectionId, DateTime<Utc>>,
     at: DateTime<Utc>,
 ) -> Result<bool, AppError> {
     let ended = agreement.state == AgreementState::Ended;

@@ -7,7 +7,7 @@ use privatelink::AccountId;
 use serde_json::json;
 
 use super::admission::may_change;
-use super::agreement_standing::{know, note};
+use super::agreement_standing::{Known, know, note};
 use super::change_principals::record;
 use super::settle_agreements::grouped;
 use super::{AppError, PgConnection, drain_service};
@@ -19,7 +19,8 @@ use crate::domain::listing::{Listing, ListingState, Plan};
 use crate::domain::principal::root_of;
 use crate::store::agreement_grants::{self, Grant};
 use crate::store::{
-    access_work, agreement_accounts, denials, endpoint_services, facts, listing_services, listings,
+    access_work, agreement_accounts, agreements, denials, endpoint_services, facts,
+    listing_services, listings,
 };
 
 /// What a listing sells, and who is let in to it by which agreement.
@@ -42,8 +43,69 @@ struct Room {
     keeps: Vec<(EndpointServiceId, AccountId, String)>,
     /// Whether the listing lets it have more.
     may_add: bool,
+    /// Whether it keeps something only until the one that took its place has it.
+    waits: bool,
     /// What it has.
     has: Vec<Grant>,
+}
+
+/// Agreements that took the place of others, and whom they let in.
+#[derive(Debug, Default)]
+struct Heirs {
+    /// Of each agreement the one that takes its place, if that is in force.
+    of: HashMap<AgreementId, AgreementId>,
+    accounts: HashMap<AgreementId, Vec<Account>>,
+    grants: HashMap<AgreementId, Vec<Grant>>,
+}
+
+impl Heirs {
+    async fn of(
+        conn: &mut PgConnection,
+        known: &Known,
+        of: &[Agreement],
+        at: DateTime<Utc>,
+    ) -> Result<Self, AppError> {
+        let pairs = of
+            .iter()
+            .filter_map(|one| Some((one.id, known.successor(one.id)?.0)));
+        let mut heirs = Self {
+            of: pairs.collect(),
+            ..Self::default()
+        };
+        let ids: BTreeSet<AgreementId> = heirs.of.values().copied().collect();
+        let ids: Vec<AgreementId> = ids.into_iter().collect();
+        if ids.is_empty() {
+            return Ok(heirs);
+        }
+        let found = agreements::by_ids(conn, &ids).await?;
+        let known = know(conn, &found).await?;
+        let mut in_force = HashSet::new();
+        for one in &found {
+            if known.now(one, at)?.lets_in() {
+                in_force.insert(one.id);
+            }
+        }
+        heirs.of.retain(|_, heir| in_force.contains(heir));
+        let attached = agreement_accounts::of_many(conn, &ids).await?;
+        let attached = attached.into_iter().filter(|row| row.proof.lets_in());
+        heirs.accounts = grouped(attached.map(|row| (row.agreement, row)));
+        let grants = agreement_grants::of_many(conn, &ids).await?;
+        heirs.grants = grouped(grants.into_iter().map(|grant| (grant.agreement, grant)));
+        Ok(heirs)
+    }
+
+    /// What the one that takes an agreement's place lets in as well and has not got yet: it may come later in the pass, or not be allowed to add anybody now.
+    fn awaited<'a>(&'a self, of: AgreementId, has: &'a [Grant]) -> impl Iterator<Item = &'a Grant> {
+        let heir = self.of.get(&of);
+        let accounts = heir.and_then(|heir| self.accounts.get(heir));
+        let there = heir.and_then(|heir| self.grants.get(heir));
+        has.iter().filter(move |grant| {
+            let mut lets_in = accounts.into_iter().flatten();
+            let mut got = there.into_iter().flatten();
+            lets_in.any(|row| row.account == grant.account)
+                && !got.any(|own| own.service == grant.service && own.account == grant.account)
+        })
+    }
 }
 
 /// Principals to add and to take away.
@@ -70,6 +132,7 @@ impl Doors {
         let attached = agreement_accounts::of_many(conn, &ids).await?;
         let attached = attached.into_iter().filter(|row| row.proof.lets_in());
         let accounts = grouped(attached.map(|row| (row.agreement, row)));
+        let heirs = Heirs::of(conn, &known, of, at).await?;
         let grants = agreement_grants::of_many(conn, &ids).await?;
         let mut grants = grouped(grants.into_iter().map(|grant| (grant.agreement, grant)));
         let mut rooms = Vec::new();
@@ -85,11 +148,25 @@ impl Doors {
                     (service.id, row.account.clone(), principal)
                 })
             });
+            let has = grants.remove(&one.id).unwrap_or_default();
+            let awaited = heirs.awaited(one.id, &has);
+            let awaited = awaited.filter(|_| now.succeeded_at.is_some());
+            let awaited: Vec<_> = awaited
+                .map(|grant| {
+                    (
+                        grant.service,
+                        grant.account.clone(),
+                        grant.principal.clone(),
+                    )
+                })
+                .collect();
+            let waits = !awaited.is_empty();
             rooms.push(Room {
                 agreement: one.id,
-                keeps: pairs.collect(),
+                keeps: pairs.chain(awaited).collect(),
                 may_add: lets_in && may_add(&listing, one),
-                has: grants.remove(&one.id).unwrap_or_default(),
+                waits,
+                has,
             });
         }
         let mut doors = Self {
@@ -227,6 +304,9 @@ pub(super) fn wishes(
                 principal,
                 added: false,
             });
+        }
+        if room.waits {
+            unmet.insert(room.agreement);
         }
         for grant in room.over() {
             if locked.contains(&grant.service) {

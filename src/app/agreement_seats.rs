@@ -1,20 +1,23 @@
 //! Which agreement pays for which connection: those that nobody pays for find one, those whose agreement was replaced go over to the next, and those that are gone
 //! make room.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 
 use super::agreement_grants::Doors;
-use super::agreement_standing::Known;
+use super::agreement_standing::{Known, know};
 use super::bind_connection::{bind, unbind};
 use super::gather_facts::gather;
 use super::settle_agreements::grouped;
 use super::{AppError, PgConnection};
 use crate::domain::actor::Actor;
 use crate::domain::agreement::{Agreement, Seat, Unbound};
+use crate::domain::decision::AgreementState;
 use crate::domain::ids::{AgreementId, ConnectionId};
-use crate::store::{agreement_accounts, agreement_work, connections};
+use crate::store::{
+    agreement_accounts, agreement_bindings, agreement_work, agreements, connections,
+};
 
 /// The most connections that find somebody who pays in one transaction.
 const MOST_UNPAID: i64 = 200;
@@ -46,6 +49,8 @@ pub(super) async fn seat(
     let ids: Vec<AgreementId> = of.iter().map(|one| one.id).collect();
     let seats = grouped(agreement_work::seats(conn, &ids).await?);
     let mut moves = moves(conn, known, of, &seats).await?;
+    moves.extend(returns(conn, of, &seats, at).await?);
+    moves.extend(claimed(conn, of, &seats, at).await?);
     let (mut gone, mut detached) = (Vec::new(), Vec::new());
     for one in of {
         let accounts = doors.accounts.get(&one.id);
@@ -57,7 +62,11 @@ pub(super) async fn seat(
             if !seat.live {
                 gone.push(seat.connection);
                 moves.remove(&seat.connection);
-            } else if !is_attached(&seat.account) && !moves.contains_key(&seat.connection) {
+            } else if one.lets_in()
+                && !is_attached(&seat.account)
+                && !moves.contains_key(&seat.connection)
+            {
+                // One that has ended cuts what it paid for, whoever was detached from it since.
                 detached.push(seat.connection);
             }
         }
@@ -118,6 +127,95 @@ async fn moves(
         let own = seats.get(&id).into_iter().flatten();
         for seat in own.filter(goes_over) {
             all.insert(seat.connection, (successor, since));
+        }
+    }
+    Ok(all)
+}
+
+/// Connections that go back to the agreement whose place was to be taken, because the one that should never came to be.
+async fn returns(
+    conn: &mut PgConnection,
+    of: &[Agreement],
+    seats: &HashMap<AgreementId, Vec<Seat>>,
+    at: DateTime<Utc>,
+) -> Result<BTreeMap<ConnectionId, (AgreementId, DateTime<Utc>)>, AppError> {
+    let rolled_back = of
+        .iter()
+        .filter(|one| one.state == AgreementState::Ended && one.cause.is_none());
+    let pairs = rolled_back.filter_map(|one| Some((one.id, one.replaces?)));
+    let pairs: Vec<_> = pairs.filter(|(id, _)| seats.contains_key(id)).collect();
+    let mut all = BTreeMap::new();
+    if pairs.is_empty() {
+        return Ok(all);
+    }
+    let before: Vec<AgreementId> = pairs.iter().map(|(_, before)| *before).collect();
+    let found = agreements::by_ids(conn, &before).await?;
+    let known = know(conn, &found).await?;
+    let attached = agreement_accounts::of_many(conn, &before).await?;
+    for (id, before) in pairs {
+        let Some(row) = found.iter().find(|row| row.id == before) else {
+            continue;
+        };
+        let now = known.now(row, at)?;
+        if !now.lets_in() && now.state != AgreementState::Grace {
+            continue;
+        }
+        for seat in seats
+            .get(&id)
+            .into_iter()
+            .flatten()
+            .filter(|seat| seat.live)
+        {
+            let mut rows = attached.iter().filter(|row| row.agreement == before);
+            if rows.any(|row| row.account.as_str() == seat.account) {
+                all.insert(seat.connection, (before, at));
+            }
+        }
+    }
+    let back: Vec<AgreementId> = all.values().map(|(before, _)| *before).collect();
+    agreement_work::wake(conn, &back).await?;
+    Ok(all)
+}
+
+/// Connections for which somebody said that another agreement shall pay, one that is in force.
+async fn claimed(
+    conn: &mut PgConnection,
+    of: &[Agreement],
+    seats: &HashMap<AgreementId, Vec<Seat>>,
+    at: DateTime<Utc>,
+) -> Result<BTreeMap<ConnectionId, (AgreementId, DateTime<Utc>)>, AppError> {
+    let live = |id: &AgreementId| seats.get(id).into_iter().flatten().filter(|seat| seat.live);
+    let ids: Vec<ConnectionId> = of
+        .iter()
+        .flat_map(|one| live(&one.id))
+        .map(|seat| seat.connection)
+        .collect();
+    let claims = agreement_bindings::claims(conn, &ids).await?;
+    let wanted: BTreeSet<AgreementId> = claims.values().copied().collect();
+    let wanted: Vec<AgreementId> = wanted.into_iter().collect();
+    let mut all = BTreeMap::new();
+    if wanted.is_empty() {
+        return Ok(all);
+    }
+    let found = agreements::by_ids(conn, &wanted).await?;
+    let known = know(conn, &found).await?;
+    let attached = agreement_accounts::of_many(conn, &wanted).await?;
+    let mut in_force = BTreeSet::new();
+    for row in &found {
+        if known.now(row, at)?.state == AgreementState::Active {
+            in_force.insert(row.id);
+        }
+    }
+    for one in of {
+        for seat in live(&one.id) {
+            let Some(claim) = claims.get(&seat.connection) else {
+                continue;
+            };
+            let mut rows = attached.iter().filter(|row| row.agreement == *claim);
+            let may = rows.any(|row| row.proof.lets_in() && row.account.as_str() == seat.account);
+            if *claim != one.id && may && in_force.contains(claim) {
+                all.insert(seat.connection, (*claim, at));
+            }
         }
     }
     Ok(all)

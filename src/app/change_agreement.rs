@@ -209,7 +209,15 @@ impl Case<'_> {
         let Some(before) = self.row.replaces else {
             return Ok(());
         };
-        let ends = self.known.record(before)?.ends_first();
+        let record = self.known.record(before)?;
+        // Whoever cancelled or terminated it wants nothing in its place.
+        if EndCause::ALL
+            .iter()
+            .any(|cause| record.told_end(*cause).is_some())
+        {
+            return Ok(());
+        }
+        let ends = record.ends_first();
         let by_itself = self.known.terms(before).and_then(|terms| terms.ends_at);
         if ends.is_some_and(|end| by_itself.is_none_or(|at| end < at)) {
             let detail = format!(

@@ -71,11 +71,13 @@ async fn wanted(
     let planner = before.desk.revocation.as_ref().map(|plan| plan.planner);
     let rejudgement = match planner {
         Some(Planner::Rejudgement(rejudgement)) => rejudgement,
-        // What an agreement plans is up to date once it was looked at: something may have been told of it since.
+        // What an agreement plans is up to date unless it should have been looked at before the time of the plan: another may have taken its place meanwhile. That it is
+        // to be looked at since, because the first of its connections was cut, keeps none of the others.
         Some(Planner::Agreement(id)) => {
             let agreement = agreements::by_id(conn, id).await?;
             let due = agreement.and_then(|agreement| agreement.due_at);
-            return Ok(if due.is_some_and(|due| due <= at) {
+            let cut_at = before.desk.revocation.as_ref().map_or(at, |plan| plan.at);
+            return Ok(if due.is_some_and(|due| due < cut_at) {
                 Wanted::Later
             } else {
                 Wanted::Yes

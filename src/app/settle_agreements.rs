@@ -13,7 +13,7 @@ use super::agreement_seats::seat;
 use super::agreement_standing::{know, note, note_state};
 use super::{AppContext, AppError, PgConnection};
 use crate::domain::actor::Actor;
-use crate::domain::agreement::{Agreement, OverQuota, cuts};
+use crate::domain::agreement::{Agreement, Granted, OverQuota, cuts};
 use crate::domain::decision::AgreementState;
 use crate::domain::ids::{AgreementId, ListingId};
 use crate::domain::judgement::Wake;
@@ -26,8 +26,6 @@ const MOST_WAKES: i64 = 2_000;
 const MOST_DUE: i64 = 1_000;
 /// The most agreements of one transaction.
 const BATCH: usize = 100;
-/// How long an agreement rests that could not be looked at.
-const AFTER_FAILURE: TimeDelta = TimeDelta::minutes(1);
 /// After which time is tried again what could not be done yet: a service that is being drained, an account that is denied.
 const AGAIN: TimeDelta = TimeDelta::minutes(5);
 
@@ -88,10 +86,11 @@ async fn apart(
                 report.more |= more;
             }
             Err(error) => {
-                tracing::error!(agreement.id = %id, error = %error, "an agreement could not be carried out");
-                let until = ctx.clock.now() + AFTER_FAILURE;
+                tracing::error!(agreement.id = %id, error = ?error, "an agreement could not be carried out");
+                // To the end of the queue, and due all the same: what it plans is not carried out before it was looked at.
+                let now = ctx.clock.now();
                 let mut tx = ctx.begin().await?;
-                agreements::put_off(&mut tx, &[(*id, Some(until))]).await?;
+                agreements::put_off(&mut tx, &[(*id, Some(now))]).await?;
                 ctx.commit(tx).await?;
                 report.failed += 1;
             }
@@ -141,14 +140,16 @@ async fn settle_some(
         let grace = known.plan(&after)?.grace_seconds(EndCause::Cancelled);
         let grace = TimeDelta::seconds(i64::try_from(grace).unwrap_or_default());
         let quotas = known.quotas(&after)?;
-        let wanted = cuts(&after, seats.of(after.id), quotas, grace, at);
+        let there = planned.remove(&after.id).unwrap_or_default();
+        let granted = Granted { quotas, grace };
+        let wanted = cuts(&after, seats.of(after.id), granted, &there, at);
         note_quota(&mut tx, &actor, &after, wanted.over_quota, at).await?;
         after.over_quota = wanted.over_quota;
-        let there = planned.remove(&after.id).unwrap_or_default();
-        more |= carry_out_cuts(&mut tx, ctx, &after, &wanted, there, at).await?;
+        let left = carry_out_cuts(&mut tx, ctx, &after, &wanted, there, at).await?;
         let again = unmet.contains(&after.id).then(|| at + AGAIN);
         let until = known.standing(&after, at)?.until;
-        after.due_at = if seats.more || more {
+        more |= left;
+        after.due_at = if seats.more || left {
             Some(at)
         } else {
             until.into_iter().chain(again).min()

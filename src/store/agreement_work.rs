@@ -1,6 +1,6 @@
 //! What there is to do about agreements: who woke them, what is connected by them, and what they plan to cut.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -30,6 +30,18 @@ pub async fn take_wakes(
     .fetch_one(conn)
     .await?;
     Ok(taken)
+}
+
+/// Has these agreements looked at soon, without waiting for whoever holds them.
+pub async fn wake(conn: &mut PgConnection, agreements: &[AgreementId]) -> Result<(), StoreError> {
+    let ids: Vec<Uuid> = agreements.iter().map(|id| id.uuid()).collect();
+    sqlx::query!(
+        "INSERT INTO agreement_wakes (agreement_id) SELECT DISTINCT u.id FROM unnest($1::uuid[]) AS u (id)",
+        &ids,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Locks the agreements by which these connections could be accepted, so that what they have in use stays as it is until the transaction ends. After the services,
@@ -116,7 +128,7 @@ pub async fn unpaid(
 pub async fn planned(
     conn: &mut PgConnection,
     agreements: &[AgreementId],
-) -> Result<HashMap<AgreementId, HashMap<ConnectionId, DateTime<Utc>>>, StoreError> {
+) -> Result<HashMap<AgreementId, BTreeMap<ConnectionId, DateTime<Utc>>>, StoreError> {
     let ids: Vec<Uuid> = agreements.iter().map(|id| id.uuid()).collect();
     let rows = sqlx::query!(
         r#"SELECT agreement_id AS "agreement!: AgreementId", connection_id AS "connection: ConnectionId", at
@@ -125,7 +137,7 @@ pub async fn planned(
     )
     .fetch_all(conn)
     .await?;
-    let mut all: HashMap<AgreementId, HashMap<ConnectionId, DateTime<Utc>>> = HashMap::new();
+    let mut all: HashMap<AgreementId, BTreeMap<ConnectionId, DateTime<Utc>>> = HashMap::new();
     for row in rows {
         let of = all.entry(row.agreement).or_default();
         of.insert(row.connection, row.at);

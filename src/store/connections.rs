@@ -178,10 +178,10 @@ pub async fn owner(
         .transpose()
 }
 
-/// Takes the row's lock, so that what is read next stays true until the transaction ends.
+/// Takes the row's lock (not that of its key: what only refers to the row does not wait), so that what is read next stays true until the transaction ends.
 pub async fn lock(conn: &mut PgConnection, id: ConnectionId) -> Result<bool, StoreError> {
     let found = sqlx::query_scalar!(
-        r#"SELECT true AS "found!" FROM connections WHERE id = $1 FOR UPDATE"#,
+        r#"SELECT true AS "found!" FROM connections WHERE id = $1 FOR NO KEY UPDATE"#,
         id as _
     )
     .fetch_optional(conn)
@@ -217,7 +217,7 @@ pub async fn owners(
 pub async fn lock_many(conn: &mut PgConnection, ids: &[ConnectionId]) -> Result<(), StoreError> {
     let ids: Vec<uuid::Uuid> = ids.iter().map(|id| id.uuid()).collect();
     sqlx::query!(
-        "SELECT FROM connections WHERE id = ANY($1) ORDER BY endpoint_service_id, endpoint_id FOR UPDATE",
+        "SELECT FROM connections WHERE id = ANY($1) ORDER BY endpoint_service_id, endpoint_id FOR NO KEY UPDATE",
         &ids,
     )
     .fetch_all(conn)

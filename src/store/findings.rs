@@ -201,7 +201,8 @@ pub async fn end_missing_grants(
         "UPDATE agreement_grants AS g SET ended_at = greatest($2, g.since)
            FROM endpoint_services s
           WHERE g.agreement_id = $1 AND g.ended_at IS NULL AND s.id = g.endpoint_service_id
-            AND (g.principal <> ALL (s.allowed_principals) OR g.principal <> ALL (s.observed_principals))",
+            -- One that is asked for, and that AWS has not or not yet, is not given once more: the service's own sync brings it there.
+            AND g.principal <> ALL (s.allowed_principals)",
         agreement as _,
         at,
     )

@@ -89,12 +89,22 @@ pub struct Cuts {
     pub plans: BTreeMap<ConnectionId, DateTime<Utc>>,
 }
 
-/// What an agreement cuts of its seats, the oldest of which comes first. `grace` is how long more may be connected than it grants.
+/// How much an agreement grants, and how long more than that may be connected.
+#[derive(Debug, Clone, Copy)]
+pub struct Granted {
+    /// How much.
+    pub quotas: Quotas,
+    /// How long each connection may stay that goes beyond it.
+    pub grace: TimeDelta,
+}
+
+/// What an agreement cuts of its seats, the oldest of which comes first. `planned` is what it plans to cut so far: whatever goes beyond the quota already keeps its
+/// time, and what does so since now has a grace of its own.
 pub fn cuts(
     agreement: &Agreement,
     seats: &[Seat],
-    quotas: Quotas,
-    grace: TimeDelta,
+    Granted { quotas, grace }: Granted,
+    planned: &BTreeMap<ConnectionId, DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> Cuts {
     let all = |at: DateTime<Utc>| {
@@ -118,15 +128,18 @@ pub fn cuts(
             if over.is_empty() {
                 return Cuts::default();
             }
-            let over_quota = agreement.over_quota.unwrap_or(OverQuota {
-                since: now,
-                until: now + grace,
+            let known = |id: &ConnectionId| planned.get(id).copied();
+            let plans: BTreeMap<ConnectionId, DateTime<Utc>> = over
+                .into_iter()
+                .map(|id| (id, known(&id).unwrap_or(now + grace)))
+                .collect();
+            let since = agreement.over_quota.map_or(now, |over| over.since);
+            let first = plans.values().min().copied();
+            let over_quota = first.map(|until| OverQuota {
+                since,
+                until: until.max(since),
             });
-            let plans = over.into_iter().map(|id| (id, over_quota.until));
-            Cuts {
-                over_quota: Some(over_quota),
-                plans: plans.collect(),
-            }
+            Cuts { over_quota, plans }
         }
     }
 }
@@ -190,20 +203,34 @@ mod tests {
 
     const DAY: TimeDelta = TimeDelta::hours(24);
 
+    fn day(quotas: Quotas) -> Granted {
+        Granted { quotas, grace: DAY }
+    }
+
+    fn planned(so_far: &Cuts) -> BTreeMap<ConnectionId, DateTime<Utc>> {
+        so_far.plans.clone()
+    }
+
     #[test]
     fn the_newest_go_and_only_after_the_grace() {
         let seats: Vec<Seat> = (1..=4).map(|n| seat(n, 1, "eu-west-1", true)).collect();
         let mut active = agreement(AgreementState::Active);
-        let first = cuts(&active, &seats, at_most(2), DAY, at(20));
+        let first = cuts(&active, &seats, day(at_most(2)), &BTreeMap::new(), at(20));
         let until = at(44);
         let newest = [seats[2].connection, seats[3].connection];
         assert_eq!(first.plans, newest.map(|id| (id, until)).into());
         // What began stays when it is looked at again, and what is granted again is not cut.
         active.over_quota = first.over_quota;
-        let again = cuts(&active, &seats, at_most(3), DAY, at(30));
+        let there = planned(&first);
+        let again = cuts(&active, &seats, day(at_most(3)), &there, at(30));
         assert_eq!(again.plans, [(seats[3].connection, until)].into());
+        // What goes beyond a still lower one has its whole grace.
+        let lower = cuts(&active, &seats, day(at_most(1)), &there, at(40));
+        assert_eq!(lower.plans.get(&seats[1].connection), Some(&at(64)));
+        assert_eq!(lower.plans.get(&seats[2].connection), Some(&until));
+        assert_eq!(lower.over_quota.map(|over| over.until), Some(until));
         assert_eq!(
-            cuts(&active, &seats, at_most(4), DAY, at(31)),
+            cuts(&active, &seats, day(at_most(4)), &there, at(31)),
             Cuts::default()
         );
     }
@@ -242,7 +269,9 @@ mod tests {
             seat(1, 1, "eu-west-1", true),
             seat(2, 1, "eu-west-1", false),
         ];
-        let planned = |state, now| cuts(&agreement(state), &seats, at_most(0), DAY, now).plans;
+        let none = BTreeMap::new();
+        let planned =
+            |state, now| cuts(&agreement(state), &seats, day(at_most(0)), &none, now).plans;
         let first = seats[0].connection;
         assert_eq!(
             planned(AgreementState::Grace, at(12)),

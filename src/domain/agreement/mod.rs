@@ -17,7 +17,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use cuts::{Cuts, InUse, Seat, cuts, surplus};
+pub use cuts::{Cuts, Granted, InUse, Seat, cuts, surplus};
 pub use kept::{Account, AccountProof, Agreement, HeardNotice, OverQuota, Unbound};
 pub use notice::{Notice, NoticeKind, Told};
 pub use record::{Record, Terms};
