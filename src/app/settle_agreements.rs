@@ -43,6 +43,12 @@ pub struct Report {
 /// Looks at every agreement that is due, those of one listing together. One that cannot be looked at keeps none of the others waiting.
 pub async fn settle(ctx: &AppContext) -> Result<Report, AppError> {
     let now = ctx.clock.now();
+    {
+        let conn: &mut PgConnection = &mut *ctx.acquire().await?;
+        if agreement_work::is_at_rest(conn, now).await? {
+            return Ok(Report::default());
+        }
+    }
     let mut tx = ctx.begin().await?;
     let words = agreement_work::take_wakes(&mut tx, now, MOST_WAKES).await?;
     ctx.commit(tx).await?;

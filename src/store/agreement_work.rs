@@ -9,6 +9,17 @@ use super::{PgConnection, StoreError};
 use crate::domain::agreement::Seat;
 use crate::domain::ids::{AgreementId, ConnectionId, EndpointServiceId, ListingId};
 
+/// Whether no connection woke an agreement and none is due: what most passes find, in one statement.
+pub async fn is_at_rest(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    let rests = sqlx::query_scalar!(
+        r#"SELECT NOT EXISTS (SELECT FROM agreement_wakes) AND NOT EXISTS (SELECT FROM agreements WHERE due_at <= $1) AS "rests!""#,
+        now,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(rests)
+}
+
 /// Has agreements looked at that a connection woke. Answers how many words of connections there were.
 pub async fn take_wakes(
     conn: &mut PgConnection,
