@@ -146,10 +146,11 @@ async fn replicas_share_fairly_when_they_join_and_when_they_die(pool: PgPool) {
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(app.fences().await, before);
 
-    // The leases of the dead run out, and the others take them: within the term of a lease and a pass or two.
+    // The leases of the dead run out, and the others take them: within the term of a lease and a pass or two, which four replicas of a debug build on two cores take their
+    // time for.
     fourth.kill();
     let took = app.spread(&[6, 7, 7]).await;
-    assert!(took < Duration::from_secs(6), "{took:?}");
+    assert!(took < Duration::from_secs(9), "{took:?}");
     second.kill();
     app.spread(&[10, 10]).await;
 
