@@ -158,11 +158,6 @@ impl Commerce {
         self.sellers.get(&service).copied().flatten()
     }
 
-    /// Which agreement pays for a connection by now.
-    pub fn bound(&self, id: ConnectionId) -> Option<AgreementId> {
-        self.bound.get(&id).copied()
-    }
-
     /// What is sold to a connection, and what its account bought.
     pub fn of(&self, subject: &Subject, region: &str, live: bool) -> Sold {
         let seller = self.seller(subject.service);
