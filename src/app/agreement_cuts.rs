@@ -5,88 +5,168 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::json;
 
-use super::agreement_standing::note;
-use super::desk::{self, Note};
+use super::agreement_standing::Steps;
+use super::desk::Note;
 use super::give_access_for::shown;
-use super::tell_consumer::tell_consumer;
-use super::{AppContext, AppError, PgConnection};
+use super::tell_consumer::tell_consumers;
+use super::{AppError, PgConnection};
 use crate::domain::actor::Actor;
 use crate::domain::agreement::{Agreement, Cuts};
 use crate::domain::decision::AgreementState;
-use crate::domain::ids::ConnectionId;
+use crate::domain::ids::{AgreementId, ConnectionId};
 use crate::domain::lifecycle::{Notice, NoticeKind};
-use crate::domain::review_desk::{Planner, ReviewStep, ScheduledRevocation};
-use crate::store::{connections, planned_revocations};
+use crate::domain::review_desk::ReviewStep;
+use crate::store::planned_revocations::Cut;
+use crate::store::{audit, connections, planned_revocations, reviews};
 
 /// The most plans that change in one transaction.
 const MOST_PLANS: usize = 500;
 
-/// Makes the plans of an agreement what they should be. Answers whether some are left for the next transaction.
-pub(super) async fn carry_out_cuts(
+/// What changes of the plans of some agreements.
+#[derive(Debug, Default)]
+pub(super) struct CutChanges {
+    new: Vec<Cut>,
+    old: Vec<(AgreementId, ConnectionId)>,
+}
+
+impl CutChanges {
+    /// Adds what makes the plans of an agreement what they should be. Answers whether some are left for the next transaction.
+    pub(super) fn add(
+        &mut self,
+        agreement: &Agreement,
+        wanted: &Cuts,
+        there: &BTreeMap<ConnectionId, DateTime<Utc>>,
+    ) -> bool {
+        let ended = agreement.state == AgreementState::Ended;
+        // What was planned for the end of the grace stays, once that has come.
+        let stands = |id: &ConnectionId, when: &DateTime<Utc>| match there.get(id) {
+            Some(known) => ended || known == when,
+            None => false,
+        };
+        let old = there
+            .keys()
+            .filter(|id| !ended && !wanted.plans.contains_key(id));
+        let old: Vec<_> = old.map(|id| (agreement.id, *id)).collect();
+        let new = wanted.plans.iter().filter(|(id, when)| !stands(id, when));
+        let new: Vec<Cut> = new
+            .map(|(id, when)| Cut {
+                agreement: agreement.id,
+                connection: *id,
+                at: *when,
+                reason: why(agreement),
+                by: Actor::worker().name,
+            })
+            .collect();
+        let room = MOST_PLANS.saturating_sub(self.old.len() + self.new.len());
+        let more = old.len() + new.len() > room;
+        let withdrawn = old.len().min(room);
+        self.old.extend(old.into_iter().take(room));
+        self.new.extend(new.into_iter().take(room - withdrawn));
+        more
+    }
+
+    /// Plans and withdraws them. The caller has locked the agreements.
+    pub(super) async fn carry_out(
+        self,
+        conn: &mut PgConnection,
+        actor: &Actor,
+        steps: &mut Steps<'_>,
+        at: DateTime<Utc>,
+    ) -> Result<(), AppError> {
+        let new = self.new.iter().map(|cut| cut.connection);
+        let old = self.old.iter().map(|(_, id)| *id);
+        let touched: Vec<ConnectionId> = new.chain(old).collect();
+        if touched.is_empty() {
+            return Ok(());
+        }
+        connections::lock_many(conn, &touched).await?;
+        let withdrawn = planned_revocations::take_cuts_back(conn, &self.old).await?;
+        tell_withdrawn(conn, actor, steps, &withdrawn, at).await?;
+        let desks = reviews::of_many(conn, &touched).await?;
+        // Somebody may have decided before the lock.
+        let planned = planned_revocations::add_cuts(conn, &self.new).await?;
+        let is_planned = |cut: &Cut| planned.contains(&(cut.agreement, cut.connection));
+        let new: Vec<Cut> = self.new.into_iter().filter(is_planned).collect();
+        let before = |id: &ConnectionId| desks.get(id)?.revocation.as_ref().map(shown);
+        let mut notices = Vec::new();
+        let mut entries = Vec::new();
+        let mut by_agreement: BTreeMap<AgreementId, Vec<&Cut>> = BTreeMap::new();
+        for cut in &new {
+            let note = Note {
+                actor,
+                id: cut.connection,
+                step: ReviewStep::RevocationScheduled,
+                reason: Some(&cut.reason),
+                before: before(&cut.connection),
+                details: Some(shown(&cut.planned())),
+                at,
+            };
+            entries.push(note.entry());
+            notices.push((cut.connection, notice(NoticeKind::AccessEnding, cut, at)));
+            by_agreement.entry(cut.agreement).or_default().push(cut);
+        }
+        audit::record_many(conn, entries).await?;
+        tell_consumers(conn, actor, &notices, at).await?;
+        for (agreement, cuts) in by_agreement {
+            let first = cuts.iter().min_by_key(|cut| cut.at);
+            let after = json!({
+                "connections": cuts.len(), "at": first.map(|cut| cut.at), "because": first.map(|cut| &cut.reason),
+            });
+            steps.add(agreement, "agreement.plan_cuts", (None, Some(after)));
+        }
+        Ok(())
+    }
+}
+
+async fn tell_withdrawn(
     conn: &mut PgConnection,
-    ctx: &AppContext,
-    agreement: &Agreement,
-    wanted: &Cuts,
-    there: BTreeMap<ConnectionId, DateTime<Utc>>,
+    actor: &Actor,
+    steps: &mut Steps<'_>,
+    withdrawn: &[Cut],
     at: DateTime<Utc>,
-) -> Result<bool, AppError> {
-    let ended = agreement.state == AgreementState::Ended;
-    // What was planned for the end of the grace stays, once that has come.
-    let stands = |id: &ConnectionId, when: &DateTime<Utc>| match there.get(id) {
-        Some(known) => ended || known == when,
-        None => false,
-    };
-    let new = wanted.plans.iter().filter(|(id, when)| !stands(id, when));
-    let mut new: Vec<(ConnectionId, DateTime<Utc>)> = new.map(|(id, at)| (*id, *at)).collect();
-    let old = there
-        .keys()
-        .filter(|id| !ended && !wanted.plans.contains_key(id));
-    let mut old: Vec<ConnectionId> = old.copied().collect();
-    let more = new.len() + old.len() > MOST_PLANS;
-    old.truncate(MOST_PLANS);
-    new.truncate(MOST_PLANS - old.len());
-    if new.is_empty() && old.is_empty() {
-        return Ok(false);
+) -> Result<(), AppError> {
+    if withdrawn.is_empty() {
+        return Ok(());
     }
-    let touched: Vec<ConnectionId> = new.iter().map(|(id, _)| *id).chain(old.clone()).collect();
-    connections::lock_many(conn, &touched).await?;
-    let actor = Actor::worker();
-    let (mut planned, mut withdrawn) = (0, 0);
-    for (id, when) in new {
-        planned += usize::from(plan(conn, ctx, &actor, agreement, id, when, at).await?);
-    }
-    for id in old {
-        withdrawn += usize::from(withdraw(conn, &actor, agreement, id, at).await?);
-    }
-    if planned > 0 {
-        let first = wanted.plans.values().min();
-        let after = json!({ "connections": planned, "at": first, "because": why(agreement) });
-        note(
-            conn,
-            &actor,
-            agreement.id,
-            "agreement.plan_cuts",
-            (None, Some(after)),
-            None,
+    let reasons: Vec<String> = withdrawn
+        .iter()
+        .map(|cut| format!("agreement {} does not cut it any more", cut.agreement))
+        .collect();
+    let mut entries = Vec::new();
+    let mut notices = Vec::new();
+    let mut counts: BTreeMap<AgreementId, usize> = BTreeMap::new();
+    for (cut, reason) in withdrawn.iter().zip(&reasons) {
+        let note = Note {
+            actor,
+            id: cut.connection,
+            step: ReviewStep::RevocationCancelled,
+            reason: Some(reason),
+            before: Some(shown(&cut.planned())),
+            details: None,
             at,
-        )
-        .await?;
+        };
+        entries.push(note.entry());
+        notices.push((
+            cut.connection,
+            notice(NoticeKind::AccessEndingCancelled, cut, at),
+        ));
+        *counts.entry(cut.agreement).or_default() += 1;
     }
-    if withdrawn > 0 {
-        let after = json!({ "connections": withdrawn });
-        let change = (None, Some(after));
-        note(
-            conn,
-            &actor,
-            agreement.id,
-            "agreement.withdraw_cuts",
-            change,
-            None,
-            at,
-        )
-        .await?;
+    audit::record_many(conn, entries).await?;
+    tell_consumers(conn, actor, &notices, at).await?;
+    for (agreement, count) in counts {
+        let after = json!({ "connections": count });
+        steps.add(agreement, "agreement.withdraw_cuts", (None, Some(after)));
     }
-    Ok(more)
+    Ok(())
+}
+
+fn notice(kind: NoticeKind, cut: &Cut, at: DateTime<Utc>) -> Notice {
+    Notice {
+        kind,
+        since: at,
+        content: json!({ "agreement_id": cut.agreement, "ends_at": cut.at }),
+    }
 }
 
 /// Why it cuts, in words.
@@ -97,94 +177,12 @@ fn why(agreement: &Agreement) -> String {
             "agreement {id} grants less than is connected since {}",
             over.since.to_rfc3339_opts(SecondsFormat::Secs, true)
         ),
+        None if agreement.state == AgreementState::Superseded => {
+            format!("nothing has taken the place of agreement {id} yet")
+        }
         None => match agreement.cause {
             Some(cause) => format!("agreement {id} ended: {cause}"),
             None => format!("agreement {id} never came to be"),
         },
     }
-}
-
-async fn plan(
-    conn: &mut PgConnection,
-    ctx: &AppContext,
-    actor: &Actor,
-    agreement: &Agreement,
-    id: ConnectionId,
-    when: DateTime<Utc>,
-    at: DateTime<Utc>,
-) -> Result<bool, AppError> {
-    let before = desk::read(conn, ctx, id, at).await?;
-    let planned = ScheduledRevocation {
-        at: when,
-        reason: why(agreement),
-        by: actor.name.clone(),
-        planner: Planner::Agreement(agreement.id),
-    };
-    // Somebody may have decided before the lock.
-    if !planned_revocations::add(conn, id, &planned).await? {
-        return Ok(false);
-    }
-    let note = Note {
-        actor,
-        id,
-        step: ReviewStep::RevocationScheduled,
-        reason: Some(&planned.reason),
-        before: before.desk.revocation.as_ref().map(shown),
-        details: Some(shown(&planned)),
-        at,
-    };
-    desk::note(conn, note).await?;
-    tell(
-        conn,
-        actor,
-        agreement,
-        id,
-        (NoticeKind::AccessEnding, when),
-        at,
-    )
-    .await?;
-    Ok(true)
-}
-
-async fn withdraw(
-    conn: &mut PgConnection,
-    actor: &Actor,
-    agreement: &Agreement,
-    id: ConnectionId,
-    at: DateTime<Utc>,
-) -> Result<bool, AppError> {
-    let own = Planner::Agreement(agreement.id);
-    let Some(planned) = planned_revocations::take_back(conn, id, own).await? else {
-        return Ok(false);
-    };
-    let reason = format!("agreement {} does not cut it any more", agreement.id);
-    let note = Note {
-        actor,
-        id,
-        step: ReviewStep::RevocationCancelled,
-        reason: Some(&reason),
-        before: Some(shown(&planned)),
-        details: None,
-        at,
-    };
-    desk::note(conn, note).await?;
-    let told = (NoticeKind::AccessEndingCancelled, planned.at);
-    tell(conn, actor, agreement, id, told, at).await?;
-    Ok(true)
-}
-
-async fn tell(
-    conn: &mut PgConnection,
-    actor: &Actor,
-    agreement: &Agreement,
-    id: ConnectionId,
-    (kind, ends_at): (NoticeKind, DateTime<Utc>),
-    at: DateTime<Utc>,
-) -> Result<(), AppError> {
-    let notice = Notice {
-        kind,
-        since: at,
-        content: json!({ "agreement_id": agreement.id, "ends_at": ends_at }),
-    };
-    tell_consumer(conn, actor, id, &notice, at).await
 }

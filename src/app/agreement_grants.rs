@@ -1,329 +1,25 @@
 //! Principals follow agreements: they are added in every Region of the plan, and removed with the last agreement that stands on them.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
 use chrono::{DateTime, Utc};
-use privatelink::AccountId;
 use serde_json::json;
 
 use super::admission::may_change;
-use super::agreement_standing::{Known, know, note};
+use super::agreement_doors::Wishes;
+use super::agreement_standing::Steps;
 use super::change_principals::record;
-use super::settle_agreements::grouped;
-use super::{AppError, PgConnection, drain_service};
+use super::{AppError, PgConnection, agreement_standing, drain_service};
 use crate::domain::actor::Actor;
-use crate::domain::agreement::{Account, Agreement};
-use crate::domain::endpoint_service::RegisteredService;
-use crate::domain::ids::{AgreementId, ConsumerId, EndpointServiceId, ListingId};
-use crate::domain::listing::{Listing, ListingState, Plan};
-use crate::domain::principal::root_of;
+use crate::domain::ids::{AgreementId, EndpointServiceId};
 use crate::store::agreement_grants::{self, Grant};
-use crate::store::{
-    access_work, agreement_accounts, agreements, denials, endpoint_services, facts,
-    listing_services, listings,
-};
-
-/// What a listing sells, and who is let in to it by which agreement.
-#[derive(Debug)]
-pub(super) struct Doors {
-    /// The services that it sells.
-    pub(super) sold: Vec<RegisteredService>,
-    /// The accounts of each agreement that are let in while it is in force.
-    pub(super) accounts: HashMap<AgreementId, Vec<Account>>,
-    rooms: Vec<Room>,
-    /// Accounts that are not let in to a service now, whatever they bought.
-    barred: HashSet<(AccountId, EndpointServiceId)>,
-}
-
-/// What one agreement should have and has.
-#[derive(Debug)]
-struct Room {
-    agreement: AgreementId,
-    /// What it keeps, if it has it.
-    keeps: Vec<(EndpointServiceId, AccountId, String)>,
-    /// Whether the listing lets it have more.
-    may_add: bool,
-    /// Whether it keeps something only until the one that took its place has it.
-    waits: bool,
-    /// What it has.
-    has: Vec<Grant>,
-}
-
-/// Agreements that took the place of others, and whom they let in.
-#[derive(Debug, Default)]
-struct Heirs {
-    /// Of each agreement the one that takes its place, if that is in force.
-    of: HashMap<AgreementId, AgreementId>,
-    accounts: HashMap<AgreementId, Vec<Account>>,
-    grants: HashMap<AgreementId, Vec<Grant>>,
-}
-
-impl Heirs {
-    async fn of(
-        conn: &mut PgConnection,
-        known: &Known,
-        of: &[Agreement],
-        at: DateTime<Utc>,
-    ) -> Result<Self, AppError> {
-        let pairs = of
-            .iter()
-            .filter_map(|one| Some((one.id, known.successor(one.id)?.0)));
-        let mut heirs = Self {
-            of: pairs.collect(),
-            ..Self::default()
-        };
-        let ids: BTreeSet<AgreementId> = heirs.of.values().copied().collect();
-        let ids: Vec<AgreementId> = ids.into_iter().collect();
-        if ids.is_empty() {
-            return Ok(heirs);
-        }
-        let found = agreements::by_ids(conn, &ids).await?;
-        let known = know(conn, &found).await?;
-        let mut in_force = HashSet::new();
-        for one in &found {
-            if known.now(one, at)?.lets_in() {
-                in_force.insert(one.id);
-            }
-        }
-        heirs.of.retain(|_, heir| in_force.contains(heir));
-        let attached = agreement_accounts::of_many(conn, &ids).await?;
-        let attached = attached.into_iter().filter(|row| row.proof.lets_in());
-        heirs.accounts = grouped(attached.map(|row| (row.agreement, row)));
-        let grants = agreement_grants::of_many(conn, &ids).await?;
-        heirs.grants = grouped(grants.into_iter().map(|grant| (grant.agreement, grant)));
-        Ok(heirs)
-    }
-
-    /// What the one that takes an agreement's place lets in as well and has not got yet: it may come later in the pass, or not be allowed to add anybody now.
-    fn awaited<'a>(&'a self, of: AgreementId, has: &'a [Grant]) -> impl Iterator<Item = &'a Grant> {
-        let heir = self.of.get(&of);
-        let accounts = heir.and_then(|heir| self.accounts.get(heir));
-        let there = heir.and_then(|heir| self.grants.get(heir));
-        has.iter().filter(move |grant| {
-            let mut lets_in = accounts.into_iter().flatten();
-            let mut got = there.into_iter().flatten();
-            lets_in.any(|row| row.account == grant.account)
-                && !got.any(|own| own.service == grant.service && own.account == grant.account)
-        })
-    }
-}
-
-/// Principals to add and to take away.
-#[derive(Debug, Default)]
-pub(super) struct Wishes {
-    add: Vec<Grant>,
-    end: Vec<Grant>,
-}
-
-impl Doors {
-    /// Reads what there is about these agreements of one listing.
-    pub(super) async fn of(
-        conn: &mut PgConnection,
-        listing: ListingId,
-        of: &[Agreement],
-        at: DateTime<Utc>,
-    ) -> Result<Self, AppError> {
-        let known = know(conn, of).await?;
-        let ids: Vec<AgreementId> = of.iter().map(|one| one.id).collect();
-        let listing = listings::by_id(conn, listing).await?;
-        let listing = listing.ok_or_else(|| AppError::internal("an agreement of no listing"))?;
-        let sold = listing_services::sold_by(conn, listing.id).await?;
-        let sold = endpoint_services::by_ids(conn, &sold).await?;
-        let attached = agreement_accounts::of_many(conn, &ids).await?;
-        let attached = attached.into_iter().filter(|row| row.proof.lets_in());
-        let accounts = grouped(attached.map(|row| (row.agreement, row)));
-        let heirs = Heirs::of(conn, &known, of, at).await?;
-        let grants = agreement_grants::of_many(conn, &ids).await?;
-        let mut grants = grouped(grants.into_iter().map(|grant| (grant.agreement, grant)));
-        let mut rooms = Vec::new();
-        for one in of {
-            let now = known.now(one, at)?;
-            let plan = known.plan(one)?;
-            let own = accounts.get(&one.id).into_iter().flatten();
-            let lets_in = now.lets_in() && listing.state != ListingState::Retired;
-            let pairs = own.filter(|_| lets_in).flat_map(|row| {
-                let inside = sold.iter().filter(|service| is_in_plan(plan, service));
-                inside.map(|service| {
-                    let principal = root_of(&row.account, &service.region);
-                    (service.id, row.account.clone(), principal)
-                })
-            });
-            let has = grants.remove(&one.id).unwrap_or_default();
-            let awaited = heirs.awaited(one.id, &has);
-            let awaited = awaited.filter(|_| now.succeeded_at.is_some());
-            let awaited: Vec<_> = awaited
-                .map(|grant| {
-                    (
-                        grant.service,
-                        grant.account.clone(),
-                        grant.principal.clone(),
-                    )
-                })
-                .collect();
-            let waits = !awaited.is_empty();
-            rooms.push(Room {
-                agreement: one.id,
-                keeps: pairs.chain(awaited).collect(),
-                may_add: lets_in && may_add(&listing, one),
-                waits,
-                has,
-            });
-        }
-        let mut doors = Self {
-            sold,
-            accounts,
-            rooms,
-            barred: HashSet::new(),
-        };
-        doors.barred = doors.find_barred(conn, at).await?;
-        Ok(doors)
-    }
-
-    /// Whom a denial or the removal of their access keeps out.
-    async fn find_barred(
-        &self,
-        conn: &mut PgConnection,
-        at: DateTime<Utc>,
-    ) -> Result<HashSet<(AccountId, EndpointServiceId)>, AppError> {
-        let new = self.rooms.iter().flat_map(Room::missing);
-        let pairs: HashSet<(AccountId, EndpointServiceId)> = new
-            .map(|(service, account, _)| (account, service))
-            .collect();
-        if pairs.is_empty() {
-            return Ok(HashSet::new());
-        }
-        let accounts: BTreeSet<String> = pairs.iter().map(|(a, _)| a.to_string()).collect();
-        let accounts: Vec<String> = accounts.into_iter().collect();
-        let services: Vec<EndpointServiceId> = self.sold.iter().map(|one| one.id).collect();
-        let members = facts::memberships(conn, &accounts).await?;
-        let consumers: HashMap<AccountId, ConsumerId> = members
-            .into_iter()
-            .map(|row| (row.account, row.consumer))
-            .collect();
-        let ids: BTreeSet<ConsumerId> = consumers.values().copied().collect();
-        let ids: Vec<ConsumerId> = ids.into_iter().collect();
-        let denials = denials::concerning_many(conn, &accounts, &ids, &services).await?;
-        let denied = |(account, service): &(AccountId, EndpointServiceId)| {
-            let consumer = consumers.get(account).copied();
-            let mut all = denials.iter();
-            all.any(|denial| denial.denies(account, consumer, *service, at))
-        };
-        let asked: Vec<(AccountId, EndpointServiceId)> = pairs.iter().cloned().collect();
-        let ending = access_work::keeping_out(conn, &asked).await?;
-        Ok(pairs
-            .into_iter()
-            .filter(|pair| ending.contains_key(pair) || denied(pair))
-            .collect())
-    }
-
-    /// The services whose principals have to change, by id.
-    pub(super) fn to_change(&self) -> BTreeSet<EndpointServiceId> {
-        let end = self.rooms.iter().flat_map(Room::over);
-        let end = end.map(|grant| grant.service);
-        let new = self.rooms.iter().flat_map(Room::missing);
-        let new =
-            new.filter(|(service, account, _)| !self.barred.contains(&(account.clone(), *service)));
-        new.map(|(service, ..)| service).chain(end).collect()
-    }
-}
-
-impl Room {
-    /// What it should have and has not.
-    fn missing(&self) -> Vec<(EndpointServiceId, AccountId, String)> {
-        if !self.may_add {
-            return Vec::new();
-        }
-        let has: HashSet<(EndpointServiceId, &AccountId)> =
-            self.has.iter().map(|g| (g.service, &g.account)).collect();
-        let missing = self
-            .keeps
-            .iter()
-            .filter(|(s, a, _)| !has.contains(&(*s, a)));
-        missing.cloned().collect()
-    }
-
-    /// What it has and should not have.
-    fn over(&self) -> Vec<Grant> {
-        let keeps: HashSet<(EndpointServiceId, &AccountId)> =
-            self.keeps.iter().map(|(s, a, _)| (*s, a)).collect();
-        let over = self
-            .has
-            .iter()
-            .filter(|g| !keeps.contains(&(g.service, &g.account)));
-        over.cloned().collect()
-    }
-}
-
-/// Whether a service can be reached from a Region that the plan has.
-fn is_in_plan(plan: &Plan, service: &RegisteredService) -> bool {
-    let Some(regions) = &plan.regions else {
-        return true;
-    };
-    let seen = service.observed.as_ref();
-    let seen = seen.map(|seen| seen.service.supported_regions.as_slice());
-    let others = service.supported_regions.as_deref().or(seen);
-    regions.contains(&service.region)
-        || others
-            .unwrap_or_default()
-            .iter()
-            .any(|other| regions.iter().any(|region| region.as_str() == other))
-}
-
-/// Whether the listing lets an agreement's accounts in: the table of listing states and permissions. What is suspended adds nobody and removes nobody.
-fn may_add(listing: &Listing, agreement: &Agreement) -> bool {
-    match listing.state {
-        ListingState::Public | ListingState::Restricted => true,
-        ListingState::Limited => listing.allow_list.contains(&agreement.buyer),
-        ListingState::Suspended
-        | ListingState::Retired
-        | ListingState::Draft
-        | ListingState::InReview
-        | ListingState::ChangesRequested
-        | ListingState::Approved => false,
-    }
-}
-
-/// What is to be done, and the agreements of which something cannot be done now: an account is kept out, or a service is not locked.
-pub(super) fn wishes(
-    doors: &Doors,
-    locked: &BTreeSet<EndpointServiceId>,
-) -> (Wishes, HashSet<AgreementId>) {
-    let mut wishes = Wishes::default();
-    let mut unmet = HashSet::new();
-    for room in &doors.rooms {
-        for (service, account, principal) in room.missing() {
-            let barred = doors.barred.contains(&(account.clone(), service));
-            if barred || !locked.contains(&service) {
-                unmet.insert(room.agreement);
-                continue;
-            }
-            wishes.add.push(Grant {
-                agreement: room.agreement,
-                service,
-                account,
-                principal,
-                added: false,
-            });
-        }
-        if room.waits {
-            unmet.insert(room.agreement);
-        }
-        for grant in room.over() {
-            if locked.contains(&grant.service) {
-                wishes.end.push(grant);
-            } else {
-                unmet.insert(room.agreement);
-            }
-        }
-    }
-    (wishes, unmet)
-}
 
 /// Adds principals and takes others away, one change for each service. Answers the agreements for which a service cannot be changed now.
 pub(super) async fn give_and_take(
     conn: &mut PgConnection,
     actor: &Actor,
     Wishes { add, end }: Wishes,
+    steps: &mut Steps<'_>,
     at: DateTime<Utc>,
 ) -> Result<HashSet<AgreementId>, AppError> {
     let both = || add.iter().chain(&end);
@@ -370,13 +66,19 @@ pub(super) async fn give_and_take(
             }
         }
         for grant in &change.given {
-            let step = ("agreement.grant", "added", grant.added);
-            note_step(conn, actor, grant, step, at).await?;
+            steps.add(
+                grant.agreement,
+                "agreement.grant",
+                said(grant, "added", grant.added),
+            );
         }
         for grant in &ends {
             let removed = change.goes.contains(&grant.principal);
-            let step = ("agreement.revoke_principal", "removed", removed);
-            note_step(conn, actor, grant, step, at).await?;
+            steps.add(
+                grant.agreement,
+                "agreement.revoke_principal",
+                said(grant, "removed", removed),
+            );
         }
         given.extend(change.given);
         ended.extend(ends);
@@ -386,18 +88,11 @@ pub(super) async fn give_and_take(
     Ok(unmet)
 }
 
-async fn note_step(
-    conn: &mut PgConnection,
-    actor: &Actor,
-    grant: &Grant,
-    (action, key, value): (&'static str, &str, bool),
-    at: DateTime<Utc>,
-) -> Result<(), AppError> {
+fn said(grant: &Grant, key: &str, value: bool) -> agreement_standing::Change {
     let after = json!({
         "endpoint_service_id": grant.service, "account_id": grant.account, "principal": grant.principal, key: value,
     });
-    let change = (None, Some(after));
-    note(conn, actor, grant.agreement, action, change, None, at).await
+    (None, Some(after))
 }
 
 /// How the principals of one service change.
@@ -417,25 +112,30 @@ fn change(
     standing: &[Grant],
     is_requested: impl Fn(&str) -> bool,
 ) -> Change {
+    let there: HashSet<&str> = before.iter().map(String::as_str).collect();
+    let by_agreement: HashSet<&str> = standing
+        .iter()
+        .filter(|grant| grant.added)
+        .map(|grant| grant.principal.as_str())
+        .collect();
+    let mut new = HashSet::new();
     let mut principals = before.to_vec();
     for grant in &mut given {
-        let mut others = standing.iter();
-        let by_agreement = others.any(|other| other.principal == grant.principal && other.added);
-        let there = before.contains(&grant.principal);
-        grant.added = !there || by_agreement;
-        if !principals.contains(&grant.principal) {
+        let is_there = there.contains(grant.principal.as_str());
+        grant.added = !is_there || by_agreement.contains(grant.principal.as_str());
+        if !is_there && new.insert(grant.principal.clone()) {
             principals.push(grant.principal.clone());
         }
     }
-    let stays = |grant: &Grant| {
-        let same = |other: &Grant| other.principal == grant.principal;
-        given.iter().any(same)
-            || is_requested(&grant.principal)
-            || standing
-                .iter()
-                .any(|other| same(other) && !ends.contains(other))
-    };
-    let going = ends.iter().filter(|grant| grant.added && !stays(grant));
+    let ending: HashSet<&Grant> = ends.iter().collect();
+    let left = standing.iter().filter(|grant| !ending.contains(grant));
+    let stays: HashSet<&str> = left
+        .chain(&given)
+        .map(|grant| grant.principal.as_str())
+        .collect();
+    let going = ends.iter().filter(|grant| {
+        grant.added && !stays.contains(grant.principal.as_str()) && !is_requested(&grant.principal)
+    });
     let goes: HashSet<String> = going.map(|grant| grant.principal.clone()).collect();
     principals.retain(|principal| !goes.contains(principal));
     Change {

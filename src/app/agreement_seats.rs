@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 
-use super::agreement_grants::Doors;
+use super::agreement_doors::Doors;
 use super::agreement_standing::{Known, know};
 use super::bind_connection::{bind, unbind};
 use super::gather_facts::gather;
@@ -19,8 +19,10 @@ use crate::store::{
     agreement_accounts, agreement_bindings, agreement_work, agreements, connections,
 };
 
-/// The most connections that find somebody who pays in one transaction.
+/// The most connections that are looked at together to find somebody who pays for them.
 const MOST_UNPAID: i64 = 200;
+/// How many times so many are looked at in one transaction as long as none of them finds anybody. They must not hide those that come after them.
+const MOST_PAGES: usize = 10;
 
 /// What is connected by each agreement.
 #[derive(Debug, Default)]
@@ -71,14 +73,16 @@ pub(super) async fn seat(
             }
         }
     }
-    let unpaid = unpaid(conn, doors, of).await?;
-    let all = [&gone, &detached, &unpaid].into_iter().flatten().copied();
+    let unpaid = unpaid(conn, doors, of, at).await?;
+    let all = [&gone, &detached, &unpaid.ids]
+        .into_iter()
+        .flatten()
+        .copied();
     let touched: Vec<ConnectionId> = all.chain(moves.keys().copied()).collect();
-    let more = i64::try_from(unpaid.len()).is_ok_and(|count| count >= MOST_UNPAID);
     if touched.is_empty() {
         return Ok(Seats {
             by_agreement: seats,
-            more,
+            more: false,
         });
     }
     connections::lock_many(conn, &touched).await?;
@@ -87,19 +91,16 @@ pub(super) async fn seat(
     for (connection, (successor, since)) in moves {
         bind(conn, actor, successor, connection, since).await?;
     }
-    let mut found = gather(conn, &unpaid, at).await?;
-    let mut bound = false;
-    for id in unpaid {
+    let mut found = gather(conn, &unpaid.ids, at).await?;
+    for id in unpaid.ids {
         if let Some(payer) = found.payer(id) {
             bind(conn, actor, payer, id, at).await?;
             found.seated(id);
-            bound = true;
         }
     }
     Ok(Seats {
         by_agreement: grouped(agreement_work::seats(conn, &ids).await?),
-        // Where none of so many found anybody, the next look would find none either.
-        more: more && bound,
+        more: unpaid.more,
     })
 }
 
@@ -221,12 +222,21 @@ async fn claimed(
     Ok(all)
 }
 
-/// Live connections of their accounts that nobody pays for.
+/// Connections that nobody pays for and for which somebody would.
+#[derive(Debug, Default)]
+struct Unpaid {
+    ids: Vec<ConnectionId>,
+    /// Whether there may be more of them.
+    more: bool,
+}
+
+/// Live connections of their accounts that nobody pays for and for which somebody would. They are not locked yet.
 async fn unpaid(
     conn: &mut PgConnection,
     doors: &Doors,
     of: &[Agreement],
-) -> Result<Vec<ConnectionId>, AppError> {
+    at: DateTime<Utc>,
+) -> Result<Unpaid, AppError> {
     let in_force = of.iter().filter(|one| one.lets_in());
     let accounts = in_force.filter_map(|one| doors.accounts.get(&one.id));
     let accounts: Vec<String> = accounts
@@ -234,7 +244,22 @@ async fn unpaid(
         .map(|row| row.account.to_string())
         .collect();
     let Some(first) = of.first().filter(|_| !accounts.is_empty()) else {
-        return Ok(Vec::new());
+        return Ok(Unpaid::default());
     };
-    Ok(agreement_work::unpaid(conn, first.listing, &accounts, MOST_UNPAID).await?)
+    let mut after = None;
+    for _ in 0..MOST_PAGES {
+        let page =
+            agreement_work::unpaid(conn, first.listing, &accounts, after, MOST_UNPAID).await?;
+        let full = i64::try_from(page.len()).is_ok_and(|count| count == MOST_UNPAID);
+        after = page.last().copied();
+        let found = gather(conn, &page, at).await?;
+        let ids: Vec<ConnectionId> = page
+            .into_iter()
+            .filter(|id| found.payer(*id).is_some())
+            .collect();
+        if !ids.is_empty() || !full {
+            return Ok(Unpaid { more: full, ids });
+        }
+    }
+    Ok(Unpaid::default())
 }

@@ -10,7 +10,6 @@ use crate::domain::actor::Actor;
 use crate::domain::agreement::{Agreement, Notice, Patience, Record, Standing, Terms, Told};
 use crate::domain::decision::{AgreementSource, AgreementState};
 use crate::domain::ids::{AgreementId, ListingId, PlanId};
-use crate::domain::judgement::Wake;
 use crate::domain::listing::{EndCause, Plan, Quotas};
 use crate::store::audit::{self, Entry, Subject};
 use crate::store::{
@@ -206,48 +205,83 @@ pub async fn stand(
 ) -> Result<Vec<Agreement>, AppError> {
     let known = know(conn, of).await?;
     let mut rows = Vec::new();
+    let mut steps = Steps::of(actor, at);
     for before in of {
         let mut after = known.now(before, at)?;
         after.due_at = Some(at);
-        note_state(conn, actor, before, &after, at).await?;
+        steps.turn(before, &after);
         rows.push(after);
     }
+    steps.write(conn).await?;
     agreements::record(conn, &rows).await?;
     let ids: Vec<AgreementId> = rows.iter().map(|row| row.id).collect();
-    for account in agreement_accounts::of_many(conn, &ids).await? {
-        judge_wakes::wake(conn, &Wake::Account(account.account), at).await?;
-    }
+    wake_accounts_of(conn, &ids, at).await?;
     for row in &mut rows {
         row.version += 1;
     }
     Ok(rows)
 }
 
-/// Writes down that an agreement stands elsewhere, if it does.
-pub(super) async fn note_state(
+/// Has everybody judged again who asks by these agreements.
+pub(super) async fn wake_accounts_of(
     conn: &mut PgConnection,
-    actor: &Actor,
-    before: &Agreement,
-    after: &Agreement,
+    agreements: &[AgreementId],
     at: DateTime<Utc>,
 ) -> Result<(), AppError> {
-    let said = |one: &Agreement| json!({ "state": one.state, "cause": one.cause, "grace_until": one.grace_until, "succeeded_at": one.succeeded_at });
-    let (was, is) = (said(before), said(after));
-    if was == is {
-        return Ok(());
-    }
-    let change = (Some(was), Some(is));
-    note(
-        conn,
-        actor,
-        after.id,
-        "agreement.change_state",
-        change,
-        None,
-        at,
-    )
-    .await
+    let attached = agreement_accounts::of_many(conn, agreements).await?;
+    let accounts = attached.iter().map(|row| &row.account);
+    Ok(judge_wakes::wake_accounts(conn, accounts, at).await?)
 }
+
+/// Steps of the timelines of agreements that one transaction takes, written together.
+#[derive(Debug)]
+pub(super) struct Steps<'a> {
+    actor: &'a Actor,
+    at: DateTime<Utc>,
+    entries: Vec<Entry<'a>>,
+}
+
+impl<'a> Steps<'a> {
+    /// None so far.
+    pub(super) fn of(actor: &'a Actor, at: DateTime<Utc>) -> Self {
+        Self {
+            actor,
+            at,
+            entries: Vec::new(),
+        }
+    }
+
+    /// Adds one.
+    pub(super) fn add(&mut self, id: AgreementId, action: &'static str, (before, after): Change) {
+        self.entries.push(Entry {
+            at: self.at,
+            actor: self.actor,
+            action,
+            subject: Subject::Agreement(id),
+            before,
+            after,
+            reason: None,
+            decision: None,
+        });
+    }
+
+    /// Adds that an agreement stands elsewhere, if it does.
+    pub(super) fn turn(&mut self, before: &Agreement, after: &Agreement) {
+        let said = |one: &Agreement| json!({ "state": one.state, "cause": one.cause, "grace_until": one.grace_until, "succeeded_at": one.succeeded_at });
+        let (was, is) = (said(before), said(after));
+        if was != is {
+            self.add(after.id, "agreement.change_state", (Some(was), Some(is)));
+        }
+    }
+
+    /// Writes them, in the order in which they were added.
+    pub(super) async fn write(self, conn: &mut PgConnection) -> Result<(), AppError> {
+        Ok(audit::record_many(conn, self.entries).await?)
+    }
+}
+
+/// The part of an agreement that changed: as it was, and as it is.
+pub(super) type Change = (Option<Value>, Option<Value>);
 
 /// Writes an entry about an agreement: a step of its timeline.
 pub(super) async fn note(
@@ -255,7 +289,7 @@ pub(super) async fn note(
     actor: &Actor,
     id: AgreementId,
     action: &'static str,
-    (before, after): (Option<Value>, Option<Value>),
+    (before, after): Change,
     reason: Option<&str>,
     at: DateTime<Utc>,
 ) -> Result<(), AppError> {

@@ -1,7 +1,6 @@
 //! What is sold and what was bought, as far as decisions about connections depend on it: the listing that sells the service, the agreements of the account, and what is
 //! left of each.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
@@ -9,26 +8,14 @@ use privatelink::AccountId;
 
 use super::agreement_standing::know;
 use super::{AppError, PgConnection};
-use crate::domain::agreement::{Agreement, InUse};
-use crate::domain::decision::{
-    self, Acceptance, AgreementState, BindRule, Binding, Licence, Licences,
-};
+use crate::domain::agreement::{Asks, Candidate, InUse, choose};
+use crate::domain::decision::{self, Acceptance, Licences};
 use crate::domain::ids::{AgreementId, ConnectionId, EndpointServiceId, ListingId};
-use crate::domain::listing::{Listing, Plan, Quotas, Revision};
-use crate::domain::quota::QuotaFigure;
+use crate::domain::listing::{Listing, Plan, Revision};
 use crate::store::facts::Subject;
 use crate::store::{
     agreement_accounts, agreement_bindings, agreement_work, agreements, listing_services,
 };
-
-/// An agreement by which somebody might connect, as it stands now.
-#[derive(Debug)]
-struct Candidate {
-    agreement: Agreement,
-    plan: Plan,
-    quotas: Quotas,
-    in_use: InUse,
-}
 
 /// What is known of what is sold and was bought.
 #[derive(Debug, Default)]
@@ -165,7 +152,16 @@ impl Commerce {
             return Sold::default();
         };
         let candidates = self.candidates(subject, listing.id);
-        let chosen = self.choose(&candidates, subject, region, live);
+        let chosen = choose(
+            &candidates,
+            Asks {
+                service: subject.service,
+                region,
+                live,
+                said: self.claimed.get(&subject.id).copied(),
+                pays: self.bound.get(&subject.id).copied(),
+            },
+        );
         let buyer = chosen.agreement.map(|one| &one.agreement.buyer);
         let allowed = |account: &AccountId| listing.allow_list.contains(account);
         let plan = match chosen.agreement {
@@ -174,7 +170,7 @@ impl Commerce {
         };
         let quotas = chosen
             .agreement
-            .map(|one| limits(one, subject.service, region));
+            .map(|one| one.limits(subject.service, region));
         Sold {
             listing: Some(decision::Listing {
                 id: listing.id.to_string(),
@@ -201,77 +197,6 @@ impl Commerce {
         ids.filter_map(|id| self.candidates.get(id)).collect()
     }
 
-    /// Chooses the agreement that counts for a connection: of those in force the one that pays, or else the one that stands best.
-    fn choose<'a>(
-        &self,
-        candidates: &[&'a Candidate],
-        subject: &Subject,
-        region: &str,
-        live: bool,
-    ) -> Chosen<'a> {
-        let state = |one: &&&Candidate| one.agreement.state;
-        let mut active: Vec<&Candidate> = candidates
-            .iter()
-            .filter(|one| state(one) == AgreementState::Active)
-            .copied()
-            .collect();
-        active.sort_by_key(|one| (one.agreement.starts_at, one.agreement.id));
-        let Some(oldest) = active.first().copied() else {
-            let best = candidates
-                .iter()
-                .copied()
-                .min_by_key(|one| (rank(&one.agreement), Reverse(one.agreement.id)));
-            // What is connected stays while somebody looks at its agreement.
-            let payer = best.filter(|one| one.agreement.state == AgreementState::Review && live);
-            return Chosen {
-                agreement: best,
-                licences: None,
-                payer: payer.map(|one| one.agreement.id),
-            };
-        };
-        if active.len() == 1 {
-            return Chosen {
-                agreement: Some(oldest),
-                licences: None,
-                payer: Some(oldest.agreement.id),
-            };
-        }
-        let said = self.claimed.get(&subject.id);
-        let pays = self.bound.get(&subject.id);
-        let in_force = |id: &&AgreementId| active.iter().any(|one| one.agreement.id == **id);
-        let claimed = said.filter(in_force).or(pays.filter(in_force));
-        let licences: Vec<Licence> = active
-            .iter()
-            .map(|one| Licence {
-                id: one.agreement.id.to_string(),
-                since: one.agreement.starts_at.unwrap_or(one.agreement.made.at),
-                free: one
-                    .in_use
-                    .free(one.quotas, subject.service, region)
-                    .unwrap_or(u32::MAX),
-                claimed: claimed == Some(&one.agreement.id),
-            })
-            .collect();
-        let rule = oldest.plan.bind_rule;
-        let licences = Licences {
-            active: licences,
-            // Whoever has several and no rule has to be asked.
-            rule: rule.unwrap_or(BindRule::Ask),
-        };
-        let payer = match licences.bind(live) {
-            Binding::To(id) => active
-                .iter()
-                .copied()
-                .find(|one| one.agreement.id.to_string() == id),
-            Binding::Ambiguous | Binding::Full => None,
-        };
-        Chosen {
-            agreement: payer.or(Some(oldest)),
-            payer: payer.map(|one| one.agreement.id),
-            licences: Some(licences),
-        }
-    }
-
     /// Counts a connection that was accepted just now. Answers the agreement that pays for it.
     pub fn accepted(&mut self, subject: &Subject, region: &str) -> Option<AgreementId> {
         let payer = self.of(subject, region, false).payer;
@@ -282,27 +207,6 @@ impl Commerce {
             }
         }
         payer
-    }
-}
-
-/// What was chosen for a connection.
-#[derive(Debug)]
-struct Chosen<'a> {
-    agreement: Option<&'a Candidate>,
-    licences: Option<Licences>,
-    payer: Option<AgreementId>,
-}
-
-/// The one to speak of where none is in force: that which is or comes next to it.
-fn rank(agreement: &Agreement) -> u8 {
-    match agreement.state {
-        AgreementState::Active => 0,
-        AgreementState::Review => 1,
-        AgreementState::Superseded if agreement.succeeded_at.is_none() => 2,
-        AgreementState::Pending => 3,
-        AgreementState::Grace => 4,
-        AgreementState::Superseded => 5,
-        AgreementState::Ended => 6,
     }
 }
 
@@ -331,32 +235,4 @@ fn unbought(revision: &Revision) -> Option<decision::Plan> {
     let open = plans.iter().find(|plan| !plan.agreement_required);
     let longest = plans.iter().max_by_key(|plan| plan.orphan_wait_seconds);
     open.or(longest).map(plan_facts)
-}
-
-/// The limits of an agreement, with what would be used by one more.
-fn limits(one: &Candidate, service: EndpointServiceId, region: &str) -> Vec<decision::Quota> {
-    let mut after = one.in_use.clone();
-    after.add(service, region);
-    let regions = u32::try_from(after.regions.len()).unwrap_or(u32::MAX);
-    let figures = [
-        (
-            QuotaFigure::Connections,
-            one.quotas.max_connections,
-            after.connections(),
-        ),
-        (
-            QuotaFigure::EndpointsPerService,
-            one.quotas.max_endpoints,
-            after.on(service),
-        ),
-        (QuotaFigure::Regions, one.quotas.max_regions, regions),
-    ];
-    let limited = figures.into_iter().filter_map(|(figure, limit, would_be)| {
-        Some(decision::Quota {
-            figure,
-            would_be: i64::from(would_be),
-            limit: i64::from(limit?),
-        })
-    });
-    limited.collect()
 }

@@ -77,18 +77,23 @@ pub(super) struct Note<'a> {
     pub(super) at: DateTime<Utc>,
 }
 
-/// Notes a step in the transaction that takes it. Every step of every review passes here, whoever takes it, so this is where the outside is
-/// told of them.
+impl<'a> Note<'a> {
+    /// The entry that it becomes. Every step of every review passes here, whoever takes it, so this is where the outside is told of them.
+    pub(super) fn entry(self) -> Entry<'a> {
+        Entry {
+            at: self.at,
+            actor: self.actor,
+            action: self.step.action(),
+            subject: Subject::Connection(self.id),
+            before: self.before,
+            after: self.details,
+            reason: self.reason,
+            decision: None,
+        }
+    }
+}
+
+/// Notes a step in the transaction that takes it.
 pub(super) async fn note(conn: &mut PgConnection, note: Note<'_>) -> Result<(), AppError> {
-    let entry = Entry {
-        at: note.at,
-        actor: note.actor,
-        action: note.step.action(),
-        subject: Subject::Connection(note.id),
-        before: note.before,
-        after: note.details,
-        reason: note.reason,
-        decision: None,
-    };
-    Ok(audit::record(conn, entry).await?)
+    Ok(audit::record(conn, note.entry()).await?)
 }

@@ -4,21 +4,22 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use serde_json::json;
 
-use super::agreement_cuts::carry_out_cuts;
-use super::agreement_grants::{Doors, give_and_take, wishes};
+use super::agreement_cuts::CutChanges;
+use super::agreement_doors::Doors;
+use super::agreement_grants::give_and_take;
 use super::agreement_seats::seat;
-use super::agreement_standing::{know, note, note_state};
+use super::agreement_standing::{Steps, know, wake_accounts_of};
 use super::{AppContext, AppError, PgConnection};
 use crate::domain::actor::Actor;
 use crate::domain::agreement::{Agreement, Granted, OverQuota, cuts};
 use crate::domain::decision::AgreementState;
 use crate::domain::ids::{AgreementId, ListingId};
-use crate::domain::judgement::Wake;
 use crate::domain::listing::EndCause;
-use crate::store::{agreement_accounts, agreement_work, agreements, judge_wakes, service_changes};
+use crate::store::agreements::DueAgreement;
+use crate::store::{agreement_work, agreements, service_changes};
 
 /// The most words of connections that one pass hears.
 const MOST_WAKES: i64 = 2_000;
@@ -26,6 +27,8 @@ const MOST_WAKES: i64 = 2_000;
 const MOST_DUE: i64 = 1_000;
 /// The most agreements of one transaction.
 const BATCH: usize = 100;
+/// The most accounts of one transaction, unless one agreement alone has more.
+const MOST_ACCOUNTS: i64 = 1_000;
 /// After which time is tried again what could not be done yet: a service that is being drained, an account that is denied.
 const AGAIN: TimeDelta = TimeDelta::minutes(5);
 
@@ -60,22 +63,34 @@ pub async fn settle(ctx: &AppContext) -> Result<Report, AppError> {
         more: words >= MOST_WAKES || i64::try_from(due.len()).is_ok_and(|count| count >= MOST_DUE),
         ..Report::default()
     };
-    let mut by_listing: BTreeMap<ListingId, Vec<AgreementId>> = BTreeMap::new();
-    for (id, listing) in due {
-        by_listing.entry(listing).or_default().push(id);
-    }
-    for (listing, ids) in by_listing {
-        for ids in ids.chunks(BATCH) {
-            match settle_some(ctx, listing, ids).await {
-                Ok(more) => {
-                    report.looked_at += ids.len();
-                    report.more |= more;
-                }
-                Err(_) => apart(ctx, listing, ids, &mut report).await?,
+    for (listing, ids) in batches(due) {
+        match settle_some(ctx, listing, &ids).await {
+            Ok(more) => {
+                report.looked_at += ids.len();
+                report.more |= more;
             }
+            Err(_) => apart(ctx, listing, &ids, &mut report).await?,
         }
     }
     Ok(report)
+}
+
+/// Agreements of one listing together, as many as a transaction bears.
+fn batches(due: Vec<DueAgreement>) -> Vec<(ListingId, Vec<AgreementId>)> {
+    let mut all = Vec::new();
+    let mut open: BTreeMap<ListingId, (i64, Vec<AgreementId>)> = BTreeMap::new();
+    for one in due {
+        let (accounts, ids) = open.entry(one.listing).or_default();
+        if ids.len() == BATCH || (*accounts + one.accounts > MOST_ACCOUNTS && !ids.is_empty()) {
+            all.push((one.listing, std::mem::take(ids)));
+            *accounts = 0;
+        }
+        *accounts += one.accounts;
+        ids.push(one.id);
+    }
+    let rest = open.into_iter().map(|(listing, (_, ids))| (listing, ids));
+    all.extend(rest);
+    all
 }
 
 /// One of them is to blame, and only that one shall wait.
@@ -116,11 +131,12 @@ async fn settle_some(
     let mut tx = ctx.begin().await?;
     // Services come before agreements, so whether any has to be locked is found out by a look without locks.
     let peek = agreements::by_ids(&mut tx, ids).await?;
-    let doors = Doors::of(&mut tx, listing, &peek, at).await?;
-    for service in doors.to_change() {
-        service_changes::lock(&mut tx, service).await?;
-    }
+    let known = know(&mut tx, &peek).await?;
+    let doors = Doors::of(&mut tx, listing, &known, &peek, at).await?;
     let locked = doors.to_change();
+    for service in &locked {
+        service_changes::lock(&mut tx, *service).await?;
+    }
     let before = agreements::due_and_free(&mut tx, ids, at).await?;
     if before.is_empty() {
         return Ok(false);
@@ -131,17 +147,19 @@ async fn settle_some(
         rows.push(known.now(one, at)?);
     }
     let actor = Actor::worker();
+    let mut steps = Steps::of(&actor, at);
     for (before, after) in before.iter().zip(&rows) {
-        note_state(&mut tx, &actor, before, after, at).await?;
+        steps.turn(before, after);
     }
-    let doors = Doors::of(&mut tx, listing, &rows, at).await?;
-    let (wishes, mut unmet) = wishes(&doors, &locked);
-    unmet.extend(give_and_take(&mut tx, &actor, wishes, at).await?);
+    let doors = Doors::of(&mut tx, listing, &known, &rows, at).await?;
+    let (wishes, mut unmet) = doors.wishes(&locked);
+    unmet.extend(give_and_take(&mut tx, &actor, wishes, &mut steps, at).await?);
     let seats = seat(&mut tx, &actor, &doors, &known, &rows, at).await?;
     let mut planned = agreement_work::planned(&mut tx, ids).await?;
     let mut next = Vec::new();
     let mut changed = Vec::new();
     let mut more = seats.more;
+    let mut plans = CutChanges::default();
     for (before, mut after) in before.into_iter().zip(rows) {
         let grace = known.plan(&after)?.grace_seconds(EndCause::Cancelled);
         let grace = TimeDelta::seconds(i64::try_from(grace).unwrap_or_default());
@@ -149,9 +167,9 @@ async fn settle_some(
         let there = planned.remove(&after.id).unwrap_or_default();
         let granted = Granted { quotas, grace };
         let wanted = cuts(&after, seats.of(after.id), granted, &there, at);
-        note_quota(&mut tx, &actor, &after, wanted.over_quota, at).await?;
+        note_quota(&mut steps, &after, wanted.over_quota);
         after.over_quota = wanted.over_quota;
-        let left = carry_out_cuts(&mut tx, ctx, &after, &wanted, there, at).await?;
+        let left = plans.add(&after, &wanted, &there);
         let again = unmet.contains(&after.id).then(|| at + AGAIN);
         let until = known.standing(&after, at)?.until;
         more |= left;
@@ -166,9 +184,12 @@ async fn settle_some(
             changed.push(after);
         }
     }
+    plans.carry_out(&mut tx, &actor, &mut steps, at).await?;
+    steps.write(&mut tx).await?;
     agreements::put_off(&mut tx, &next).await?;
     agreements::record(&mut tx, &changed).await?;
-    wake(&mut tx, &changed, at).await?;
+    let changed: Vec<AgreementId> = changed.iter().map(|one| one.id).collect();
+    wake_accounts_of(&mut tx, &changed, at).await?;
     ctx.commit(tx).await?;
     Ok(more)
 }
@@ -183,34 +204,15 @@ fn is_same(before: &Agreement, after: &Agreement) -> bool {
     of(before) == of(after)
 }
 
-/// Has everybody judged again who asks by agreements that stand elsewhere now.
-async fn wake(
-    conn: &mut PgConnection,
-    changed: &[Agreement],
-    at: DateTime<Utc>,
-) -> Result<(), AppError> {
-    let ids: Vec<AgreementId> = changed.iter().map(|one| one.id).collect();
-    for row in agreement_accounts::of_many(conn, &ids).await? {
-        judge_wakes::wake(conn, &Wake::Account(row.account), at).await?;
-    }
-    Ok(())
-}
-
 /// Writes down that more is connected than an agreement grants, or no more.
-async fn note_quota(
-    conn: &mut PgConnection,
-    actor: &Actor,
-    agreement: &Agreement,
-    over: Option<OverQuota>,
-    at: DateTime<Utc>,
-) -> Result<(), AppError> {
+fn note_quota(steps: &mut Steps<'_>, agreement: &Agreement, over: Option<OverQuota>) {
     let action = match (agreement.over_quota, over) {
         (None, Some(_)) => "agreement.over_quota",
         (Some(_), None) if agreement.state == AgreementState::Active => "agreement.within_quota",
-        _ => return Ok(()),
+        _ => return,
     };
     let said = over.map(|over| json!({ "since": over.since, "until": over.until }));
-    note(conn, actor, agreement.id, action, (None, said), None, at).await
+    steps.add(agreement.id, action, (None, said));
 }
 
 /// Groups things by the agreement that they belong to.
@@ -222,4 +224,30 @@ pub(super) fn grouped<T>(
         groups.entry(id).or_default().push(one);
     }
     groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_has_no_more_than_it_bears() {
+        let listings = [1, 2].map(|n| ListingId::from(uuid::Uuid::from_u128(n)));
+        let due = (0..250_u128).map(|n| DueAgreement {
+            id: uuid::Uuid::from_u128(n).into(),
+            listing: listings[usize::from(n == 7)],
+            accounts: if n < 20 { 300 } else { 1 },
+        });
+        let due: Vec<DueAgreement> = due.collect();
+        let all = batches(due.clone());
+        let mut seen: Vec<AgreementId> = all.iter().flat_map(|(_, ids)| ids.clone()).collect();
+        seen.sort();
+        assert_eq!(seen, due.iter().map(|one| one.id).collect::<Vec<_>>());
+        for (listing, ids) in all {
+            let of = |id: &AgreementId| due.iter().find(|one| one.id == *id).unwrap();
+            assert!(ids.iter().all(|id| of(id).listing == listing));
+            let accounts: i64 = ids.iter().map(|id| of(id).accounts).sum();
+            assert!(ids.len() <= BATCH && accounts <= MOST_ACCOUNTS);
+        }
+    }
 }

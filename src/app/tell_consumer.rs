@@ -21,7 +21,25 @@ pub(super) async fn tell_consumer(
     if !notices::insert(conn, id, notice, at).await? {
         return Ok(());
     }
-    let entry = Entry {
+    audit::record(conn, entry(actor, id, notice, at)).await?;
+    Ok(())
+}
+
+/// Notes several, each once for each occasion.
+pub(super) async fn tell_consumers(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    all: &[(ConnectionId, Notice)],
+    at: DateTime<Utc>,
+) -> Result<(), AppError> {
+    let news = notices::insert_many(conn, all, at).await?;
+    let told = all.iter().filter(|(id, _)| news.contains(id));
+    let entries = told.map(|(id, notice)| entry(actor, *id, notice, at));
+    Ok(audit::record_many(conn, entries.collect()).await?)
+}
+
+fn entry<'a>(actor: &'a Actor, id: ConnectionId, notice: &Notice, at: DateTime<Utc>) -> Entry<'a> {
+    Entry {
         at,
         actor,
         action: "connection.notify",
@@ -30,7 +48,5 @@ pub(super) async fn tell_consumer(
         after: Some(json!({ "notice": notice.kind, "content": notice.content })),
         reason: None,
         decision: None,
-    };
-    audit::record(conn, entry).await?;
-    Ok(())
+    }
 }

@@ -10,7 +10,7 @@ use super::{PgConnection, StoreError};
 use crate::domain::ids::{AgreementId, EndpointServiceId};
 
 /// That a service names a principal because of an agreement.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Grant {
     /// The agreement.
     pub agreement: AgreementId,

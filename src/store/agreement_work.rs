@@ -111,11 +111,12 @@ pub async fn seats(
         .collect())
 }
 
-/// Accepted connections that live, that these accounts have to what a listing sells, and that nobody pays for. The oldest first.
+/// Accepted connections that live, that these accounts have to what a listing sells, and that nobody pays for. The oldest first, from behind one on.
 pub async fn unpaid(
     conn: &mut PgConnection,
     listing: ListingId,
     accounts: &[String],
+    after: Option<ConnectionId>,
     limit: i64,
 ) -> Result<Vec<ConnectionId>, StoreError> {
     let ids = sqlx::query_scalar!(
@@ -124,11 +125,13 @@ pub async fn unpaid(
             WHERE s.listing_id = $1 AND c.owner_account = ANY($2) AND c.review_state IN ('undecided', 'accepted') AND c.review_state = 'accepted'
               AND c.observed_state IN ('pendingAcceptance', 'pending', 'available', 'partial')
               AND NOT EXISTS (SELECT FROM agreement_bindings AS b WHERE b.connection_id = c.id AND b.ended_at IS NULL)
+              AND ($4::uuid IS NULL OR (c.first_seen_at, c.id) > (SELECT l.first_seen_at, l.id FROM connections AS l WHERE l.id = $4))
             ORDER BY c.first_seen_at, c.id
             LIMIT $3"#,
         listing as _,
         accounts,
         limit,
+        after as _,
     )
     .fetch_all(conn)
     .await?;

@@ -196,7 +196,8 @@ pub async fn successors(
     rows.into_iter().map(Agreement::try_from).collect()
 }
 
-/// Those by which these accounts may connect to what these listings sell, or could once.
+/// Those by which these accounts may connect to what these listings sell or will, and of those that have ended the newest of each account and listing: what is over stays
+/// over, so the others have nothing to say.
 pub async fn of_accounts(
     conn: &mut PgConnection,
     listings: &[ListingId],
@@ -206,6 +207,11 @@ pub async fn of_accounts(
     let rows = agreement_rows!(
         r#"WHERE listing_id = ANY($1)
              AND id IN (SELECT agreement_id FROM agreement_accounts WHERE account_id = ANY($2) AND detached_at IS NULL)
+             AND (state <> 'ended'
+                  OR id IN (SELECT DISTINCT ON (m.account_id, e.listing_id) e.id
+                              FROM agreement_accounts AS m JOIN agreements AS e ON e.id = m.agreement_id
+                             WHERE m.account_id = ANY($2) AND m.detached_at IS NULL AND e.listing_id = ANY($1) AND e.state = 'ended'
+                             ORDER BY m.account_id, e.listing_id, e.id DESC))
            ORDER BY id"#,
         &listings,
         accounts,
@@ -369,20 +375,34 @@ pub async fn look_at_listing(
     Ok(())
 }
 
+/// An agreement that is to be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DueAgreement {
+    /// The agreement.
+    pub id: AgreementId,
+    /// What was bought.
+    pub listing: ListingId,
+    /// How many accounts are attached to it.
+    pub accounts: i64,
+}
+
 /// Agreements that are to be looked at, those first that wait longest for it.
 pub async fn due(
     conn: &mut PgConnection,
     now: DateTime<Utc>,
     limit: i64,
-) -> Result<Vec<(AgreementId, ListingId)>, StoreError> {
-    let rows = sqlx::query!(
-        r#"SELECT id AS "id: AgreementId", listing_id AS "listing: ListingId" FROM agreements WHERE due_at <= $1 ORDER BY due_at, id LIMIT $2"#,
+) -> Result<Vec<DueAgreement>, StoreError> {
+    let rows = sqlx::query_as!(
+        DueAgreement,
+        r#"SELECT a.id AS "id: AgreementId", a.listing_id AS "listing: ListingId",
+                  (SELECT count(*) FROM agreement_accounts AS m WHERE m.agreement_id = a.id AND m.detached_at IS NULL) AS "accounts!"
+             FROM agreements AS a WHERE a.due_at <= $1 ORDER BY a.due_at, a.id LIMIT $2"#,
         now,
         limit,
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.listing)).collect())
+    Ok(rows)
 }
 
 /// Those of these that are still to be looked at and that nobody else looks at, locked until the transaction ends. After services and listings; before connections.

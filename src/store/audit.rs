@@ -58,6 +58,63 @@ pub async fn record(conn: &mut PgConnection, entry: Entry<'_>) -> Result<(), Sto
     Ok(())
 }
 
+/// Writes entries, in their order, in one statement.
+pub async fn record_many(
+    conn: &mut PgConnection,
+    entries: Vec<Entry<'_>>,
+) -> Result<(), StoreError> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = entries.iter().map(|one| uuid_at(one.at)).collect();
+    let ats: Vec<DateTime<Utc>> = entries.iter().map(|one| one.at).collect();
+    let kinds: Vec<&str> = entries.iter().map(|one| one.actor.kind.as_str()).collect();
+    let actors: Vec<&str> = entries.iter().map(|one| one.actor.name.as_str()).collect();
+    let actions: Vec<&str> = entries.iter().map(|one| one.action).collect();
+    let about: Vec<&str> = entries
+        .iter()
+        .map(|one| one.subject.kind().as_str())
+        .collect();
+    let subjects: Vec<Uuid> = entries.iter().map(|one| one.subject.uuid()).collect();
+    let reasons: Vec<Option<&str>> = entries.iter().map(|one| one.reason).collect();
+    let requests: Vec<Option<&str>> = entries
+        .iter()
+        .map(|one| one.actor.request_id.as_deref())
+        .collect();
+    let decisions: Vec<Option<Uuid>> = entries
+        .iter()
+        .map(|one| one.decision.map(DecisionId::uuid))
+        .collect();
+    let (befores, afters): (Vec<Option<Value>>, Vec<Option<Value>>) = entries
+        .into_iter()
+        .map(|one| (one.before, one.after))
+        .unzip();
+    sqlx::query!(
+        "INSERT INTO audit_entries (id, at, actor_kind, actor, action, subject_kind, subject_id, before, after, reason,
+                                    request_id, decision_id)
+         SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[], $8::jsonb[],
+                              $9::jsonb[], $10::text[], $11::text[], $12::uuid[])",
+        &ids,
+        &ats,
+        &kinds as &[&str],
+        &actors as &[&str],
+        &actions as &[&str],
+        &about as &[&str],
+        &subjects,
+        &befores as &[Option<Value>],
+        &afters as &[Option<Value>],
+        &reasons as &[Option<&str>],
+        &requests as &[Option<&str>],
+        &decisions as &[Option<Uuid>],
+    )
+    .execute(conn)
+    .await?;
+    for subject in subjects {
+        unit_of_work::note_written(subject);
+    }
+    Ok(())
+}
+
 /// Which entries to list. What is absent does not narrow.
 #[derive(Debug, Default)]
 pub struct Filter<'a> {

@@ -1,10 +1,12 @@
 //! Which requests are to be judged, when, and what makes them be judged again.
 
-use chrono::{DateTime, Utc};
+use std::collections::BTreeSet;
 
-use super::{PgConnection, StoreError};
+use chrono::{DateTime, Utc};
+use privatelink::AccountId;
 use uuid::Uuid;
 
+use super::{PgConnection, StoreError};
 use crate::domain::ids::{AccountRegionId, ConnectionId, uuid_at};
 use crate::domain::judgement::Wake;
 
@@ -26,6 +28,29 @@ pub async fn wake(
         account,
         service,
         consumer,
+        at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Has the requests of these accounts judged again, once the caller's change is committed.
+pub async fn wake_accounts<'a>(
+    conn: &mut PgConnection,
+    accounts: impl IntoIterator<Item = &'a AccountId>,
+    at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let accounts: BTreeSet<&str> = accounts.into_iter().map(AccountId::as_str).collect();
+    if accounts.is_empty() {
+        return Ok(());
+    }
+    let accounts: Vec<&str> = accounts.into_iter().collect();
+    let ids: Vec<Uuid> = accounts.iter().map(|_| uuid_at(at)).collect();
+    sqlx::query!(
+        "INSERT INTO judge_wakes (id, account_id, woken_at) SELECT u.id, u.account_id, $3 FROM unnest($1::uuid[], $2::text[]) AS u (id, account_id)",
+        &ids,
+        &accounts as &[&str],
         at,
     )
     .execute(conn)
@@ -123,6 +148,54 @@ pub async fn last_held(
     .fetch_optional(conn)
     .await?;
     Ok(at.flatten())
+}
+
+/// Carries out wakes of many accounts at once, the oldest of those that nobody else works on and that have not been begun, if no more requests than `limit` are woken by
+/// them. Answers whether it did: where it did not, they are carried out one by one.
+///
+/// What is said of [`carry_out`] is true of it as well.
+pub async fn carry_out_accounts(conn: &mut PgConnection, limit: i64) -> Result<bool, StoreError> {
+    let wakes = sqlx::query!(
+        r#"SELECT id, account_id AS "account_id!" FROM judge_wakes WHERE account_id IS NOT NULL AND after_service IS NULL
+            ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED"#,
+        limit,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    if wakes.len() < 2 {
+        return Ok(false);
+    }
+    let (ids, accounts): (Vec<Uuid>, Vec<String>) = wakes
+        .into_iter()
+        .map(|wake| (wake.id, wake.account_id))
+        .unzip();
+    let waiting = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM (
+               SELECT FROM connections
+                WHERE owner_account = ANY($1) AND review_state = 'undecided' AND observed_state = 'pendingAcceptance' LIMIT $2) AS few"#,
+        &accounts,
+        limit + 1,
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    if waiting > limit {
+        return Ok(false);
+    }
+    sqlx::query!(
+        "WITH part AS (
+             SELECT id FROM connections
+              WHERE owner_account = ANY($1) AND review_state = 'undecided' AND observed_state = 'pendingAcceptance'
+              ORDER BY endpoint_service_id, endpoint_id
+              FOR UPDATE)
+         UPDATE connections AS c SET judge_due_at = '-infinity' FROM part WHERE c.id = part.id",
+        &accounts,
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!("DELETE FROM judge_wakes WHERE id = ANY($1)", &ids)
+        .execute(conn)
+        .await?;
+    Ok(true)
 }
 
 /// Carries out a part of the oldest wake that nobody else works on. Answers whether there was one.

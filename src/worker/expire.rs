@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use futures_util::future::join_all;
 
 use super::{PassError, Place};
 use crate::app::AppContext;
@@ -19,6 +20,10 @@ use crate::store::{StoreError, review_timers};
 pub const LONGEST_REST: Duration = Duration::from_secs(5);
 /// The most connections of one pass; what is more is left to the next, which follows at once.
 const BATCH: i64 = 500;
+
+/// How many connections are worked on at once. A transaction of this loop mostly waits for answers of the database; whoever decides by hand still finds connections of the
+/// pool free.
+const AT_ONCE: usize = 4;
 
 /// What a pass did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,13 +45,16 @@ pub async fn run_pass(place: &Place) -> Result<Report, PassError> {
         .read(async |conn| review_timers::due(conn, account_region, &defaults, now, BATCH).await)
         .await?;
     let (mut taken, mut failed) = (Vec::new(), None);
-    for id in &due {
-        match one(place, &ctx, *id).await {
-            Ok(steps) => taken.extend(steps.into_iter().map(|step| (*id, step))),
-            Err(error @ PassError::Store(_)) => return Err(error),
-            Err(error) => {
-                tracing::error!(connection.id = %id, error = %super::runner::chain(&error), "a timer failed");
-                failed = Some(error);
+    for some in due.chunks(AT_ONCE) {
+        let done = join_all(some.iter().map(|id| one(place, &ctx, *id))).await;
+        for (id, done) in some.iter().zip(done) {
+            match done {
+                Ok(steps) => taken.extend(steps.into_iter().map(|step| (*id, step))),
+                Err(error @ PassError::Store(_)) => return Err(error),
+                Err(error) => {
+                    tracing::error!(connection.id = %id, error = %super::runner::chain(&error), "a timer failed");
+                    failed = Some(error);
+                }
             }
         }
     }

@@ -113,7 +113,8 @@ pub async fn carry_out_wakes(shared: &Shared) -> Result<usize, PassError> {
     let mut parts = 0;
     loop {
         let mut tx = shared.pool.begin().await.map_err(StoreError::from)?;
-        let worked = judge_wakes::carry_out(&mut tx, WAKE_PART).await?;
+        let worked = judge_wakes::carry_out_accounts(&mut tx, WAKE_PART).await?
+            || judge_wakes::carry_out(&mut tx, WAKE_PART).await?;
         tx.commit().await.map_err(StoreError::from)?;
         if !worked {
             break;

@@ -27,7 +27,14 @@ impl TestApp {
         crowd
     }
 
-    async fn bulk(&self, who: Who, verb: &str, items: &[&str], all_or_nothing: bool) -> Value {
+    /// One decision about these.
+    pub(crate) async fn bulk(
+        &self,
+        who: Who,
+        verb: &str,
+        items: &[&str],
+        all_or_nothing: bool,
+    ) -> Value {
         let items: Vec<Value> = items.iter().map(|id| json!({ "id": id })).collect();
         let body = json!({
             "verb": verb, "reason": "the quarter's end", "items": items, "all_or_nothing": all_or_nothing,

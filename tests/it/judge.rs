@@ -503,3 +503,57 @@ async fn a_change_during_the_judging_is_not_missed(pool: PgPool) {
     let place = app.place().await;
     assert_eq!(run_pass(&place).await.unwrap().judged, [(ids[0], HELD)]);
 }
+
+/// A seller's worker says a word for each account whose agreement turns; they do not cost a transaction each. An account that has more waiting than a part takes is worked
+/// off part by part.
+#[sqlx::test(migrations = "./migrations")]
+async fn words_of_many_accounts_are_heard_together(pool: PgPool) {
+    let app = TestApp::start(pool);
+    app.add_account_region().await;
+    let service = app.service_for("ledger", &["*"]).await;
+    let accounts: Vec<String> = (0..40).map(|n| format!("6{n:011}")).collect();
+    for account in &accounts {
+        let _ = app.endpoint_of(account, &service);
+    }
+    app.run_worker().await;
+    let rest = async || {
+        carry_out_wakes(&app.shared).await.unwrap();
+        run_pass(&app.place().await).await.unwrap()
+    };
+    rest().await;
+    assert_eq!(rest().await.judged, []);
+    let wake = "INSERT INTO judge_wakes (id, account_id, woken_at) SELECT gen_random_uuid(), account, now() FROM unnest($1::text[]) AS u (account)";
+    let woken: Vec<String> = accounts.iter().cycle().take(80).cloned().collect();
+    sqlx::query(wake)
+        .bind(&woken)
+        .execute(app.db())
+        .await
+        .unwrap();
+    assert_eq!(carry_out_wakes(&app.shared).await.unwrap(), 1);
+    assert_eq!(app.count("SELECT count(*) FROM judge_wakes").await, 0);
+    let place = app.place().await;
+    assert_eq!(run_pass(&place).await.unwrap().judged.len(), 40);
+
+    // One of them has 600 that wait.
+    let many = "INSERT INTO connections (id, endpoint_service_id, account_region_id, endpoint_id, owner_account, observed_state, observed_at, first_seen_at)
+                SELECT gen_random_uuid(), endpoint_service_id, account_region_id, 'vpce-' || lpad(to_hex(n), 17, '0'), owner_account, 'pendingAcceptance', observed_at, first_seen_at
+                  FROM connections, generate_series(1, 600) AS n WHERE owner_account = $1";
+    sqlx::query(many)
+        .bind(&accounts[0])
+        .execute(app.db())
+        .await
+        .unwrap();
+    sqlx::query("UPDATE connections SET judge_due_at = 'infinity'")
+        .execute(app.db())
+        .await
+        .unwrap();
+    sqlx::query(wake)
+        .bind(&accounts[..2])
+        .execute(app.db())
+        .await
+        .unwrap();
+    assert_eq!(carry_out_wakes(&app.shared).await.unwrap(), 3);
+    let due = "SELECT count(*) FROM connections WHERE judge_due_at = '-infinity'";
+    assert_eq!(app.count(due).await, 602);
+    assert_eq!(app.count("SELECT count(*) FROM judge_wakes").await, 0);
+}

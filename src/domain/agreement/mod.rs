@@ -4,6 +4,7 @@
 //! makes no difference, and [`Record::standing`] says what they come to at a time. So nothing is ever moved from state to state: a notice that comes late cannot lift
 //! what has ended, and one that comes twice does nothing. Pure.
 
+mod choice;
 mod cuts;
 mod kept;
 mod notice;
@@ -17,6 +18,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use choice::{Asks, Candidate, Choice, choose};
 pub use cuts::{Cuts, Granted, InUse, Seat, cuts, surplus};
 pub use kept::{Account, AccountProof, Agreement, HeardNotice, OverQuota, Unbound};
 pub use notice::{Notice, NoticeKind, Told};
