@@ -48,7 +48,7 @@ pub struct AgreementSummaryView {
     /// Why it ended; null while it has not, and where it never came to be.
     #[schema(example = "cancelled")]
     cause: Option<EndCause>,
-    /// In grace: until when what is connected may stay.
+    /// In grace, and once the one that takes its place is waited for for an hour: until when what is connected may stay.
     grace_until: Option<DateTime<Utc>>,
     /// Superseded: since when the one that takes its place is in force; null while that is waited for.
     succeeded_at: Option<DateTime<Utc>>,

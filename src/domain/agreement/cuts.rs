@@ -112,7 +112,8 @@ pub fn cuts(
         live.map(|seat| (seat.connection, at)).collect()
     };
     match agreement.state {
-        AgreementState::Grace => Cuts {
+        // Another one pays, or is waited for. Until it is overdue nobody is told of an end.
+        AgreementState::Grace | AgreementState::Superseded => Cuts {
             over_quota: None,
             plans: agreement.grace_until.map(all).unwrap_or_default(),
         },
@@ -121,8 +122,8 @@ pub fn cuts(
             over_quota: None,
             plans: all(agreement.stood_at.min(now)),
         },
-        // Another one pays, or will; nothing is connected by one that has not begun.
-        AgreementState::Superseded | AgreementState::Pending => Cuts::default(),
+        // Nothing is connected by one that has not begun.
+        AgreementState::Pending => Cuts::default(),
         AgreementState::Active | AgreementState::Review => {
             let over = surplus(seats, quotas);
             if over.is_empty() {
@@ -282,6 +283,10 @@ mod tests {
             [(first, at(10))].into()
         );
         assert!(planned(AgreementState::Superseded, at(40)).is_empty());
+        let mut overdue = agreement(AgreementState::Superseded);
+        overdue.grace_until = Some(at(50));
+        let told = cuts(&overdue, &seats, day(at_most(0)), &none, at(40));
+        assert_eq!(told.plans, [(first, at(50))].into());
     }
 
     proptest! {

@@ -48,7 +48,7 @@ pub struct Agreement {
     pub state: AgreementState,
     /// Why it ended.
     pub cause: Option<EndCause>,
-    /// In grace: until when what is connected may stay.
+    /// In grace, and once the one that takes its place is waited for for an hour: until when what is connected may stay.
     pub grace_until: Option<DateTime<Utc>>,
     /// Superseded: since when the one that takes its place is in force.
     pub succeeded_at: Option<DateTime<Utc>>,

@@ -11,6 +11,8 @@ use crate::domain::listing::EndCause;
 
 /// How long the one that takes an agreement's place is waited for before anything is cut.
 pub const SUCCESSOR_WAIT: TimeDelta = TimeDelta::hours(24);
+/// How long it is waited for before whoever is connected is told: most come within minutes, and a word about an end that is taken back at once helps nobody.
+const SUCCESSOR_HUSH: TimeDelta = TimeDelta::hours(1);
 
 /// What an agreement's plan, source and successor have to say about its end.
 #[derive(Clone, Copy)]
@@ -36,6 +38,28 @@ struct End {
     awaited: Option<DateTime<Utc>>,
 }
 
+impl End {
+    /// When what is connected is cut, if nothing takes its place.
+    fn last(&self) -> DateTime<Utc> {
+        self.awaited
+            .map_or(self.over, |awaited| awaited.max(self.over))
+    }
+
+    /// When whoever is connected is told of that, while the one that takes its place is waited for.
+    fn told(&self) -> Option<DateTime<Utc>> {
+        self.awaited
+            .map(|awaited| awaited - SUCCESSOR_WAIT + SUCCESSOR_HUSH)
+    }
+}
+
+/// A state, and what is known of an end.
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    state: AgreementState,
+    cause: Option<EndCause>,
+    grace_until: Option<DateTime<Utc>>,
+}
+
 impl fmt::Debug for Patience<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Patience")
@@ -52,7 +76,7 @@ pub struct Standing {
     pub state: AgreementState,
     /// Why it ended, if it did: the cause whose grace is over first.
     pub cause: Option<EndCause>,
-    /// In grace: until when what is connected may stay.
+    /// In grace, and once the one that takes its place is waited for for an hour: until when what is connected may stay.
     pub grace_until: Option<DateTime<Utc>>,
     /// Superseded: since when the one that takes its place is in force; `None` while that is waited for.
     pub succeeded_at: Option<DateTime<Utc>>,
@@ -65,62 +89,62 @@ impl Record {
     pub fn standing(&self, patience: Patience<'_>, now: DateTime<Utc>) -> Standing {
         let turns = self.turns(patience);
         let until = turns.into_iter().flatten().filter(|at| *at > now).min();
-        let (state, end) = self.state(patience, now);
-        let until = if state == AgreementState::Ended {
+        let turn = self.turn(patience, now);
+        let until = if turn.state == AgreementState::Ended {
             None
         } else {
             until
         };
         let succeeded_at = patience.successor_since.filter(|since| *since <= now);
         Standing {
-            state,
-            succeeded_at: succeeded_at.filter(|_| state == AgreementState::Superseded),
-            cause: end.map(|(cause, _)| cause),
-            grace_until: end
-                .map(|(_, over)| over)
-                .filter(|_| state == AgreementState::Grace),
+            state: turn.state,
+            succeeded_at: succeeded_at.filter(|_| turn.state == AgreementState::Superseded),
+            cause: turn.cause,
+            grace_until: turn.grace_until,
             until,
         }
     }
 
-    fn state(
-        &self,
-        patience: Patience<'_>,
-        now: DateTime<Utc>,
-    ) -> (AgreementState, Option<(EndCause, DateTime<Utc>)>) {
+    fn turn(&self, patience: Patience<'_>, now: DateTime<Utc>) -> Turn {
+        let without_end = |state: AgreementState| Turn {
+            state,
+            cause: None,
+            grace_until: None,
+        };
         if self.is_rolled_back() {
-            return (AgreementState::Ended, None);
+            return without_end(AgreementState::Ended);
         }
-        if let Some(End {
-            begin,
-            cause,
-            over,
-            awaited,
-        }) = self.end(patience)
-            && begin <= now
+        if let Some(end) = self.end(patience)
+            && end.begin <= now
         {
             // What took its place after all was over, came too late: there is nothing left to go over to it.
-            let last = awaited.map_or(over, |awaited| awaited.max(over));
+            let last = end.last();
             let succeeded = patience
                 .successor_since
                 .is_some_and(|since| since <= now && since < last);
-            let state = if succeeded || awaited.is_some_and(|until| now < until) {
-                AgreementState::Superseded
-            } else if now < over {
-                AgreementState::Grace
+            let (state, grace_until) = if succeeded {
+                (AgreementState::Superseded, None)
+            } else if end.awaited.is_some_and(|until| now < until) {
+                let told = end.told().is_some_and(|told| told <= now);
+                (AgreementState::Superseded, told.then_some(last))
+            } else if now < end.over {
+                (AgreementState::Grace, Some(end.over))
             } else {
-                AgreementState::Ended
+                (AgreementState::Ended, None)
             };
-            return (state, Some((cause, over)));
+            return Turn {
+                state,
+                cause: Some(end.cause),
+                grace_until,
+            };
         }
         let begun = self.terms().is_some_and(|terms| terms.starts_at <= now);
         let usable = !patience.by_licence || self.licensed() == Some(true);
-        let state = match (begun && usable, self.is_questioned()) {
+        without_end(match (begun && usable, self.is_questioned()) {
             (false, _) => AgreementState::Pending,
             (true, true) => AgreementState::Review,
             (true, false) => AgreementState::Active,
-        };
-        (state, None)
+        })
     }
 
     fn end(&self, patience: Patience<'_>) -> Option<End> {
@@ -141,12 +165,13 @@ impl Record {
     }
 
     /// Every time at which it may come to stand elsewhere.
-    fn turns(&self, patience: Patience<'_>) -> [Option<DateTime<Utc>>; 5] {
+    fn turns(&self, patience: Patience<'_>) -> [Option<DateTime<Utc>>; 6] {
         let end = self.end(patience);
         [
             self.terms().map(|terms| terms.starts_at),
             end.map(|end| end.begin),
             end.map(|end| end.over),
+            end.and_then(|end| end.told()),
             end.and_then(|end| end.awaited),
             patience.successor_since,
         ]

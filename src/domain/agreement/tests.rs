@@ -122,9 +122,13 @@ proptest! {
     fn nothing_is_cut_before_its_grace((told, _) in heard(), hour in -60..500_i64) {
         let record = hear(&told);
         let Standing { state, grace_until, cause, .. } = record.standing(patience(), at(hour));
-        prop_assert_eq!(grace_until.is_some(), state == AgreementState::Grace);
-        if state == AgreementState::Grace {
-            prop_assert!(grace_until.is_some_and(|until| until > at(hour)) && cause.is_some());
+        prop_assert!(grace_until.is_some() || state != AgreementState::Grace);
+        if let Some(until) = grace_until {
+            prop_assert!(matches!(state, AgreementState::Grace | AgreementState::Superseded));
+            prop_assert!(until > at(hour) && cause.is_some());
+            // What was said is kept: not a moment earlier, and not later.
+            let states = [until - TimeDelta::seconds(1), until].map(|at| record.standing(patience(), at).state);
+            prop_assert!(states[0] != AgreementState::Ended && states[1] == AgreementState::Ended, "{:?}", states);
         }
     }
 }
@@ -175,8 +179,11 @@ fn a_renewal_is_not_cut() {
         (100, Told::Replaced),
     ];
     let old = record(&told);
-    let waits = old.standing(patience(), at(110));
-    assert_eq!(waits.state, AgreementState::Superseded);
+    for (hour, told) in [(100, None), (101, Some(at(172))), (123, Some(at(172)))] {
+        let waits = old.standing(patience(), at(hour));
+        assert_eq!(waits.state, AgreementState::Superseded);
+        assert_eq!(waits.grace_until, told, "nobody is told in the first hour");
+    }
     let succeeded = Patience {
         successor_since: Some(at(105)),
         ..patience()
@@ -192,6 +199,25 @@ fn a_renewal_is_not_cut() {
     );
     assert_eq!(
         old.standing(patience(), at(172)).state,
+        AgreementState::Ended
+    );
+}
+
+#[test]
+fn whoever_is_cut_because_nobody_came_is_told_a_day_before() {
+    // One hour of grace is over long before the wait is.
+    let told = [
+        (0, made(0, None)),
+        (0, Told::Licensed),
+        (100, Told::Replaced),
+        (101, Told::Ended(EndCause::Terminated)),
+    ];
+    let old = record(&told);
+    let waits = old.standing(patience(), at(101));
+    assert_eq!(waits.state, AgreementState::Superseded);
+    assert_eq!(waits.grace_until, Some(at(124)));
+    assert_eq!(
+        old.standing(patience(), at(124)).state,
         AgreementState::Ended
     );
 }
