@@ -16,6 +16,7 @@ mod agreement_drain;
 mod agreement_gate;
 mod agreement_notices;
 mod agreement_orders;
+mod agreement_principals;
 mod agreement_second_looks;
 mod agreement_verbs;
 mod agreements;
