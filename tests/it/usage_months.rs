@@ -85,10 +85,10 @@ async fn what_was_there_before_is_carried_over(pool: PgPool) {
         assert_eq!(code(conn, sql).await, "42501", "{sql}");
     }
     let twice = "INSERT INTO usage_hours (id, agreement_id, dimension, unit, connection_id, hour, source, billing, part, seconds, quantity, state, recorded_at)
-        SELECT gen_random_uuid(), agreement_id, dimension, unit, connection_id, hour, source, billing, part, seconds, quantity, 'open', recorded_at FROM usage_hours LIMIT 1";
+        SELECT gen_random_uuid(), agreement_id, dimension, unit, connection_id, hour, source, billing, part, seconds, quantity, 'open', recorded_at FROM usage_hours WHERE part = 1 LIMIT 1";
     assert_eq!(code(conn, twice).await, "23505");
     let unfounded = "INSERT INTO usage_hours (id, agreement_id, dimension, unit, connection_id, hour, source, billing, part, seconds, quantity, state, recorded_at)
-        SELECT gen_random_uuid(), id, dimension, unit, connection_id, hour, source, billing, part, seconds, quantity, 'open', recorded_at FROM usage_hours LIMIT 1";
+        SELECT gen_random_uuid(), id, dimension, unit, connection_id, hour, source, billing, part, seconds, quantity, 'open', recorded_at FROM usage_hours WHERE part = 1 LIMIT 1";
     assert_eq!(code(conn, unfounded).await, "23503");
 }
 
