@@ -146,6 +146,7 @@ pub fn start(
             nudge: nudge.clone(),
             patience,
             reviews: settings.reviews.defaults(),
+            answers_kept: settings.http.answers_kept(),
             shelf: shelf.clone(),
             policies: settings.policies.rules(),
         };
@@ -198,6 +199,7 @@ pub fn start(
             nudge,
             dns: dns(),
             reviews: settings.reviews.defaults(),
+            answers_kept: settings.http.answers_kept(),
             shelf,
             policies: settings.policies.rules(),
             sealing_key: sealing_key(settings)?,

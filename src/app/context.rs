@@ -56,6 +56,8 @@ pub struct AppContext {
     pub patience: Duration,
     /// How long reviews may take where a service does not say otherwise.
     pub reviews: ReviewDefaults,
+    /// For how long a POST that is repeated by its `Idempotency-Key` gets the answer of the first.
+    pub answers_kept: Duration,
     /// Policy sets that were compiled.
     pub shelf: PolicyShelf,
     /// What guards the activation of policies.

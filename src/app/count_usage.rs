@@ -13,9 +13,9 @@ use super::{AppContext, AppError, PgConnection};
 use crate::domain::ids::{AgreementId, ConnectionId, UsageHourId};
 use crate::domain::listing::Dimension;
 use crate::domain::usage::{Billing, Window, count, hour_of};
-use crate::store::usage_hours::{CountedRow, NewRow, Tariff};
+use crate::store::usage_hours::{CountedRow, Filled, NewRow, Tariff};
 use crate::store::usage_marks::Mark;
-use crate::store::{agreements, usage_facts, usage_hours, usage_marks};
+use crate::store::{agreements, partitions, usage_facts, usage_hours, usage_marks};
 
 /// How many hours before the first unsealed one are compared again whenever an hour is sealed: an observation may have been written late.
 const LOOK_BACK: TimeDelta = TimeDelta::hours(24);
@@ -83,11 +83,29 @@ pub async fn count_agreement(
     let Some(mut mark) = usage_marks::take(&mut tx, id, now).await? else {
         return Ok(Turn::Nothing);
     };
-    let turn = take_turn(&mut tx, &mut mark, counting, now).await?;
+    let turn = match take_turn(&mut tx, &mut mark, counting, now).await? {
+        Step::Taken(turn) => turn,
+        Step::NoRoom { from } => {
+            // Tables are not made with rows locked: whoever waits for the lock waits for their holder.
+            drop(tx);
+            let conn = &mut *ctx.acquire().await?;
+            partitions::ensure_usage(conn, from, now).await?;
+            return Ok(Turn::More);
+        }
+    };
     usage_marks::record(&mut tx, &mark).await?;
     // Nobody is to be woken for it.
     tx.commit().await?;
     Ok(turn)
+}
+
+/// What a turn came to, or what it lacks.
+enum Step {
+    Taken(Turn),
+    /// A month that was long ago has no partition yet.
+    NoRoom {
+        from: DateTime<Utc>,
+    },
 }
 
 async fn take_turn(
@@ -95,7 +113,7 @@ async fn take_turn(
     mark: &mut Mark,
     counting: Counting,
     now: DateTime<Utc>,
-) -> Result<Turn, AppError> {
+) -> Result<Step, AppError> {
     let agreement = agreements::by_id(conn, mark.agreement).await?;
     let agreement = agreement.ok_or_else(|| AppError::internal("a mark has no agreement"))?;
     let known = know(conn, std::slice::from_ref(&agreement)).await?;
@@ -105,7 +123,7 @@ async fn take_turn(
         // What a plan counts never changes, so there is nothing to look at again.
         mark.recount_from = None;
         mark.due_at = None;
-        return Ok(Turn::Counted);
+        return Ok(Step::Taken(Turn::Counted));
     }
     let pays_until = known.pays_until(agreement.id);
     let seal_until = hour_of(now - counting.seal_after);
@@ -113,8 +131,13 @@ async fn take_turn(
     let Some(from) = from.filter(|from| *from <= now) else {
         mark.pays_until = pays_until;
         mark.due_at = next(conn, mark, counting, now).await?;
-        return Ok(Turn::Counted);
+        return Ok(Step::Taken(Turn::Counted));
     };
+    // What was let go of is not counted again: nobody is to be billed twice for it.
+    let (from, lacking) = partitions::usage_room(conn, from, now).await?;
+    if lacking {
+        return Ok(Step::NoRoom { from });
+    }
     let bound = usage_facts::bound(conn, agreement.id, from).await?;
     let hours = (MOST_ROWS / bound.len().max(1) / tariffs.len()).clamp(1, MOST_HOURS);
     let hours = HOUR * i32::try_from(hours).unwrap_or(1);
@@ -152,7 +175,8 @@ async fn take_turn(
     } else {
         next(conn, mark, counting, now).await?
     };
-    Ok(if more { Turn::More } else { Turn::Counted })
+    let turn = if more { Turn::More } else { Turn::Counted };
+    Ok(Step::Taken(turn))
 }
 
 /// The first hour to count: the first unsealed one, or an earlier one where something changed, or may have.
@@ -184,7 +208,7 @@ async fn next(
     counting: Counting,
     now: DateTime<Utc>,
 ) -> Result<Option<DateTime<Utc>>, AppError> {
-    let open = usage_hours::oldest_open(conn, mark.agreement).await?;
+    let open = usage_hours::oldest_open(conn, mark.agreement, mark.sealed_until).await?;
     if open.is_none() && !usage_facts::is_paying(conn, mark.agreement).await? {
         return Ok(None);
     }
@@ -237,7 +261,12 @@ async fn write<'a>(
         let seal = sealed(hour, billing);
         match recorded.open {
             Some(id) if seal || seconds != recorded.open_seconds => {
-                filled.push((id, seconds, seal));
+                filled.push(Filled {
+                    id,
+                    hour,
+                    seconds,
+                    sealed: seal,
+                });
             }
             None if recorded.last == 0 || seconds != 0 => new.push(NewRow {
                 connection,

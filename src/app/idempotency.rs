@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::code::Code;
 use super::{AppContext, AppError};
-use crate::domain::idempotency::{KEPT_FOR, KeptAnswer, Named};
+use crate::domain::idempotency::{KeptAnswer, Named};
 use crate::store::idempotent_requests;
 pub use crate::store::unit_of_work::{Unit, Units, apart, wait_for_parts, watched};
 
@@ -32,7 +32,7 @@ pub async fn begin(ctx: &AppContext, named: &Named) -> Result<Begun, AppError> {
         let unit = Unit::begin(&ctx.pool, &ctx.units).await?;
         let mut conn = unit.own().await?;
         if idempotent_requests::take(&mut conn, named).await? {
-            let since = ctx.clock.now() - KEPT_FOR;
+            let since = ctx.clock.now() - ctx.answers_kept;
             let kept = idempotent_requests::kept(&mut conn, named, since).await?;
             drop(conn);
             return match kept {

@@ -23,7 +23,7 @@ use crate::store::{
 /// How far the reporter's clock may be ahead of ours.
 const AHEAD: TimeDelta = TimeDelta::minutes(5);
 /// How old what is reported may be.
-const MOST_LATE: TimeDelta = TimeDelta::days(92);
+pub(super) const MOST_LATE: TimeDelta = TimeDelta::days(92);
 /// Why a row that was reported late is there, where nobody said.
 const LATE: &str = "reported after the hour was sealed";
 
@@ -86,7 +86,7 @@ pub async fn report_usage(
             let detail = "another report with this event_id was taken in before";
             return Err(AppError::new(Code::UsageEventReused, detail).field("event_id"));
         }
-        let row = usage_list::by_id(&mut tx, before.row).await?;
+        let row = usage_list::by_id(&mut tx, before.row, hour_of(before.at)).await?;
         ctx.commit(tx).await?;
         return Ok(Taken {
             row,
@@ -107,7 +107,7 @@ pub async fn report_usage(
     };
     report.row = record(&mut tx, &of, new.reason.as_deref(), now).await?;
     usage_reports::insert(&mut tx, &report, now, &actor.name).await?;
-    let row = usage_list::by_id(&mut tx, report.row).await?;
+    let row = usage_list::by_id(&mut tx, report.row, of.hour).await?;
     ctx.commit(tx).await?;
     Ok(Taken {
         row,
@@ -235,7 +235,7 @@ async fn record(
         return Err(AppError::new(Code::UsageBelowZero, detail).field("quantity"));
     }
     if let Some(open) = parts.open {
-        usage_hours::add_to(conn, open, of.quantity).await?;
+        usage_hours::add_to(conn, open, of.hour, of.quantity).await?;
         return Ok(open);
     }
     let id = UsageHourId::new(now);

@@ -8,6 +8,11 @@ use super::{AppContext, AppError};
 use crate::store::retention::{self, StoredRetirement};
 use crate::store::{StoreError, audit_seals};
 
+/// Use may be reported for 92 days, so the months of these are always kept.
+const LEAST_USAGE_MONTHS: u32 = 4;
+/// How many reports are deleted at once.
+const REPORTS: i64 = 1_000;
+
 /// For how many whole months rows are kept besides the month that is; 0 is for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -20,6 +25,8 @@ pub struct Retention {
     pub sync_attempts_months: u32,
     /// The feed of events.
     pub events_months: u32,
+    /// The ledger of use, with what was reported.
+    pub usage_months: u32,
 }
 
 impl Default for Retention {
@@ -29,7 +36,18 @@ impl Default for Retention {
             observations_months: 0,
             sync_attempts_months: 0,
             events_months: 3,
+            usage_months: 0,
         }
+    }
+}
+
+impl Retention {
+    /// What is wrong with it.
+    pub fn problem(&self) -> Option<String> {
+        let few = (1..LEAST_USAGE_MONTHS).contains(&self.usage_months);
+        few.then(|| {
+            format!("worker.retention.usage_months must be 0 or at least {LEAST_USAGE_MONTHS}")
+        })
     }
 }
 
@@ -55,6 +73,7 @@ pub async fn retain(
         ("sync_attempts", retention.sync_attempts_months),
         ("events", retention.events_months),
         ("audit_entries", retention.audit_months),
+        ("usage_hours", retention.usage_months),
     ] {
         if let Some(before) = kept_from(now, months) {
             let done = let_go(ctx, key, table, before).await;
@@ -69,6 +88,9 @@ pub async fn retain(
             }
         }
     }
+    // Bit by bit: a month may have a million.
+    let conn = &mut *ctx.acquire().await?;
+    while retention::forget_reports(conn, REPORTS).await? > 0 {}
     Ok(())
 }
 
@@ -109,6 +131,13 @@ async fn let_go(
             signature,
         };
         retention::record(&mut tx, &word).await?;
+    }
+    if table == "usage_hours" {
+        // What is not counted and sealed was not billed. A worker does that; then it may go.
+        if retention::open_usage_before(&mut tx, before).await? {
+            return Ok(0);
+        }
+        retention::move_usage_on(&mut tx, before).await?;
     }
     let dropped = retention::drop_before(&mut tx, table, before).await?;
     if table == "events" {

@@ -3,10 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
-/// How long an answer is kept.
-pub const KEPT_FOR: TimeDelta = TimeDelta::days(1);
 /// The longest key, in characters.
 const LONGEST_KEY: usize = 255;
 

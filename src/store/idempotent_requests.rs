@@ -78,10 +78,19 @@ pub async fn keep(
     Ok(())
 }
 
-/// Forgets answers that were given before.
-pub async fn forget(conn: &mut PgConnection, before: DateTime<Utc>) -> Result<u64, StoreError> {
-    let done = sqlx::query!("DELETE FROM idempotent_requests WHERE at <= $1", before)
-        .execute(conn)
-        .await?;
+/// Forgets answers that were given before, some at a time. One that is being replaced is left alone.
+pub async fn forget(
+    conn: &mut PgConnection,
+    before: DateTime<Utc>,
+    limit: i64,
+) -> Result<u64, StoreError> {
+    let done = sqlx::query!(
+        "DELETE FROM idempotent_requests
+          WHERE ctid = ANY (ARRAY(SELECT ctid FROM idempotent_requests WHERE at <= $1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED))",
+        before,
+        limit,
+    )
+    .execute(conn)
+    .await?;
     Ok(done.rows_affected())
 }

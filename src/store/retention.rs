@@ -47,6 +47,47 @@ pub async fn drop_before(
     Ok(dropped)
 }
 
+/// Whether something of the ledger of use from before a time can still change, or is still to be counted.
+pub async fn open_usage_before(
+    conn: &mut PgConnection,
+    before: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let any = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM usage_hours WHERE hour < $1 AND state = 'open')
+                  OR EXISTS (SELECT FROM usage_marks WHERE due_at IS NOT NULL AND least(sealed_until, recount_from) < $1) AS "any!""#,
+        before,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(any)
+}
+
+/// Has the ledger of use begin there, for good.
+pub async fn move_usage_on(
+    conn: &mut PgConnection,
+    before: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE usage_kept SET from_hour = greatest(from_hour, $1)",
+        before
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Deletes reports whose rows were let go of, some at a time. Answers how many.
+pub async fn forget_reports(conn: &mut PgConnection, limit: i64) -> Result<u64, StoreError> {
+    let done = sqlx::query!(
+        "DELETE FROM usage_reports
+          WHERE ctid = ANY (ARRAY(SELECT ctid FROM usage_reports WHERE hour < (SELECT from_hour FROM usage_kept) ORDER BY hour LIMIT $1))",
+        limit,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
 /// Has the feed begin with the oldest event that is still there.
 pub async fn move_feed_on(conn: &mut PgConnection) -> Result<(), StoreError> {
     sqlx::query!(

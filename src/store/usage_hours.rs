@@ -142,42 +142,63 @@ pub async fn add(
     Ok(())
 }
 
-/// Fills open rows: each with its seconds, and whether it is sealed with that.
+/// What an open row is filled with.
+#[derive(Debug, Clone, Copy)]
+pub struct Filled {
+    /// Which row.
+    pub id: UsageHourId,
+    /// When its hour begins.
+    pub hour: DateTime<Utc>,
+    /// The seconds.
+    pub seconds: i32,
+    /// Whether it is sealed with that.
+    pub sealed: bool,
+}
+
+/// Fills open rows.
 pub async fn fill(
     conn: &mut PgConnection,
-    rows: &[(UsageHourId, i32, bool)],
+    rows: &[Filled],
     at: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    if rows.is_empty() {
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.id.uuid()).collect();
+    let hours: Vec<DateTime<Utc>> = rows.iter().map(|row| row.hour).collect();
+    let seconds: Vec<i32> = rows.iter().map(|row| row.seconds).collect();
+    let sealed: Vec<bool> = rows.iter().map(|row| row.sealed).collect();
+    // Their months, and no others, are looked at.
+    let (Some(first), Some(last)) = (hours.iter().min(), hours.iter().max()) else {
         return Ok(());
-    }
-    let ids: Vec<Uuid> = rows.iter().map(|(id, ..)| id.uuid()).collect();
-    let seconds: Vec<i32> = rows.iter().map(|(_, seconds, _)| *seconds).collect();
-    let sealed: Vec<bool> = rows.iter().map(|(.., sealed)| *sealed).collect();
+    };
     sqlx::query!(
         "UPDATE usage_hours AS h
             SET seconds = u.seconds, quantity = round(u.seconds::numeric / 3600, 8), state = CASE WHEN u.sealed THEN 'sealed' ELSE 'open' END,
                 sealed_at = CASE WHEN u.sealed THEN $4::timestamptz END
-           FROM unnest($1::uuid[], $2::int[], $3::bool[]) AS u (id, seconds, sealed)
-          WHERE h.id = u.id",
+           FROM unnest($1::uuid[], $2::int[], $3::bool[], $5::timestamptz[]) AS u (id, seconds, sealed, hour)
+          WHERE h.id = u.id AND h.hour = u.hour AND h.hour >= $6 AND h.hour <= $7",
         &ids,
         &seconds,
         &sealed,
         at,
+        &hours,
+        first,
+        last,
     )
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// Whether an agreement has endpoint-hours that can still change, and of which hour the oldest are.
+/// Whether an agreement has endpoint-hours that can still change, and of which hour the oldest are. All before `sealed` cannot.
 pub async fn oldest_open(
     conn: &mut PgConnection,
     agreement: AgreementId,
+    sealed: Option<DateTime<Utc>>,
 ) -> Result<Option<DateTime<Utc>>, StoreError> {
     let oldest = sqlx::query_scalar!(
-        r#"SELECT min(hour) FROM usage_hours WHERE agreement_id = $1 AND state = 'open' AND source = 'endpoint_hours'"#,
+        "SELECT min(hour) FROM usage_hours
+          WHERE agreement_id = $1 AND state = 'open' AND source = 'endpoint_hours' AND hour >= coalesce($2, '-infinity'::timestamptz)",
         agreement as _,
+        sealed,
     )
     .fetch_one(conn)
     .await?;
@@ -193,7 +214,7 @@ pub async fn seal_reported(
 ) -> Result<u64, StoreError> {
     let done = sqlx::query!(
         "UPDATE usage_hours SET state = 'sealed', sealed_at = $2
-          WHERE id IN (SELECT h.id FROM usage_hours h JOIN agreements a ON a.id = h.agreement_id
+          WHERE (id, hour) IN (SELECT h.id, h.hour FROM usage_hours h JOIN agreements a ON a.id = h.agreement_id
                         WHERE h.state = 'open' AND h.source = 'reported'
                           AND (h.hour <= $1 OR (h.billing = 'billable' AND a.state IN ('grace', 'ended')))
                         ORDER BY h.id LIMIT $3 FOR UPDATE OF h SKIP LOCKED)",
@@ -267,12 +288,14 @@ pub async fn parts(conn: &mut PgConnection, of: &Reported<'_>) -> Result<Parts, 
 pub async fn add_to(
     conn: &mut PgConnection,
     row: UsageHourId,
+    hour: DateTime<Utc>,
     quantity: Quantity,
 ) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE usage_hours SET quantity = quantity + $2::text::numeric WHERE id = $1",
+        "UPDATE usage_hours SET quantity = quantity + $2::text::numeric WHERE id = $1 AND hour = $3",
         row as _,
         quantity.to_string(),
+        hour,
     )
     .execute(conn)
     .await?;

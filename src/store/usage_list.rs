@@ -1,6 +1,9 @@
 //! Reading the ledger of use: pages, the export, and sums. All sums are PostgreSQL's, which are exact however many digits they have.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use super::{PgConnection, StoreError};
 use crate::domain::ids::{AgreementId, ConnectionId, UsageHourId};
@@ -61,14 +64,42 @@ impl TryFrom<Row> for UsageHour {
 
 /// Reads rows: the columns once, whatever the rest of the statement says.
 macro_rules! usage_rows {
-    ($rest:literal $(, $argument:expr)* $(,)?) => {
+    ($($rest:literal)+ $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
             Row,
             r#"SELECT id AS "id: UsageHourId", agreement_id AS "agreement_id: AgreementId", dimension, unit, connection_id AS "connection_id: ConnectionId",
                       account_id, hour, source, billing, part, seconds, quantity::text AS "quantity!", price::text, currency, amount::text, state, reason,
                       recorded_at, sealed_at
-                 FROM usage_hours "# + $rest
+                 FROM usage_hours "# $(+ $rest)+
             $(, $argument)*
+        )
+    };
+}
+
+/// Reads the rows that a filter lets through, on one side of a row, in an order: what is counted off by id and how, once for both ways.
+macro_rules! usage_page {
+    ($filter:ident, $beyond:literal, $from:expr, $order:literal, $limit:expr) => {
+        usage_rows!(
+            "WHERE ($1::uuid IS NULL OR id " $beyond " $1)
+               AND ($2::uuid IS NULL OR agreement_id = $2)
+               AND ($3::text IS NULL OR dimension = $3)
+               AND ($4::uuid IS NULL OR connection_id = $4)
+               AND ($5::timestamptz IS NULL OR hour >= $5)
+               AND ($6::timestamptz IS NULL OR hour < $6)
+               AND ($7::text IS NULL OR state = $7)
+               AND ($8::text IS NULL OR billing = $8)
+               AND ($9::text IS NULL OR source = $9)
+             ORDER BY id " $order " LIMIT $10",
+            $from.map(UsageHourId::uuid),
+            $filter.agreement.map(AgreementId::uuid),
+            $filter.dimension,
+            $filter.connection.map(ConnectionId::uuid),
+            $filter.from,
+            $filter.to,
+            $filter.state.map(UsageState::as_str),
+            $filter.billing.map(Billing::as_str),
+            $filter.source.map(UsageSource::as_str),
+            $limit,
         )
     };
 }
@@ -94,9 +125,13 @@ pub struct Filter {
     pub source: Option<UsageSource>,
 }
 
-/// One by id.
-pub async fn by_id(conn: &mut PgConnection, id: UsageHourId) -> Result<UsageHour, StoreError> {
-    let row = usage_rows!(r#"WHERE id = $1"#, id as _)
+/// One by id, in its hour.
+pub async fn by_id(
+    conn: &mut PgConnection,
+    id: UsageHourId,
+    hour: DateTime<Utc>,
+) -> Result<UsageHour, StoreError> {
+    let row = usage_rows!("WHERE id = $1 AND hour = $2", id as _, hour)
         .fetch_one(conn)
         .await?;
     row.try_into()
@@ -109,42 +144,18 @@ pub async fn page(
     before: Option<UsageHourId>,
     limit: i64,
 ) -> Result<Vec<UsageHour>, StoreError> {
-    let rows = usage_rows!(
-        r#"WHERE ($1::uuid IS NULL OR id < $1)
-              AND ($2::uuid IS NULL OR agreement_id = $2)
-              AND ($3::text IS NULL OR dimension = $3)
-              AND ($4::uuid IS NULL OR connection_id = $4)
-              AND ($5::timestamptz IS NULL OR hour >= $5)
-              AND ($6::timestamptz IS NULL OR hour < $6)
-              AND ($7::text IS NULL OR state = $7)
-              AND ($8::text IS NULL OR billing = $8)
-              AND ($9::text IS NULL OR source = $9)
-            ORDER BY id DESC
-            LIMIT $10"#,
-        before.map(UsageHourId::uuid),
-        filter.agreement.map(AgreementId::uuid),
-        filter.dimension,
-        filter.connection.map(ConnectionId::uuid),
-        filter.from,
-        filter.to,
-        filter.state.map(UsageState::as_str),
-        filter.billing.map(Billing::as_str),
-        filter.source.map(UsageSource::as_str),
-        limit,
-    )
-    .fetch_all(conn)
-    .await?;
+    let rows = usage_page!(filter, "<", before, "DESC", limit)
+        .fetch_all(conn)
+        .await?;
     rows.into_iter().map(UsageHour::try_from).collect()
 }
 
-/// What stands in a line of the export.
+/// A row of the export, with what stands in its line besides.
 #[derive(Debug, Clone)]
 pub struct Line {
-    /// The row's id.
-    pub id: UsageHourId,
-    /// The agreement.
-    pub agreement: AgreementId,
-    /// Its id at its source.
+    /// The row.
+    pub row: UsageHour,
+    /// The agreement's id at its source.
     pub reference: String,
     /// The plan's name, as the agreement pins it.
     pub plan: String,
@@ -154,34 +165,6 @@ pub struct Line {
     pub account: Option<String>,
     /// The endpoint.
     pub endpoint: Option<String>,
-    /// The dimension, by its key.
-    pub dimension: String,
-    /// What it counts.
-    pub unit: String,
-    /// When the hour begins.
-    pub hour: DateTime<Utc>,
-    /// Which part it is.
-    pub part: i32,
-    /// Where the figure comes from.
-    pub source: String,
-    /// Of endpoint-hours: the exact figure.
-    pub seconds: Option<i32>,
-    /// How much.
-    pub quantity: String,
-    /// What one costs.
-    pub price: Option<String>,
-    /// What it comes to.
-    pub amount: Option<String>,
-    /// In which currency.
-    pub currency: Option<String>,
-    /// Whether it can be billed.
-    pub billing: String,
-    /// Whether it can still change.
-    pub state: String,
-    /// When it was sealed.
-    pub sealed_at: Option<DateTime<Utc>>,
-    /// Of a later part: why it is there.
-    pub reason: Option<String>,
 }
 
 /// Lines of the export, in the order in which the rows were recorded, starting after `after`.
@@ -191,43 +174,54 @@ pub async fn export(
     after: Option<UsageHourId>,
     limit: i64,
 ) -> Result<Vec<Line>, StoreError> {
-    let rows = sqlx::query_as!(
-        Line,
-        r#"SELECT h.id AS "id: UsageHourId", h.agreement_id AS "agreement: AgreementId", a.reference,
+    let rows = usage_page!(filter, ">", after, "ASC", limit)
+        .fetch_all(&mut *conn)
+        .await?;
+    let mut agreements: Vec<Uuid> = rows.iter().map(|row| row.agreement_id.uuid()).collect();
+    agreements.sort_unstable();
+    agreements.dedup();
+    let agreements = sqlx::query!(
+        r#"SELECT a.id AS "id: AgreementId", a.reference, a.buyer_account,
                   coalesce((SELECT plan ->> 'name' FROM listing_revisions r, jsonb_array_elements(r.content -> 'plans') AS plan
                              WHERE r.listing_id = a.listing_id AND r.number = a.revision AND plan ->> 'id' = 'pln_' || replace(a.plan_id::text, '-', '')), '')
-                      AS "plan!",
-                  a.buyer_account AS buyer, coalesce(h.account_id, c.owner_account) AS account, c.endpoint_id AS "endpoint?", h.dimension, h.unit, h.hour, h.part,
-                  h.source, h.seconds, h.quantity::text AS "quantity!", h.price::text, h.amount::text, h.currency, h.billing, h.state, h.sealed_at, h.reason
-             FROM (SELECT * FROM usage_hours
-                    WHERE ($1::uuid IS NULL OR id > $1)
-                      AND ($2::uuid IS NULL OR agreement_id = $2)
-                      AND ($3::text IS NULL OR dimension = $3)
-                      AND ($4::uuid IS NULL OR connection_id = $4)
-                      AND ($5::timestamptz IS NULL OR hour >= $5)
-                      AND ($6::timestamptz IS NULL OR hour < $6)
-                      AND ($7::text IS NULL OR state = $7)
-                      AND ($8::text IS NULL OR billing = $8)
-                      AND ($9::text IS NULL OR source = $9)
-                    ORDER BY id
-                    LIMIT $10) AS h
-             JOIN agreements a ON a.id = h.agreement_id
-             LEFT JOIN connections c ON c.id = h.connection_id
-            ORDER BY h.id"#,
-        after.map(UsageHourId::uuid),
-        filter.agreement.map(AgreementId::uuid),
-        filter.dimension,
-        filter.connection.map(ConnectionId::uuid),
-        filter.from,
-        filter.to,
-        filter.state.map(UsageState::as_str),
-        filter.billing.map(Billing::as_str),
-        filter.source.map(UsageSource::as_str),
-        limit,
+                      AS "plan!"
+             FROM agreements a WHERE a.id = ANY($1)"#,
+        &agreements,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let agreements: HashMap<AgreementId, _> =
+        agreements.into_iter().map(|it| (it.id, it)).collect();
+    let mut connections: Vec<Uuid> = rows
+        .iter()
+        .filter_map(|row| row.connection_id.map(ConnectionId::uuid))
+        .collect();
+    connections.sort_unstable();
+    connections.dedup();
+    let connections = sqlx::query!(
+        r#"SELECT id AS "id: ConnectionId", owner_account, endpoint_id FROM connections WHERE id = ANY($1)"#,
+        &connections,
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows)
+    let connections: HashMap<ConnectionId, _> =
+        connections.into_iter().map(|it| (it.id, it)).collect();
+    let line = |row: Row| {
+        let row = UsageHour::try_from(row)?;
+        let missing = || StoreError::inconsistent(TABLE, row.id, "its agreement");
+        let agreement = agreements.get(&row.agreement).ok_or_else(missing)?;
+        let connection = row.connection.and_then(|id| connections.get(&id));
+        let owner = connection.map(|it| it.owner_account.clone());
+        Ok(Line {
+            reference: agreement.reference.clone(),
+            plan: agreement.plan.clone(),
+            buyer: agreement.buyer_account.clone(),
+            account: row.account.clone().or(owner),
+            endpoint: connection.map(|it| it.endpoint_id.clone()),
+            row,
+        })
+    };
+    rows.into_iter().map(line).collect()
 }
 
 /// What was used of a dimension in a month.

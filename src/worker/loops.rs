@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Place, Shared, access, agreements, blocks, census, dry_runs, expire, findings, hint_follow,
-    hint_queue, hint_setup, inventory, judge, number_events, rejudgements, seal_audit, usage,
+    hint_queue, hint_setup, house, inventory, judge, number_events, rejudgements, seal_audit,
+    usage,
 };
 use super::{observe, runner, sync_connections, sync_services};
 
@@ -38,6 +39,8 @@ pub(super) fn everywhere(shared: &Shared, stop: &CancellationToken) -> JoinSet<(
     all.spawn(async move { usage::run(&shared, &stop).await });
     let (shared, stop) = with();
     all.spawn(async move { findings::run(&shared, &stop).await });
+    let (shared, stop) = with();
+    all.spawn(async move { house::run(&shared, &stop).await });
     all
 }
 

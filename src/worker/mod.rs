@@ -8,7 +8,7 @@
 //! decisions and reads back, [`sync_services`] creates, reads and checks services; [`hint_setup`] has AWS tell of connections by itself,
 //! [`hint_queue`] stores what it tells, and [`hint_follow`] looks where that points; [`inventory`] lists all services, [`expire`] turns time into review changes, [`census`]
 //! counts. [`blocks`] carries blocks
-//! out, [`access`] the end of access, and [`rejudgements`] re-judgements, [`usage`] counts what is used, and [`findings`] compares that with what was bought, once in each process. Each loop is a public `run_pass`, so that tests step it
+//! out, [`access`] the end of access, and [`rejudgements`] re-judgements, [`usage`] counts what is used, [`findings`] compares that with what was bought, and [`house`] tidies up, once in each process. Each loop is a public `run_pass`, so that tests step it
 //! and never sleep.
 
 pub mod absent;
@@ -29,6 +29,7 @@ pub mod hint_board;
 pub mod hint_follow;
 pub mod hint_queue;
 pub mod hint_setup;
+pub mod house;
 pub mod identity;
 pub mod inventory;
 pub mod judge;

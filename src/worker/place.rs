@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use audit_chain::SealingKey;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use privatelink::{Messaging, PrivateLink};
 use tokio::sync::Mutex;
 
@@ -42,6 +42,8 @@ pub struct Shared {
     pub dns: Arc<dyn PublicDns>,
     /// How long reviews may take where a service does not say otherwise.
     pub reviews: ReviewDefaults,
+    /// For how long a POST that is repeated by its `Idempotency-Key` gets the answer of the first.
+    pub answers_kept: TimeDelta,
     /// Policy sets that were compiled.
     pub shelf: PolicyShelf,
     /// What guards the activation of policies.
@@ -61,6 +63,7 @@ impl Shared {
             nudge: self.nudge.clone(),
             patience: delta(self.settings.patience),
             reviews: self.reviews,
+            answers_kept: self.answers_kept,
             shelf: self.shelf.clone(),
             policies: self.policies,
         }

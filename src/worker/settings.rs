@@ -164,6 +164,7 @@ impl WorkerSettings {
         if self.max_attempts < 1 {
             problems.push("worker.max_attempts must be at least 1".to_owned());
         }
+        problems.extend(self.retention.problem());
         if self.usage_seal_after > Duration::from_hours(24) {
             problems.push("worker.usage_seal_after must be at most 24 h".to_owned());
         }

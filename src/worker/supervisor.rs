@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
 use privatelink::Gateways;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
@@ -22,17 +21,13 @@ use super::metered::{Meter, Metered};
 use super::metered_messaging::MeteredMessaging;
 use super::term::LeaseTerm;
 use super::{PassError, Place, Shared, identity, loops, runner, stalls};
-use crate::app::retain::retain;
 use crate::domain::account_region::Lease;
 use crate::domain::backoff;
 use crate::domain::batch_size::BatchSize;
-use crate::domain::idempotency::KEPT_FOR;
 use crate::domain::ids::{AccountRegionId, uuid_at};
 use crate::domain::share::{Census, Move};
 use crate::store::leases::Held;
-use crate::store::{
-    PgPool, PooledConnection, StoreError, idempotent_requests, leases, partitions, replicas,
-};
+use crate::store::{PgPool, PooledConnection, StoreError, leases, replicas};
 
 /// The rest after the first failure to get into an AccountRegion; each further one is twice as long, up to a minute.
 const FIRST_REST: Duration = Duration::from_secs(5);
@@ -126,11 +121,9 @@ impl Worker {
     pub async fn run(&self, stop: CancellationToken) {
         tracing::info!(replica = %self.holder.simple(), "working");
         let mut everywhere = loops::everywhere(&self.shared, &stop);
-        let mut house_kept_at: Option<DateTime<Utc>> = None;
         let mut counted_at: Option<Instant> = None;
         loop {
             let pass = async {
-                self.keep_house(&mut house_kept_at).await?;
                 self.lease_pass().await?;
                 self.count_stalls(&mut counted_at).await
             };
@@ -436,26 +429,6 @@ impl Worker {
     fn show_leases(&self, running: &HashMap<AccountRegionId, Running>) {
         let count = i64::try_from(running.len()).unwrap_or(i64::MAX);
         self.shared.metrics.leases.set(count);
-    }
-
-    /// What has to be done now and then by any replica, and harms nobody when several do it.
-    async fn keep_house(&self, last: &mut Option<DateTime<Utc>>) -> Result<(), PassError> {
-        let now = self.shared.clock.now();
-        if last.is_none_or(|at| now - at > chrono::TimeDelta::hours(1)) {
-            let mut conn = self.acquire().await?;
-            partitions::ensure(&mut conn, now).await?;
-            replicas::clear_dead(&mut conn).await?;
-            idempotent_requests::forget(&mut conn, now - KEPT_FOR).await?;
-            drop(conn);
-            let key = self.shared.sealing_key.as_deref();
-            let retention = &self.shared.settings.retention;
-            // What is kept for too long is no reason to drop leases.
-            if let Err(error) = retain(&self.shared.app(), key, retention).await {
-                tracing::warn!(error = %runner::chain(&error), "could not let go of old months");
-            }
-            *last = Some(now);
-        }
-        Ok(())
     }
 
     /// Counts what is stalled in the AccountRegions that this replica serves. A count that fails is no reason to drop leases.

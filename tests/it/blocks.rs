@@ -61,6 +61,7 @@ impl TestApp {
             nudge: self.shared.nudge.clone(),
             patience: chrono::TimeDelta::minutes(5),
             reviews: self.shared.reviews,
+            answers_kept: self.shared.answers_kept,
             shelf: self.shared.shelf.clone(),
             policies: self.shared.policies,
         }

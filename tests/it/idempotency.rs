@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use portcullis::api::auth::Role;
+use portcullis::api::limits::HttpSettings;
+use portcullis::app::forget_answers::forget_answers;
 use portcullis::domain::clock::Clock;
+use portcullis::worker::house;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use crate::support::http::{Answer, send};
-use crate::support::{CONSUMER, TestApp, Who};
+use crate::support::{CONSUMER, Setup, TestApp, Who};
 
 impl TestApp {
     async fn keyed(&self, who: Who, path: &str, key: &str, body: &Value) -> Answer {
@@ -51,6 +54,48 @@ async fn ten_at_once_have_one_effect_and_ten_equal_answers(pool: PgPool) {
     let anew = app.keyed(Who::Approver, &path, "k-1", &said).await;
     assert_ne!(anew.text, first.text);
     assert_eq!(app.count(comments).await, 2);
+}
+
+/// Answers go when nobody gets them any more, a thousand at a time, and how long that is can be set.
+#[sqlx::test(migrations = "./migrations")]
+async fn answers_are_forgotten_bit_by_bit(pool: PgPool) {
+    let setup = Setup {
+        http: HttpSettings {
+            idempotency_ttl: Duration::from_hours(2),
+            ..Setup::default().http
+        },
+        ..Setup::default()
+    };
+    let app = TestApp::start_with(pool, setup);
+    let first = app
+        .keyed(Who::Admin, "/v1/consumers", "k", &acme("acme"))
+        .await;
+    assert_eq!(first.status, 201, "{}", first.text);
+    let old = "INSERT INTO idempotent_requests (subject, key, request_hash, at, status, headers, body)
+               SELECT subject, 'old-' || n, request_hash, at - interval '1 minute', status, headers, body FROM idempotent_requests, generate_series(1, 2500) AS n";
+    sqlx::query(old).execute(app.db()).await.unwrap();
+    let kept = "SELECT count(*) FROM idempotent_requests";
+    app.advance(Duration::from_mins(119));
+    let ctx = app.application();
+    // Another replica is about to replace one of them: it is passed over.
+    let mut held = app.db().begin().await.unwrap();
+    sqlx::query("SELECT FROM idempotent_requests WHERE key = 'old-7' FOR UPDATE")
+        .execute(&mut *held)
+        .await
+        .unwrap();
+    assert_eq!(forget_answers(&ctx).await.unwrap(), 2_499);
+    held.rollback().await.unwrap();
+    let again = app
+        .keyed(Who::Admin, "/v1/consumers", "k", &acme("acme"))
+        .await;
+    assert_eq!(again.header("idempotency-replayed"), "true");
+    app.advance(Duration::from_mins(1));
+    let anew = app
+        .keyed(Who::Admin, "/v1/consumers", "k", &acme("other"))
+        .await;
+    assert_eq!(anew.status, 201, "{}", anew.text);
+    house::run_pass(&app.shared).await.unwrap();
+    assert_eq!(app.count(kept).await, 1, "the new one");
 }
 
 #[sqlx::test(migrations = "./migrations")]

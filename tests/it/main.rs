@@ -105,4 +105,5 @@ mod tenant_wall;
 mod timers;
 mod token_attacks;
 mod usage;
+mod usage_months;
 mod usage_reports;

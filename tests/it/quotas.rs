@@ -47,6 +47,7 @@ impl TestApp {
             nudge: portcullis::app::Nudge::new(),
             patience: TimeDelta::minutes(5),
             reviews: self.shared.reviews,
+            answers_kept: self.shared.answers_kept,
             shelf: self.shared.shelf.clone(),
             policies: self.shared.policies,
         }

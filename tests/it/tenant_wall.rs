@@ -212,6 +212,7 @@ const OUT_OF_REACH: &[&str] = &[
     "standing_revocations",
     "sync_attempts",
     "usage_hours",
+    "usage_kept",
     "usage_marks",
     "usage_reports",
 ];

@@ -39,11 +39,20 @@ impl Output {
             Format::Jsonl => self.lines(&rows.items),
             Format::Table => {
                 self.put(&table::list(&rows.items, columns, self.terminal))?;
-                if rows.next.is_some() {
+                if rows.more {
                     eprintln!("there is more: --limit ROWS or --page-all");
                 }
                 Ok(())
             }
+        }
+    }
+
+    /// Rows of a list that goes on, as far as there are any: in JSON a line each.
+    pub(crate) fn rows(&self, items: &[Value], columns: &[Column]) -> Result<(), Failure> {
+        match self.format {
+            _ if items.is_empty() => Ok(()),
+            Format::Json | Format::Jsonl => self.lines(items),
+            Format::Table => self.put(&table::list(items, columns, self.terminal)),
         }
     }
 

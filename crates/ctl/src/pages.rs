@@ -57,8 +57,10 @@ enum Next {
 pub(crate) struct Rows {
     /// The rows.
     pub(crate) items: Vec<Value>,
-    /// Where to read on; none at the end.
+    /// Where to read on; none at the end, unless the list is a feed, which has none.
     pub(crate) next: Option<String>,
+    /// Whether there is more now.
+    pub(crate) more: bool,
     /// What the API said, where it was asked once.
     pub(crate) text: Option<String>,
 }
@@ -72,16 +74,18 @@ impl Rows {
     }
 }
 
-/// Reads a list.
+/// Reads a list, from a cursor on if there is one.
 pub(crate) async fn read(
     client: &Client,
     segments: &[&str],
     filters: &[(&str, String)],
     wanted: Wanted,
+    from: Option<String>,
 ) -> Result<Rows, Failure> {
     let mut rows = Rows {
         items: Vec::new(),
-        next: None,
+        next: from,
+        more: false,
         text: None,
     };
     let mut asked = 0;
@@ -92,7 +96,8 @@ pub(crate) async fn read(
             Next::Page => {}
             Next::Rows(limit) => query.push(("limit", limit.to_string())),
         }
-        query.extend(rows.next.take().map(|cursor| ("cursor", cursor)));
+        let before = rows.next.take();
+        query.extend(before.clone().map(|cursor| ("cursor", cursor)));
         let answer = client.get(segments, &query).await?;
         let mut page = answer.json()?;
         let Value::Array(items) = page["items"].take() else {
@@ -103,8 +108,11 @@ pub(crate) async fn read(
         rows.next = page["next_cursor"].as_str().map(str::to_owned);
         asked += 1;
         rows.text = (asked == 1).then_some(answer.text);
-        // An empty page ends it, too: a server that always names a next one must not hold us for ever.
-        if rows.next.is_none() || empty {
+        // A feed always names a next place, and says whether there is anything there; a page of it may be empty. Of a list, an empty page is the end, too: a server that always
+        // names a next one must not hold us for ever.
+        let feed = page["has_more"].as_bool();
+        rows.more = feed.unwrap_or(rows.next.is_some() && !empty) && rows.next != before;
+        if !rows.more {
             break;
         }
     }

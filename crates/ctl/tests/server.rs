@@ -374,6 +374,168 @@ fn a_dry_run_is_waited_for() {
     assert_eq!(code(&failed.ctl(&["policies", "dry-run", "pol_1"])), 1);
 }
 
+fn feed(ids: &[&str], next: &str, more: bool) -> Reply {
+    let items: Vec<Value> = ids
+        .iter()
+        .map(|id| json!({ "id": id, "type": "connection.accept" }))
+        .collect();
+    ok(&json!({ "items": items, "next_cursor": next, "has_more": more }))
+}
+
+#[test]
+fn a_feed_is_read_to_its_end_although_pages_may_be_empty() {
+    let server = Server::new(vec![
+        feed(&["8"], "20007", true),
+        feed(&[], "40007", true),
+        feed(&["40008"], "40008", false),
+    ]);
+    let done = server.ctl(&[
+        "events",
+        "list",
+        "--type",
+        "connection",
+        "--after",
+        "7",
+        "--page-all",
+        "-o",
+        "jsonl",
+    ]);
+    assert_eq!(code(&done), 0, "{}", text(&done.stderr));
+    assert_eq!(text(&done.stdout).lines().count(), 2);
+    let asked: Vec<String> = server.seen().into_iter().map(|seen| seen.line).collect();
+    assert_eq!(
+        asked,
+        [
+            "GET /v1/events?type=connection&limit=200&cursor=7",
+            "GET /v1/events?type=connection&limit=200&cursor=20007",
+            "GET /v1/events?type=connection&limit=200&cursor=40007"
+        ]
+    );
+    // A feed whose next place is where it was does not hold us.
+    let stuck = Server::new(vec![feed(&[], "7", true)]);
+    let done = stuck.ctl(&["events", "list", "--after", "7", "--page-all"]);
+    assert_eq!((code(&done), stuck.seen().len()), (0, 1));
+    let whole = Server::new(vec![feed(&["8"], "8", false)]);
+    let told = whole.ctl(&["events", "list"]);
+    assert_eq!(text(&told.stderr), "", "there is no more");
+}
+
+#[test]
+fn events_are_followed_until_the_token_ends() {
+    let server = Server::new(vec![
+        feed(&[], "7", false),
+        feed(&["8", "9"], "9", false),
+        problem(401, "", "token_expired"),
+    ]);
+    let done = server.ctl(&["events", "follow", "--subject", "con_1", "-o", "jsonl"]);
+    assert_eq!(code(&done), 4);
+    assert_eq!(text(&done.stdout).lines().count(), 2);
+    let asked: Vec<String> = server.seen().into_iter().map(|seen| seen.line).collect();
+    let of = "GET /v1/events?subject_id=con_1&limit=200&cursor=";
+    assert_eq!(
+        asked,
+        ["latest", "7", "9"].map(|cursor| format!("{of}{cursor}"))
+    );
+}
+
+#[test]
+fn an_operation_is_waited_for() {
+    let far = |state: &str, failure: Option<&str>| {
+        ok(
+            &json!({ "id": "rjd_1", "state": state, "progress": { "done": 3, "total": 7 }, "failure": failure }),
+        )
+    };
+    let wait = ["operations", "wait", "rjd_1"];
+    let server = Server::new(vec![
+        far("queued", None),
+        far("running", None),
+        far("succeeded", None),
+    ]);
+    let done = server.ctl(&wait);
+    assert_eq!((code(&done), server.seen().len()), (0, 3));
+    let shown = text(&done.stdout);
+    assert!(shown.contains("progress.done"), "{shown}");
+    let failed = Server::new(vec![far("failed", Some("it is gone"))]).ctl(&wait);
+    assert_eq!(code(&failed), 1);
+    assert!(text(&failed.stderr).contains("it is gone"));
+    let waits = Server::new(vec![far("waiting", None)]).ctl(&wait);
+    assert_eq!(code(&waits), 1);
+    let late = Server::new(vec![far("running", None)]);
+    let late = late.ctl(&["operations", "wait", "rjd_1", "--wait-seconds", "0"]);
+    assert_eq!(code(&late), 3);
+    let listed = Server::new(vec![page(&["rjd_1"], None)]);
+    let done = listed.ctl(&[
+        "operations",
+        "list",
+        "--kind",
+        "block",
+        "--state",
+        "running",
+    ]);
+    assert_eq!(code(&done), 0);
+    assert_eq!(
+        listed.seen()[0].line,
+        "GET /v1/operations?kind=block&state=running"
+    );
+}
+
+#[test]
+fn a_secret_is_shown_once_and_is_missed_where_it_was_lost() {
+    let with = |secret: Value| ok(&json!({ "token": { "id": "stk_1" }, "secret": secret }));
+    let made = Server::new(vec![with(json!("pcl_secret"))]);
+    let create = [
+        "tokens",
+        "create",
+        "ci",
+        "--role",
+        "viewer",
+        "--role",
+        "approver",
+        "--scope",
+        "read",
+        "--expires-at",
+        "2027-01-31T12:00:00Z",
+    ];
+    let done = made.ctl(&create);
+    assert_eq!(code(&done), 0, "{}", text(&done.stderr));
+    assert!(text(&done.stdout).contains("pcl_secret"));
+    assert!(!text(&done.stderr).contains("pcl_secret"));
+    let body: Value = serde_json::from_str(&made.seen()[0].body).expect("JSON");
+    assert_eq!(
+        body,
+        json!({ "name": "ci", "roles": ["viewer", "approver"], "scopes": ["read"], "expires_at": "2027-01-31T12:00:00Z" })
+    );
+    let lost = Server::new(vec![(0, "", String::new()), with(Value::Null)]);
+    let done = lost.ctl(&create);
+    assert_eq!((code(&done), lost.seen().len()), (1, 2));
+    assert!(text(&done.stderr).contains("rotate stk_1"));
+    let keys: Vec<_> = lost.seen();
+    assert_eq!(
+        keys[0].header("idempotency-key"),
+        keys[1].header("idempotency-key")
+    );
+}
+
+#[test]
+fn what_ends_a_secret_is_asked_about() {
+    let server = Server::new(vec![ok(&json!({ "token": {}, "secret": "pcl_x" }))]);
+    for ends in [
+        &["tokens", "revoke", "stk_1", "--reason", "it leaked"][..],
+        &["tokens", "rotate", "stk_1", "--grace-seconds", "0"],
+    ] {
+        assert_eq!(code(&server.ctl(ends)), 2, "{ends:?}");
+        assert_eq!(server.seen().len(), 0);
+    }
+    let gentle = server.ctl(&["tokens", "rotate", "stk_1", "--grace-seconds", "60"]);
+    assert_eq!(code(&gentle), 0, "{}", text(&gentle.stderr));
+    let revoked = server.ctl(&["tokens", "revoke", "stk_1", "--reason", "it leaked", "-y"]);
+    assert_eq!(code(&revoked), 0);
+    let seen = server.seen();
+    assert_eq!(seen[0].line, "POST /v1/service-tokens/stk_1/rotate");
+    assert_eq!(seen[1].line, "POST /v1/service-tokens/stk_1/revoke");
+    assert_eq!(seen[1].body, r#"{"reason":"it leaked"}"#);
+}
+
 #[test]
 fn a_redirect_is_not_followed() {
     let other = Server::new(vec![page(&[], None)]);

@@ -130,6 +130,12 @@ impl Identity {
     }
 }
 
+/// Whether whoever sends these headers shows a service token that did not prove itself here before, so that the database has to be asked about what may be a guess.
+pub(crate) fn shows_a_guess(headers: &HeaderMap, edge: &Edge) -> bool {
+    bearer(headers)
+        .is_ok_and(|token| token.starts_with(PREFIX) && edge.token_uses().is_guess(token))
+}
+
 /// What was found out about the sender of a request. Nobody is looked for outside of the API.
 pub(crate) fn claims_of(request: &HttpRequest) -> Result<Claims, AuthError> {
     let known = request.extensions().get::<Identity>().cloned();

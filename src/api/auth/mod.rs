@@ -25,7 +25,7 @@ mod trust;
 mod verifier;
 
 pub use caller::{Caller, Looker};
-pub(super) use caller::{Identity, caller_of, claims_of};
+pub(super) use caller::{Identity, caller_of, claims_of, shows_a_guess};
 pub use issuer::{AUDIENCE, DEVELOPMENT_ISSUER, DevelopmentIssuer, IssuerError};
 pub use key_fetch::KeyClient;
 pub use key_file::{KeyFileError, SigningKey, open as open_key_file};

@@ -1,6 +1,6 @@
 //! Programs: a service token in place of a JWT.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -15,14 +15,19 @@ use crate::domain::ids::ServiceTokenId;
 /// More tokens than are in use anywhere; beyond that, what was noted is forgotten.
 const MOST_NOTED: usize = 10_000;
 
-/// Whose use this process has noted lately, so that many requests at once note it once. Cloning shares it.
+/// What this process has seen of service tokens. Cloning shares it.
 #[derive(Debug, Clone, Default)]
-pub(in crate::api) struct TokenUses(Arc<Mutex<HashMap<ServiceTokenId, DateTime<Utc>>>>);
+pub(in crate::api) struct TokenUses {
+    /// Whose use it has noted lately, so that many requests at once note it once.
+    noted: Arc<Mutex<HashMap<ServiceTokenId, DateTime<Utc>>>>,
+    /// The hashes of tokens that were good when they were shown last. Only who has a good token gets in here.
+    proven: Arc<Mutex<HashSet<[u8; 32]>>>,
+}
 
 impl TokenUses {
     /// Says whether nobody here has noted it lately, and takes that as done.
     fn first(&self, id: ServiceTokenId, now: DateTime<Utc>) -> bool {
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         if noted.get(&id).is_some_and(|at| now - *at < NOTED_EVERY) {
             return false;
         }
@@ -31,6 +36,27 @@ impl TokenUses {
         }
         noted.insert(id, now);
         true
+    }
+
+    /// Whether a token has to be looked up that has not proven itself here: one shaped like a service token, of which there may be any number.
+    pub(super) fn is_guess(&self, text: &str) -> bool {
+        let proven = self.proven.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens::fingerprint(text).is_some_and(|hash| !proven.contains(&hash))
+    }
+
+    fn prove(&self, text: &str, good: bool) {
+        let Some(hash) = tokens::fingerprint(text) else {
+            return;
+        };
+        let mut proven = self.proven.lock().unwrap_or_else(PoisonError::into_inner);
+        if !good {
+            proven.remove(&hash);
+            return;
+        }
+        if proven.len() >= MOST_NOTED {
+            proven.clear();
+        }
+        proven.insert(hash);
     }
 }
 
@@ -46,6 +72,7 @@ pub(super) async fn identify(
         tracing::error!(%error, cause, "a service token cannot be looked up");
         AuthError::LookupFailed
     })?;
+    uses.prove(text, matches!(recognised, Recognised::Program(_)));
     let program = match recognised {
         Recognised::Program(program) => program,
         Recognised::Expired => return Err(AuthError::Expired),

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use serde::Deserialize;
 
 use super::rate::Rate;
@@ -57,6 +58,9 @@ pub struct HttpSettings {
     /// How long it then waits for the requests that it has begun.
     #[serde(with = "humantime_serde")]
     pub shutdown_timeout: Duration,
+    /// For how long a POST that is repeated by its `Idempotency-Key` gets the answer of the first.
+    #[serde(with = "humantime_serde")]
+    pub idempotency_ttl: Duration,
     /// How many proxies stand in front, each of which adds to `X-Forwarded-For`.
     pub proxies: usize,
     /// How often clients may ask.
@@ -160,6 +164,7 @@ impl Default for HttpSettings {
             max_in_flight: 512,
             drain_delay: Duration::from_secs(1),
             shutdown_timeout: Duration::from_secs(10),
+            idempotency_ttl: Duration::from_hours(24),
             proxies: 0,
             rate: RateSettings::default(),
             tls: TlsSettings::default(),
@@ -168,6 +173,11 @@ impl Default for HttpSettings {
 }
 
 impl HttpSettings {
+    /// For how long answers are kept, as the clock's arithmetic wants it.
+    pub fn answers_kept(&self) -> TimeDelta {
+        TimeDelta::from_std(self.idempotency_ttl).unwrap_or(TimeDelta::MAX)
+    }
+
     /// Everything that makes no sense, by key.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
@@ -201,6 +211,7 @@ impl HttpSettings {
         time("long_request_timeout", self.long_request_timeout, 100, 3600);
         time("write_timeout", self.write_timeout, 100, 3600);
         time("keep_alive", self.keep_alive, 100, 3600);
+        time("idempotency_ttl", self.idempotency_ttl, 60_000, 30 * 86_400);
         time("drain_delay", self.drain_delay, 0, 300);
         time("shutdown_timeout", self.shutdown_timeout, 0, 3600);
         time("tls.reload_interval", self.tls.reload_interval, 100, 86_400);

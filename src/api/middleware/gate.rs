@@ -44,8 +44,11 @@ pub(crate) async fn pass<B: MessageBody>(
     let Some(_place) = limits.in_flight.enter() else {
         return Ok(refused(request, &overloaded()));
     };
-    identity::establish(&request, &edge).await;
-    let told = match charge(&edge, &request) {
+    let told = match identity::establish(&request, &edge).await {
+        Ok(paid) => charge(&edge, &request, paid),
+        Err(told) => Err(told),
+    };
+    let told = match told {
         Ok(told) => told,
         Err(told) => {
             let mut response = refused(request, &too_often(&told));
@@ -97,14 +100,17 @@ fn check_head(request: &ServiceRequest, settings: &HttpSettings) -> Result<(), P
     Ok(())
 }
 
-/// Takes the request out of its sender's bucket. SNS, which comes from many addresses and in bursts, has a limit of its own.
-fn charge(edge: &Edge, request: &ServiceRequest) -> Result<Option<Told>, Told> {
+/// Takes the request out of its sender's bucket; an address that has paid does not pay twice. SNS, which comes from many addresses and in bursts, has a limit of its own.
+fn charge(edge: &Edge, request: &ServiceRequest, paid: Option<Told>) -> Result<Option<Told>, Told> {
     if request.path() == "/hooks/sns" {
         return Ok(None);
     }
     let limits = edge.limits();
     let claims = claims_of(request.request());
     Span::current().record("http.caller", client::kind(&claims));
+    if claims.is_err() && paid.is_some() {
+        return Ok(paid);
+    }
     let address = client::address(request.request(), limits.settings.proxies);
     let payer = client::payer(&claims, address);
     let weight = client::weight(request.method());

@@ -185,7 +185,7 @@ pub(super) async fn export_usage(
         let full = i64::try_from(page.len()).is_ok_and(|count| count == LINES);
         let next = match page.last() {
             Some(last) if full => {
-                Some(read_usage::lines(&ctx, &filter, Some(last.id), LINES).await?)
+                Some(read_usage::lines(&ctx, &filter, Some(last.row.id), LINES).await?)
             }
             Some(_) | None => None,
         };

@@ -46,28 +46,29 @@ pub(super) fn line(to: &mut String, line: &Line) {
     let some = |figure: &Option<String>| figure.clone().unwrap_or_default();
     let text = |words: &Option<String>| words.as_deref().map(cell).unwrap_or_default();
     // Figures, times and ids are ours, and are never quoted. Text is what others wrote.
+    let row = &line.row;
     let cells: [String; COLUMNS.len()] = [
-        line.id.to_string(),
-        line.agreement.to_string(),
+        row.id.to_string(),
+        row.agreement.to_string(),
         cell(&line.reference),
         cell(&line.plan),
         line.buyer.clone(),
         some(&line.account),
         some(&line.endpoint),
-        cell(&line.dimension),
-        line.unit.clone(),
-        time(line.hour),
-        line.part.to_string(),
-        line.source.clone(),
-        line.seconds.map(|it| it.to_string()).unwrap_or_default(),
-        line.quantity.clone(),
-        some(&line.price),
-        some(&line.amount),
-        some(&line.currency),
-        line.billing.clone(),
-        line.state.clone(),
-        line.sealed_at.map(time).unwrap_or_default(),
-        text(&line.reason),
+        cell(&row.dimension),
+        row.unit.clone(),
+        time(row.hour),
+        row.part.to_string(),
+        row.source.to_string(),
+        row.seconds.map(|it| it.to_string()).unwrap_or_default(),
+        row.quantity.clone(),
+        some(&row.price),
+        some(&row.amount),
+        some(&row.currency),
+        row.billing.to_string(),
+        row.state.to_string(),
+        row.sealed_at.map(time).unwrap_or_default(),
+        text(&row.reason),
     ];
     let _ = write!(to, "{}\r\n", cells.join(","));
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use portcullis::api::limits::{HttpSettings, RateSettings, Ticks};
 use reqwest::Method;
@@ -105,6 +106,53 @@ async fn an_address_may_fail_so_often(pool: PgPool) {
     guess("g")
         .await
         .refused("a second later", 401, "unauthenticated");
+}
+
+/// What is shaped like a service token has to be looked up, so its address pays before that, and the database is asked no more often than the address may ask. Tokens
+/// that were good before are not kept by it.
+#[sqlx::test(migrations = "./migrations")]
+async fn a_forged_service_token_is_paid_for_before_it_is_looked_up(pool: PgPool) {
+    let (app, millis) = limited(pool);
+    let shown = |token: String| {
+        let request = app.request(Who::Nobody, Method::GET, "/v1/services");
+        send(request.bearer_auth(token))
+    };
+    let ends = app.clock_in(Duration::from_hours(24));
+    let body = json!({ "name": "ci", "roles": ["viewer"], "expires_at": ends });
+    let made = app.post(Who::Admin, "/v1/service-tokens", &body).await;
+    let good = made.good()["secret"].as_str().unwrap().to_owned();
+    let proven = shown(good.clone()).await;
+    assert_eq!(proven.status, 200, "{}", proven.text);
+    assert_eq!(proven.header("ratelimit"), "\"reads\";r=2;t=1");
+    // Its first time was paid for by the address, which has three left.
+    for left in [2, 1, 0] {
+        let answer = shown(forged(left)).await;
+        answer.refused("a guess", 401, "unauthenticated");
+        let limit = format!("\"address\";r={left};t={}", 4 - left);
+        assert_eq!(answer.header("ratelimit"), limit);
+    }
+    assert_eq!(shown(good.clone()).await.status, 200, "it is known");
+    app.db().close().await;
+    let answer = shown(forged(7)).await;
+    answer.refused("nobody was asked", 429, "rate_limited");
+    assert_eq!(answer.header("retry-after"), "1");
+    // What is not even shaped like one is not looked up, as ever.
+    millis.store(3_000, Ordering::Relaxed);
+    let misshapen = shown(format!("{}0", forged(8))).await;
+    misshapen.refused("no token", 401, "unauthenticated");
+    for asked in [forged(9), good] {
+        shown(asked).await.refused("asked", 503, "unavailable");
+    }
+}
+
+/// What is shaped like a service token, with its checksum, and is none.
+fn forged(number: usize) -> String {
+    let text = format!("pcl_{number:032x}_{number:064x}");
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+    let sum = digest.as_ref()[..4]
+        .iter()
+        .map(|byte| format!("{byte:02x}"));
+    sum.fold(text, |text, digits| text + &digits)
 }
 
 /// What a tool that sends thousands of requests with one token is given.

@@ -113,6 +113,7 @@ impl TestApp {
                 silent: silent.clone(),
             }),
             reviews: ReviewSettings::default().defaults(),
+            answers_kept: setup.http.answers_kept(),
             shelf: PolicyShelf::default(),
             policies: PolicySettings::default().rules(),
             sealing_key: None,
@@ -394,6 +395,7 @@ fn serve(
         nudge: shared.nudge.clone(),
         patience: TimeDelta::from_std(shared.settings.patience).unwrap(),
         reviews: shared.reviews,
+        answers_kept: shared.answers_kept,
         shelf: shared.shelf.clone(),
         policies: shared.policies,
     };

@@ -1,13 +1,13 @@
 //! The query of a list, from options that may be absent.
 
 use crate::outcome::Failure;
-use crate::pages;
+use crate::pages::{self, Wanted};
 use crate::session::Session;
 use crate::table::Column;
 
 /// Filters under the API's own names. An absent one is left out.
 #[derive(Debug, Default)]
-pub(super) struct Filters(Vec<(&'static str, String)>);
+pub(super) struct Filters(pub(super) Vec<(&'static str, String)>);
 
 impl Filters {
     /// With one more, if it is given.
@@ -24,8 +24,23 @@ pub(super) async fn list(
     filters: Filters,
     columns: &[Column],
 ) -> Result<(), Failure> {
-    let rows = pages::read(&session.client, segments, &filters.0, session.wanted).await?;
-    session.output.list(rows, columns)
+    list_from(session, segments, &filters, session.wanted, None, columns).await?;
+    Ok(())
+}
+
+/// The same from a cursor on, which may be a feed's. Answers where to read on.
+pub(super) async fn list_from(
+    session: &Session,
+    segments: &[&str],
+    filters: &Filters,
+    wanted: Wanted,
+    from: Option<String>,
+    columns: &[Column],
+) -> Result<Option<String>, Failure> {
+    let rows = pages::read(&session.client, segments, &filters.0, wanted, from).await?;
+    let next = rows.next.clone();
+    session.output.list(rows, columns)?;
+    Ok(next)
 }
 
 /// Reads one thing, and shows it.

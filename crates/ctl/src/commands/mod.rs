@@ -8,13 +8,16 @@ mod connections;
 mod consumers;
 mod decide;
 mod drifts;
+mod events;
 mod files;
 mod filters;
+mod operations;
 mod policies;
 mod policy_runs;
 mod reviews;
 mod services;
 mod stalls;
+mod tokens;
 mod whoami;
 
 use clap::Subcommand;
@@ -57,6 +60,15 @@ pub(crate) enum Command {
     /// What the worker gave up on
     #[command(subcommand)]
     Stalls(stalls::Command),
+    /// What happens, in the order in which it happened
+    #[command(subcommand)]
+    Events(events::Command),
+    /// Work that goes on for longer than a request
+    #[command(subcommand)]
+    Operations(operations::Command),
+    /// Tokens of programs. Only people who are admins manage them
+    #[command(subcommand)]
+    Tokens(tokens::Command),
     /// Who did what, when and why. `portcullis audit verify` verifies the trail
     #[command(subcommand)]
     Audit(audit::Command),
@@ -78,6 +90,9 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Failu
         Command::Consumers(command) => consumers::run(session, command).await,
         Command::AccessRequests(command) => access::run(session, command).await,
         Command::Stalls(command) => stalls::run(session, command).await,
+        Command::Events(command) => events::run(session, command).await,
+        Command::Operations(command) => operations::run(session, command).await,
+        Command::Tokens(command) => tokens::run(session, command).await,
         Command::Audit(command) => audit::run(session, command).await,
         Command::Api(args) => api::run(session, args).await,
     }
