@@ -57,6 +57,8 @@ pub struct Sold {
     pub quotas: Vec<decision::Quota>,
     /// Which agreement would pay.
     pub payer: Option<AgreementId>,
+    /// The agreement that the limits are of, where it is in force.
+    pub in_force: Option<AgreementId>,
 }
 
 impl Commerce {
@@ -192,6 +194,10 @@ impl Commerce {
             licences: chosen.licences,
             quotas: quotas.unwrap_or_default(),
             payer: chosen.payer,
+            in_force: chosen
+                .agreement
+                .filter(|one| one.agreement.state == AgreementState::Active)
+                .map(|one| one.agreement.id),
         }
     }
 
