@@ -69,6 +69,7 @@ impl Said {
     }
 
     /// Whether it ends the agreement, and what was said of its renewal then.
+    #[expect(clippy::option_option, reason = "nothing said is not no end")]
     fn end(&self) -> Option<Option<RenewalFate>> {
         match self {
             Self::Cancelled(_, renewal) | Self::Terminated(renewal) | Self::NotPaid(renewal) => {

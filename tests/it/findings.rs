@@ -311,7 +311,6 @@ async fn many_agreements_of_one_listing_are_compared_soon(pool: PgPool) {
             ),
             (&json!(5001), &json!(0), &json!(0))
         );
-        println!("{round} in {took:?}");
         assert!(
             took < std::time::Duration::from_secs(4),
             "{round} in {took:?}"
