@@ -157,6 +157,7 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::AgreementStepImpossible
         | Code::AgreementRenewed
         | Code::AgreementChanged
+        | Code::RenewalPending
         | Code::AgreementForeign
         | Code::AccountAttached
         | Code::BuyerStays

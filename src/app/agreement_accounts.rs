@@ -17,7 +17,7 @@ use crate::domain::consumer::{Proof, Said};
 use crate::domain::decision::AgreementState;
 use crate::domain::ids::{AgreementAccountId, AgreementId};
 use crate::domain::judgement::Wake;
-use crate::store::{agreement_accounts, agreements, judge_wakes, listings, parties};
+use crate::store::{agreement_accounts, agreements, judge_wakes, parties};
 
 /// An account that shall connect by an agreement.
 #[derive(Debug)]
@@ -52,7 +52,6 @@ pub async fn attach_account(
         .into_iter()
         .collect();
     let locked = parties::lock_many(&mut tx, &both).await?;
-    listings::locked(&mut tx, seen.listing).await?;
     let row = agreements::locked(&mut tx, &[id]).await?.into_iter().next();
     let row = row.ok_or_else(|| missing(id))?;
     let known = know(&mut tx, std::slice::from_ref(&row)).await?;
@@ -80,6 +79,8 @@ pub async fn attach_account(
         }
         None => refuse_taken(&mut tx, &known, &row, &new.account).await?,
         Some(it) if it.proof == AccountProof::None && proof != AccountProof::None => {
+            // Without a proof it was in nobody's way, so it may have bought or tried for itself since.
+            refuse_taken(&mut tx, &known, &row, &new.account).await?;
             let replaced = Said {
                 at,
                 by: actor.name.clone(),
@@ -153,6 +154,7 @@ async fn refuse_taken(
         starts_at: terms.starts_at,
         ends_at: known.record(row.id)?.ends_first(),
         but: &but,
+        blame: &|_| "account_id".to_owned(),
     };
     refuse_overlap(conn, &span).await
 }

@@ -1,8 +1,11 @@
-//! What has to hold before an agreement is made, changed, or an account attached: asked in the transaction, under the listing's lock.
+//! What has to hold before an agreement is made, changed, or an account attached: asked in the transaction.
+//!
+//! Whether one account has another agreement at the time, or has tried the plan, stays true because the caller has locked the accounts: whoever makes one, amends one, or
+//! attaches an account takes these locks. The listing and the offer are only kept as they are, so that many may buy at a time.
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use privatelink::AccountId;
 
 use super::agreement_standing::{Known, know};
@@ -39,13 +42,13 @@ pub(super) struct Sold {
     pub(super) offer: Option<OfferId>,
 }
 
-/// Finds what is bought, and locks the listing. Refuses what is not sold, or not to this buyer.
+/// Finds what is bought, and keeps the listing and the offer as they are. Refuses what is not sold, or not to this buyer.
 pub(super) async fn find(
     conn: &mut PgConnection,
     asked: &Asked<'_>,
     at: DateTime<Utc>,
 ) -> Result<Sold, AppError> {
-    let listing = listings::locked(conn, asked.listing)
+    let listing = listings::kept(conn, asked.listing)
         .await?
         .ok_or_else(|| missing(asked.listing))?;
     refuse_unsold(&listing, asked)?;
@@ -85,7 +88,11 @@ fn refuse_unsold(listing: &Listing, asked: &Asked<'_>) -> Result<(), AppError> {
     let allowed = listing.allow_list.contains(asked.buyer);
     match listing.state {
         ListingState::Public => Ok(()),
-        ListingState::Limited | ListingState::Restricted if asked.goes_on => Ok(()),
+        ListingState::Limited | ListingState::Restricted | ListingState::Suspended
+            if asked.goes_on =>
+        {
+            Ok(())
+        }
         ListingState::Limited if allowed => Ok(()),
         ListingState::Limited => {
             let detail = format!(
@@ -98,6 +105,10 @@ fn refuse_unsold(listing: &Listing, asked: &Asked<'_>) -> Result<(), AppError> {
             let detail = match state {
                 ListingState::Restricted => {
                     "the listing is restricted: agreements that exist are renewed, and no new one is made"
+                        .to_owned()
+                }
+                ListingState::Suspended => {
+                    "the listing is suspended: agreements that exist are renewed, and no new one is made"
                         .to_owned()
                 }
                 _ => format!("the listing is {state}; what is sold is limited or public"),
@@ -113,7 +124,7 @@ async fn open_offer(
     asked: &Asked<'_>,
     at: DateTime<Utc>,
 ) -> Result<Offer, AppError> {
-    let offer = offers::locked(conn, id)
+    let offer = offers::kept(conn, id)
         .await?
         .ok_or_else(|| read_offers::missing(id))?;
     let wrong =
@@ -149,7 +160,6 @@ async fn open_offer(
 }
 
 /// When accounts may connect by what, and by which agreements they may do so without a question.
-#[derive(Debug)]
 pub(super) struct Span<'a> {
     pub(super) listing: ListingId,
     pub(super) plan: &'a Plan,
@@ -158,6 +168,8 @@ pub(super) struct Span<'a> {
     pub(super) ends_at: Option<DateTime<Utc>>,
     /// The agreement itself, and the one whose place it takes.
     pub(super) but: &'a [AgreementId],
+    /// Which part of the request brings an account to that time.
+    pub(super) blame: &'a (dyn Fn(&AccountId) -> String + Sync),
 }
 
 /// Refuses a second agreement of a listing for one account at one time, unless the plans of both say which one pays.
@@ -190,12 +202,24 @@ pub(super) async fn refuse_overlap(
             continue;
         };
         let detail = format!(
-            "account {} has the agreement {} of this listing at that time; renew it, end it, or give both plans a bind_rule",
-            shared, other.id
+            "account {shared} has the agreement {} of this listing {}, and this one is {}; renew it, end it, or give both plans a bind_rule",
+            other.id,
+            time_span(starts, ends),
+            time_span(Some(span.starts_at), span.ends_at),
         );
-        return Err(AppError::new(Code::AgreementOverlaps, detail));
+        let field = (span.blame)(&shared);
+        return Err(AppError::new(Code::AgreementOverlaps, detail).field(field));
     }
     Ok(())
+}
+
+fn time_span(starts_at: Option<DateTime<Utc>>, ends_at: Option<DateTime<Utc>>) -> String {
+    let shown = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+    let starts = starts_at.map_or_else(|| "a time that is not known yet".to_owned(), shown);
+    match ends_at {
+        Some(ends) => format!("from {starts} until {}", shown(ends)),
+        None => format!("from {starts} on, without an end"),
+    }
 }
 
 /// Refuses a second trial of a plan for one account.

@@ -1,6 +1,6 @@
 //! Where agreements stand: what all notices about them, their plans and their successors come to at a time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -44,6 +44,7 @@ pub async fn know(conn: &mut PgConnection, of: &[Agreement]) -> Result<Known, Ap
             record.hear(&heard.notice);
         }
     }
+    known.forsake(&successors);
     for one in successors {
         let record = known.records.get(&one.id);
         let since = record.and_then(|record| record.in_force_since(by_licence(&one)));
@@ -79,6 +80,22 @@ fn by_licence(agreement: &Agreement) -> bool {
 }
 
 impl Known {
+    /// Tells those of it whose successors, all of them, were rolled back.
+    fn forsake(&mut self, successors: &[Agreement]) {
+        let (mut gone, mut there) = (HashSet::new(), HashSet::new());
+        for one in successors {
+            let record = self.records.get(&one.id);
+            let is_gone = record.is_some_and(Record::is_rolled_back);
+            let of = if is_gone { &mut gone } else { &mut there };
+            of.extend(one.replaces);
+        }
+        for id in gone.difference(&there) {
+            if let Some(record) = self.records.get_mut(id) {
+                record.forsake();
+            }
+        }
+    }
+
     /// The plan that an agreement pins.
     pub fn plan(&self, of: &Agreement) -> Result<&Plan, AppError> {
         let plan = self.plans.get(&(of.listing, of.revision, of.plan));

@@ -15,9 +15,9 @@ use super::{AppContext, AppError};
 use crate::domain::actor::Actor;
 use crate::domain::ids::ConnectionId;
 use crate::domain::review::Verb;
-use crate::store::PgConnection;
 use crate::store::connections::{self, Named};
 use crate::store::unit_of_work::{answer_is_faulty, apart, wait_for_parts};
+use crate::store::{PgConnection, agreement_work};
 
 /// The most connections in one request.
 pub const MOST_AT_ONCE: usize = 1000;
@@ -170,12 +170,15 @@ impl Decision<'_> {
         conn: &mut PgConnection,
         ids: &[ConnectionId],
     ) -> Result<Outcomes, AppError> {
-        // Accounts and consumers, services, connections: the order of all.
+        // Accounts and consumers, services, agreements, connections: the order of all.
         let mut askings = match self.verb {
             Verb::Accept => consumer_gate::lock_many(conn, ids, self.over_quota).await?,
             Verb::Reject | Verb::Revoke => HashMap::new(),
         };
         let gates = Gate::of_many(conn, ids).await?;
+        if self.verb == Verb::Accept {
+            agreement_work::lock_concerned(conn, ids).await?;
+        }
         connections::lock_many(conn, ids).await?;
         let mut hearing = Hearing::of(conn, self.ctx, ids, self.at).await?;
         let mut outcomes = Outcomes::with_capacity(ids.len());

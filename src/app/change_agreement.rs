@@ -1,6 +1,6 @@
 //! What people say happened to an agreement: each is a notice like any other, with an event of our own, so that order and repeats make no difference here either.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use privatelink::AccountId;
@@ -12,29 +12,30 @@ use super::code::Code;
 use super::hear_notice::locked_with_predecessor;
 use super::listing_parts::refuse;
 use super::make_agreement::{own_event, tell};
+use super::pending_renewals::{self, Renewals};
 use super::read_agreements::missing;
 use super::{AppContext, AppError, PgConnection, text};
 use crate::domain::actor::Actor;
 use crate::domain::agreement::notice_rules::FASTEST_CLOCK;
 use crate::domain::agreement::purchase::{lasting, quantities, quotas};
-use crate::domain::agreement::{Agreement, Notice, Terms, Told};
+use crate::domain::agreement::{Account, Agreement, Notice, RenewalFate, Terms, Told};
 use crate::domain::decision::AgreementState;
 use crate::domain::ids::AgreementId;
 use crate::domain::listing::{EndCause, Quotas, Wrong};
 use crate::domain::money::Amount;
-use crate::store::{agreement_accounts, agreements, listings};
+use crate::store::{agreement_accounts, agreements, parties};
 
 /// What somebody says happened.
 #[derive(Debug, Clone)]
 pub enum Said {
     /// Its terms are others now.
     Amended(Amendment),
-    /// The consumer cancelled it, as of a time; as of now when absent.
-    Cancelled(Option<DateTime<Utc>>),
-    /// The provider terminated it.
-    Terminated,
-    /// It was not paid for.
-    NotPaid,
+    /// The consumer cancelled it, as of a time; as of now when absent. And what becomes of its renewal.
+    Cancelled(Option<DateTime<Utc>>, Option<RenewalFate>),
+    /// The provider terminated it. And what becomes of its renewal.
+    Terminated(Option<RenewalFate>),
+    /// It was not paid for. And what becomes of its renewal.
+    NotPaid(Option<RenewalFate>),
     /// Somebody has to look at it.
     Questioned,
     /// Somebody looked, and it is good.
@@ -58,12 +59,23 @@ impl Said {
     fn action(&self) -> &'static str {
         match self {
             Self::Amended(_) => "agreement.amend",
-            Self::Cancelled(_) => "agreement.cancel",
-            Self::Terminated => "agreement.terminate",
-            Self::NotPaid => "agreement.fail_payment",
+            Self::Cancelled(..) => "agreement.cancel",
+            Self::Terminated(_) => "agreement.terminate",
+            Self::NotPaid(_) => "agreement.fail_payment",
             Self::Questioned => "agreement.question",
             Self::Cleared => "agreement.clear",
             Self::RolledBack => "agreement.roll_back",
+        }
+    }
+
+    /// Whether it ends the agreement, and what was said of its renewal then.
+    #[expect(clippy::option_option, reason = "nothing said is not no end")]
+    fn end(&self) -> Option<Option<RenewalFate>> {
+        match self {
+            Self::Cancelled(_, renewal) | Self::Terminated(renewal) | Self::NotPaid(renewal) => {
+                Some(*renewal)
+            }
+            Self::Amended(_) | Self::Questioned | Self::Cleared | Self::RolledBack => None,
         }
     }
 }
@@ -83,11 +95,19 @@ pub async fn change_agreement(
     let seen = agreements::by_id(&mut tx, id)
         .await?
         .ok_or_else(|| missing(id))?;
-    // An amendment may lead it into the time of another one: under the listing's lock nobody makes one.
-    if matches!(said, Said::Amended(_)) {
-        listings::locked(&mut tx, seen.listing).await?;
+    // An amendment may lead it into the time of another one: while its accounts are locked nobody makes one of theirs.
+    let held = match said {
+        Said::Amended(_) => Some(hold_accounts(&mut tx, id).await?),
+        _ => None,
+    };
+    let end = said.end();
+    let rows = match end {
+        Some(_) => pending_renewals::lock_line(&mut tx, &seen).await?,
+        None => locked_with_predecessor(&mut tx, &seen).await?,
+    };
+    if let Some(held) = held {
+        refuse_attached(&mut tx, id, &held).await?;
     }
-    let rows = locked_with_predecessor(&mut tx, &seen).await?;
     let known = know(&mut tx, &rows).await?;
     let row = rows
         .iter()
@@ -107,7 +127,15 @@ pub async fn change_agreement(
         ctx.commit(tx).await?;
         return Ok(same);
     };
+    let renewals = Renewals::behind(row, &rows, &known, at)?;
+    let renewal = match end {
+        Some(fate) => renewals.fate(fate, &notice)?,
+        None => None,
+    };
     let after = match &notice.told {
+        Told::Ended(_) if renewal.is_some() => {
+            json!({ "at": notice.at, "kind": notice.told.kind(), "renewal": renewal })
+        }
         Told::Made(terms) => json!({ "terms": terms }),
         told => json!({ "at": notice.at, "kind": told.kind() }),
     };
@@ -118,10 +146,40 @@ pub async fn change_agreement(
     tell(&mut tx, actor, row, notice, reason.clone(), at).await?;
     let change = (Some(before), Some(after));
     note(&mut tx, actor, id, action, change, reason.as_deref(), at).await?;
+    if renewal == Some(RenewalFate::RollBack) {
+        renewals
+            .roll_back(&mut tx, actor, reason.as_deref())
+            .await?;
+    }
     let stood = stand(&mut tx, actor, &rows, at).await?;
     ctx.commit(tx).await?;
     let changed = stood.into_iter().find(|row| row.id == id);
     changed.ok_or_else(|| missing(id))
+}
+
+/// Locks the accounts that are attached to an agreement.
+pub(super) async fn hold_accounts(
+    conn: &mut PgConnection,
+    id: AgreementId,
+) -> Result<BTreeSet<AccountId>, AppError> {
+    let held = agreement_accounts::of_many(conn, &[id]).await?;
+    let held: BTreeSet<AccountId> = held.into_iter().map(|it| it.account).collect();
+    parties::lock_many(conn, &held).await?;
+    Ok(held)
+}
+
+/// Refuses where another account was attached before the agreement was locked, and after its accounts were.
+pub(super) async fn refuse_attached(
+    conn: &mut PgConnection,
+    id: AgreementId,
+    held: &BTreeSet<AccountId>,
+) -> Result<Vec<Account>, AppError> {
+    let attached = agreement_accounts::of_many(conn, &[id]).await?;
+    if attached.iter().any(|it| !held.contains(&it.account)) {
+        let detail = "an account was attached at this moment; try again";
+        return Err(AppError::new(Code::AgreementChanged, detail));
+    }
+    Ok(attached)
 }
 
 /// The agreement that something is said of.
@@ -151,14 +209,14 @@ impl Case<'_> {
                     None => return Ok(None),
                 }
             }
-            Said::Cancelled(at) => {
+            Said::Cancelled(at, _) => {
                 self.refuse_over(false)?;
                 let at = at.unwrap_or(self.at);
                 self.refuse_end(EndCause::Cancelled, at)?;
                 (at, Told::Ended(EndCause::Cancelled))
             }
-            Said::Terminated => (self.at, self.ended(EndCause::Terminated)?),
-            Said::NotPaid => (self.at, self.ended(EndCause::Payment)?),
+            Said::Terminated(_) => (self.at, self.ended(EndCause::Terminated)?),
+            Said::NotPaid(_) => (self.at, self.ended(EndCause::Payment)?),
             Said::Questioned => {
                 self.refuse_over(false)?;
                 if record.is_questioned() {
@@ -211,10 +269,7 @@ impl Case<'_> {
         };
         let record = self.known.record(before)?;
         // Whoever cancelled or terminated it wants nothing in its place.
-        if EndCause::ALL
-            .iter()
-            .any(|cause| record.told_end(*cause).is_some())
-        {
+        if record.is_told_to_end() {
             return Ok(());
         }
         let ends = record.ends_first();
@@ -313,6 +368,7 @@ impl Case<'_> {
             starts_at: terms.starts_at,
             ends_at: terms.ends_at,
             but: &but,
+            blame: &|_| "ends_at".to_owned(),
         };
         refuse_overlap(conn, &span).await
     }

@@ -292,6 +292,8 @@ codes! {
     AgreementStepImpossible = "agreement_step_impossible", "The agreement cannot take this step now";
     /// There is one successor.
     AgreementRenewed = "agreement_renewed", "Another agreement takes its place already";
+    /// It would begin by itself when the agreement is long ended.
+    RenewalPending = "renewal_pending", "A renewal has not begun";
     /// Somebody else changed it at the same moment.
     AgreementChanged = "agreement_changed", "The agreement was changed by somebody else";
     /// A marketplace says what happens to it.

@@ -9,7 +9,7 @@ use privatelink::AccountId;
 use super::agreement_standing::know;
 use super::{AppError, PgConnection};
 use crate::domain::agreement::{Asks, Candidate, InUse, choose};
-use crate::domain::decision::{self, Acceptance, Licences};
+use crate::domain::decision::{self, Acceptance, AgreementState, Licences};
 use crate::domain::ids::{AgreementId, ConnectionId, EndpointServiceId, ListingId};
 use crate::domain::listing::{Listing, Plan, Revision};
 use crate::store::facts::Subject;
@@ -44,6 +44,8 @@ pub struct Sold {
     pub quotas: Vec<decision::Quota>,
     /// Which agreement would pay.
     pub payer: Option<AgreementId>,
+    /// The agreement that the limits are of, where it is in force.
+    pub in_force: Option<AgreementId>,
 }
 
 impl Commerce {
@@ -188,6 +190,10 @@ impl Commerce {
             licences: chosen.licences,
             quotas: quotas.unwrap_or_default(),
             payer: chosen.payer,
+            in_force: chosen
+                .agreement
+                .filter(|one| one.agreement.state == AgreementState::Active)
+                .map(|one| one.agreement.id),
         }
     }
 

@@ -13,7 +13,8 @@ use super::AppError;
 use super::code::Code;
 use crate::domain::connection::Connection;
 use crate::domain::denial::{Denial, Denied};
-use crate::domain::ids::{ConnectionId, ConsumerId, EndpointServiceId};
+use crate::domain::ids::{AgreementId, ConnectionId, ConsumerId, EndpointServiceId};
+use crate::domain::quota::Excess;
 use crate::store::parties::{self, Party};
 use crate::store::quotas::{self, Counted};
 use crate::store::{PgConnection, access_work, connections, consumers, denials};
@@ -24,6 +25,22 @@ pub(super) struct Asking {
     party: Party,
     /// Whether it is meant also beyond a quota.
     over_quota: bool,
+    /// The agreement that would pay, where it grants no more.
+    full: Option<Full>,
+}
+
+/// An agreement that grants no more, with the figures that one more would go beyond.
+#[derive(Debug, Clone)]
+pub(super) struct Full {
+    pub(super) agreement: AgreementId,
+    pub(super) exceeded: Vec<Excess>,
+}
+
+impl Asking {
+    /// The same, with what is known of the agreement that would pay. The caller has locked it.
+    pub(super) fn paid_by(self, full: Option<Full>) -> Self {
+        Self { full, ..self }
+    }
 }
 
 /// Takes the locks, before [`super::admission::Gate`] locks the service and before the connection itself is locked: that is the order everywhere.
@@ -37,7 +54,11 @@ pub(super) async fn lock(
         return Ok(None);
     };
     let party = parties::lock(conn, &owner).await?;
-    Ok(Some(Asking { party, over_quota }))
+    Ok(Some(Asking {
+        party,
+        over_quota,
+        full: None,
+    }))
 }
 
 /// The same for several connections, each with the leave for its own accept: all accounts first, then all consumers.
@@ -54,6 +75,7 @@ pub(super) async fn lock_many(
         let asking = Asking {
             party: party.clone(),
             over_quota,
+            full: None,
         };
         Some((id, asking))
     };
@@ -92,22 +114,32 @@ pub(super) async fn admit(
     } = quotas::count_locked(conn, party, service, id).await?;
     let after = used.clone().map(|used| used.with_one_more(&region));
     let exceeded = after.map_or_else(Vec::new, |after| limits.exceeded(&after));
+    let mut beyond: Vec<Value> = exceeded.iter().map(|one| json!(one)).collect();
     if !exceeded.is_empty() && !asking.over_quota {
-        let figures: Vec<String> = exceeded
-            .iter()
-            .map(|e| format!("{} {} of {}", e.used, e.figure, e.limit))
-            .collect();
         let detail = format!(
             "{} would have {}; raise the quota, or accept with over_quota",
             named(party),
-            figures.join(", ")
+            figures(&exceeded)
         );
         return Err(AppError::new(Code::QuotaExceeded, detail));
+    }
+    if let Some(full) = &asking.full {
+        if !asking.over_quota {
+            let detail = format!(
+                "the agreement {} would have {}; amend its quotas, or accept with over_quota",
+                full.agreement,
+                figures(&full.exceeded)
+            );
+            return Err(AppError::new(Code::QuotaExceeded, detail));
+        }
+        beyond.extend(full.exceeded.iter().map(|one| {
+            json!({ "figure": one.figure, "limit": one.limit, "used": one.used, "agreement_id": full.agreement })
+        }));
     }
     Ok(Admission {
         consumer: json!(party.consumer()),
         quota: json!({ "limits": limits, "used": used, "region": region }),
-        over_quota: (!exceeded.is_empty()).then(|| json!(exceeded)),
+        over_quota: (!beyond.is_empty()).then(|| json!(beyond)),
     })
 }
 
@@ -183,6 +215,12 @@ fn denied(whom: &str, denial: &Denial) -> AppError {
         denial.said.by, denial.id, denial.said.reason
     );
     AppError::new(Code::AccountDenied, detail)
+}
+
+fn figures(exceeded: &[Excess]) -> String {
+    let one = |it: &Excess| format!("{} {} of {}", it.used, it.figure, it.limit);
+    let all: Vec<String> = exceeded.iter().map(one).collect();
+    all.join(", ")
 }
 
 fn named(party: &Party) -> String {

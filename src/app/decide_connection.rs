@@ -19,7 +19,7 @@ use crate::domain::review::{Refusal, ReviewState, Verb};
 use crate::domain::sync::{Plan, plan};
 use crate::store::audit::{self, Entry, Subject};
 use crate::store::connections::{self, Reviewed};
-use crate::store::{PgConnection, connection_drifts, decisions, reviews};
+use crate::store::{PgConnection, agreement_work, connection_drifts, decisions, reviews};
 
 /// The longest reason, in characters.
 pub const LONGEST_REASON: usize = 1000;
@@ -44,6 +44,10 @@ pub async fn decide_connection(
     };
     // Then the service: nobody is let in once its drain has begun, and the two wait for each other.
     let admitted = Gate::of(&mut tx, id).await?.admit(verb)?;
+    // Then the agreements that could pay: whoever takes the last seat of one takes it alone.
+    if verb == Verb::Accept {
+        agreement_work::lock_concerned(&mut tx, &[id]).await?;
+    }
     // Two deciders at once: the second waits here and then sees what the first decided.
     connections::lock(&mut tx, id).await?;
     let leave = Leave { admitted, asking };

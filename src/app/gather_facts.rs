@@ -11,6 +11,7 @@ use privatelink::{AccountId, Region};
 
 use super::AppError;
 use super::commerce::Commerce;
+use super::consumer_gate::Full;
 use crate::domain::consumer::Proof;
 use crate::domain::decision::{
     AccountFacts, ConnectionFacts, ConsumerFacts, Counts, FACTS_VERSION, Facts, Quota,
@@ -21,7 +22,7 @@ use crate::domain::endpoint_service::RegisteredService;
 use crate::domain::ids::{
     AccessRemovalId, AgreementId, ConnectionId, ConsumerId, EndpointServiceId,
 };
-use crate::domain::quota::{Limits, QuotaFigure, Used};
+use crate::domain::quota::{Excess, Limits, QuotaFigure, Used};
 use crate::domain::review::ReviewState;
 use crate::store::facts::{self, LiveCursor, Membership, Subject};
 use crate::store::{
@@ -258,6 +259,25 @@ impl Gathered {
         self.commerce
             .of(subject, region_of(subject).as_str(), live)
             .payer
+    }
+
+    /// The agreement in force that would pay for one more, where that grants no more.
+    pub(super) fn full(&self, id: ConnectionId) -> Option<Full> {
+        let subject = self.subjects.get(&id)?;
+        let live = subject.review == ReviewState::Accepted;
+        let sold = self.commerce.of(subject, region_of(subject).as_str(), live);
+        let agreement = sold.in_force?;
+        let exceeded = sold.quotas.iter().filter(|it| it.would_be > it.limit);
+        let exceeded = exceeded.map(|it| Excess {
+            figure: it.figure,
+            limit: it.limit,
+            used: it.would_be,
+        });
+        let exceeded: Vec<Excess> = exceeded.collect();
+        (!exceeded.is_empty()).then_some(Full {
+            agreement,
+            exceeded,
+        })
     }
 
     /// Counts it no more: it was rejected or revoked there.

@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::bind_connection::bind;
+use super::consumer_gate::Asking;
 use super::decide_connection::{Decided, Leave, decide_locked};
 use super::decision_words::Why;
 use super::gather_facts::{Gathered, gather};
@@ -60,12 +62,21 @@ impl Hearing {
         why: &Why,
     ) -> Result<Decided, AppError> {
         let verb = leave.admitted.verb();
+        let leave = Leave {
+            asking: leave.asking.map(|asking| self.pays(id, asking)),
+            ..leave
+        };
         let (opinion, why) = self.hear(id, why);
         let decided = decide_locked(conn, ctx, actor, id, leave, &why, self.at).await?;
         if let Decided::Done(decision) = decided {
-            self.keep(conn, id, opinion, verb, decision).await?;
+            self.keep(conn, actor, id, opinion, verb, decision).await?;
         }
         Ok(decided)
+    }
+
+    /// Leave to accept, with what the agreement that would pay has left. An accept has locked it, so that whoever takes its last seat takes it alone.
+    pub(super) fn pays(&self, id: ConnectionId, asking: Asking) -> Asking {
+        asking.paid_by(self.known.full(id))
     }
 
     /// What is said of a connection now, and why it is decided with that beside it. Nothing is said of what does not exist.
@@ -80,17 +91,23 @@ impl Hearing {
         (opinion, why)
     }
 
-    /// Keeps what was said, with the decision that was made. The next connection is heard with that decision counted.
+    /// Keeps what was said, with the decision that was made, and has the agreement pay for what is accepted. The next connection is heard with that decision counted.
     pub(super) async fn keep(
         &mut self,
         conn: &mut PgConnection,
+        actor: &Actor,
         id: ConnectionId,
         opinion: Option<Opinion>,
         verb: Verb,
         decision: DecisionId,
     ) -> Result<(), AppError> {
         match verb {
-            Verb::Accept => self.known.accepted(id),
+            Verb::Accept => {
+                if let Some(payer) = self.known.payer(id) {
+                    bind(conn, actor, payer, id, self.at).await?;
+                }
+                self.known.accepted(id);
+            }
             Verb::Reject | Verb::Revoke => self.known.ended(id),
         }
         match opinion {

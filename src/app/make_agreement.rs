@@ -92,11 +92,15 @@ pub async fn make_agreement(
         Some(id) => Some(replaced(&mut tx, id, &sold, &new.buyer).await?),
         None => None,
     };
-    let place = |account: &AccountId| {
-        let index = new.accounts.iter().position(|it| it == account);
-        format!("accounts[{}]", index.unwrap_or_default())
+    let (buyer_account, accounts) = (new.buyer.clone(), new.accounts.clone());
+    let place = move |account: &AccountId| {
+        let index = accounts.iter().position(|it| it == account);
+        match index {
+            Some(index) if *account != buyer_account => format!("accounts[{index}]"),
+            _ => "buyer_account".to_owned(),
+        }
     };
-    let proven = proofs(&mut tx, buyer, &others, place).await?;
+    let proven = proofs(&mut tx, buyer, &others, &place).await?;
     let deal = Deal {
         sold,
         buyer: new.buyer,
@@ -112,7 +116,7 @@ pub async fn make_agreement(
         replaces,
         reason,
     };
-    let made = close(&mut tx, actor, deal, at).await?;
+    let made = close(&mut tx, actor, deal, &place, at).await?;
     ctx.commit(tx).await?;
     Ok(made)
 }
@@ -193,11 +197,12 @@ pub(super) struct Deal {
     pub(super) reason: Option<String>,
 }
 
-/// Asks what is left to be asked, and writes the agreement with its accounts and the notice that it was made; of the one whose place it takes, that it was replaced.
+/// Asks what is left to be asked (where another agreement is in the way, `blame` says which part of the request brings its account there), and writes the agreement with its accounts and the notice that it was made; of the one whose place it takes, that it was replaced.
 pub(super) async fn close(
     conn: &mut PgConnection,
     actor: &Actor,
     deal: Deal,
+    blame: &(dyn Fn(&AccountId) -> String + Sync),
     at: DateTime<Utc>,
 ) -> Result<Agreement, AppError> {
     let Deal { sold, terms, .. } = &deal;
@@ -219,6 +224,7 @@ pub(super) async fn close(
         starts_at: terms.starts_at,
         ends_at: terms.ends_at,
         but: &but,
+        blame,
     };
     refuse_overlap(conn, &span).await?;
     let new = row(&deal, actor, at);

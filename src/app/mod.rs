@@ -76,6 +76,7 @@ pub mod make_service_token;
 pub mod number_events;
 mod opinion;
 pub mod own;
+mod pending_renewals;
 pub mod policies;
 pub mod policy_settings;
 pub mod policy_shelf;

@@ -1,12 +1,12 @@
 //! Renews an agreement: another of the same plan takes its place, with the same accounts, and nothing is cut.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use privatelink::AccountId;
 
 use super::agreement_checks::{Asked, find, over, refuse_foreign};
 use super::agreement_standing::know;
+use super::change_agreement::{hold_accounts, refuse_attached};
 use super::code::Code;
 use super::listing_parts::refuse;
 use super::make_agreement::{Deal, close, wrongs};
@@ -20,7 +20,7 @@ use crate::domain::decision::{AgreementSource, AgreementState};
 use crate::domain::ids::{AgreementId, OfferId};
 use crate::domain::listing::{ContractTerm, Quotas};
 use crate::domain::money::Amount;
-use crate::store::{agreement_accounts, agreement_notices, agreements, parties};
+use crate::store::{agreement_notices, agreements};
 
 /// How it goes on. What is absent is as it was.
 #[derive(Debug, Default)]
@@ -75,9 +75,7 @@ pub async fn renew_agreement(
         .await?
         .ok_or_else(|| missing(id))?;
     refuse_foreign(&seen)?;
-    let held = agreement_accounts::of_many(&mut tx, &[id]).await?;
-    let held: BTreeSet<AccountId> = held.into_iter().map(|it| it.account).collect();
-    parties::lock_many(&mut tx, &held).await?;
+    let held = hold_accounts(&mut tx, id).await?;
     let asked = Asked {
         listing: seen.listing,
         plan: Some(seen.plan),
@@ -100,11 +98,7 @@ pub async fn renew_agreement(
     if now.state == AgreementState::Ended {
         return Err(over(&now));
     }
-    let attached = agreement_accounts::of_many(&mut tx, &[id]).await?;
-    if attached.iter().any(|it| !held.contains(&it.account)) {
-        let detail = "an account was attached at this moment; try again";
-        return Err(AppError::new(Code::AgreementChanged, detail));
-    }
+    let attached = refuse_attached(&mut tx, id, &held).await?;
     let ends = known.record(id)?.ends_first();
     let starts_at = if new.at_once {
         at
@@ -136,7 +130,9 @@ pub async fn renew_agreement(
         replaces: Some(old),
         reason,
     };
-    let made = close(&mut tx, actor, deal, at).await?;
+    // The accounts are the old one's: what can be changed is until when the new one lasts.
+    let length = if term.is_some() { "term" } else { "ends_at" };
+    let made = close(&mut tx, actor, deal, &|_| length.to_owned(), at).await?;
     ctx.commit(tx).await?;
     Ok(made)
 }

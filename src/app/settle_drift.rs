@@ -19,7 +19,7 @@ use crate::domain::drift_inbox::{
 use crate::domain::ids::{ConnectionId, DriftId};
 use crate::domain::review::Verb;
 use crate::store::audit::{self, Entry, Subject};
-use crate::store::{PgConnection, connection_drifts, connections, drifts};
+use crate::store::{PgConnection, agreement_work, connection_drifts, connections, drifts};
 
 /// What to do about a drift.
 #[derive(Debug, Clone)]
@@ -83,6 +83,9 @@ pub async fn settle_drift(
                 DriftVerb::Revert | DriftVerb::Ignore => None,
             };
             let gate = Gate::of(&mut tx, connection).await?;
+            if verb == DriftVerb::Adopt {
+                agreement_work::lock_concerned(&mut tx, &[connection]).await?;
+            }
             connections::lock(&mut tx, connection).await?;
             let drift = open(&mut tx, id).await?;
             let leave = (gate, asking);
@@ -156,16 +159,16 @@ async fn settle_connection(
             if verb == Verb::Accept {
                 refuse_alone(conn, &connection).await?;
             }
+            let mut hearing = Hearing::of(conn, ctx, &[id], at).await?;
             let outcome = Outcome {
                 admitted,
                 to,
-                asking,
+                asking: asking.map(|asking| hearing.pays(id, asking)),
             };
-            let mut hearing = Hearing::of(conn, ctx, &[id], at).await?;
             let (opinion, why) = hearing.hear(id, &Why::because(reason));
             let made =
                 decide_connection::record(conn, ctx, actor, &connection, outcome, &why, at).await?;
-            hearing.keep(conn, id, opinion, verb, made).await?;
+            hearing.keep(conn, actor, id, opinion, verb, made).await?;
         }
         ConnectionRemedy::Again => {
             gate.admit(Verb::Reject)?;

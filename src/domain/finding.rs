@@ -17,7 +17,7 @@ text_enum!(
         ConnectedNotPaid = "connected_not_paid",
         /// AWS lets a principal in that nobody here asked for.
         PrincipalUnknown = "principal_unknown",
-        /// The buyer of an agreement in force belongs to no consumer.
+        /// A buyer of what is in force belongs to no consumer: once for each listing.
         NeverRegistered = "never_registered",
     }
 );
@@ -81,6 +81,9 @@ pub struct Mend {
     pub sentence: String,
 }
 
+/// Lists of principals are replaced as a whole, and a body that names one is true of one version.
+const FRESH: &str = "The body is of the service as it is now: if that is changed before it is sent (service_changed), read the finding again, or make the body anew from GET /v1/services/{id}.";
+
 impl Finding {
     /// What mends it; `None` once it is resolved, and where the service is not known any more.
     pub fn mend(&self, service: Option<&Named>) -> Option<Mend> {
@@ -109,7 +112,7 @@ impl Finding {
                         "reason": "granted_not_paid",
                     }),
                     sentence: format!(
-                        "Takes {principal} off the service; what is connected stays. If it shall be let in, make an agreement or approve an access request."
+                        "Takes {principal} off the service; what is connected stays. {FRESH} If it shall be let in, make an agreement or approve an access request."
                     ),
                 })
             }
@@ -134,7 +137,7 @@ impl Finding {
                         "reason": "principal_unknown",
                     }),
                     sentence: format!(
-                        "Asks for {principal} here. If it shall not be let in, take it out in AWS: what others put there is not removed by itself."
+                        "Asks for {principal} here. {FRESH} If it shall not be let in, take it out in AWS: what others put there is not removed by itself."
                     ),
                 })
             }

@@ -92,7 +92,7 @@ struct AmountVisitor;
 impl AmountVisitor {
     fn number<E: de::Error>(number: impl fmt::Display) -> E {
         E::custom(format!(
-            "an amount of money is a decimal string such as \"{number}\", not the JSON number {number}: programs read numbers as floats, which change prices"
+            "an amount is a decimal string such as \"{number}\", not the JSON number {number}: programs read numbers as floats, which change amounts"
         ))
     }
 }
@@ -101,7 +101,7 @@ impl Visitor<'_> for AmountVisitor {
     type Value = Amount;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an amount of money as a decimal string such as \"1200.00\"")
+        f.write_str("an amount as a decimal string such as \"1200.00\"")
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Amount, E> {
@@ -126,7 +126,7 @@ impl utoipa::PartialSchema for Amount {
         ObjectBuilder::new()
             .schema_type(Type::String)
             .description(Some(
-                "An amount of money as a decimal string. A JSON number is refused.",
+                "An amount, of money or of what is bought, as a decimal string. A JSON number is refused.",
             ))
             .pattern(Some(format!(
                 "^[0-9]{{1,{MOST_WHOLE}}}(\\.[0-9]{{1,{MOST_FRACTION}}})?$"

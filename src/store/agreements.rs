@@ -99,7 +99,7 @@ macro_rules! agreement_rows {
     };
 }
 
-/// Adds an agreement. Answers false where the source has told of one with this reference before. The caller has locked its listing.
+/// Adds an agreement. Answers false where the source has told of one with this reference before. The caller has locked its accounts, and keeps its listing as it is.
 pub async fn insert(conn: &mut PgConnection, new: &Agreement) -> Result<bool, StoreError> {
     let done = sqlx::query!(
         "INSERT INTO agreements (id, source, reference, listing_id, plan_id, revision, offer_id, buyer_account, term, replaces, state, cause, grace_until,
@@ -196,6 +196,23 @@ pub async fn successors(
     rows.into_iter().map(Agreement::try_from).collect()
 }
 
+/// Those that take the place of one, those that take theirs, and so on; in the order of their ids.
+pub async fn line_behind(
+    conn: &mut PgConnection,
+    id: AgreementId,
+) -> Result<Vec<AgreementId>, StoreError> {
+    let rows = sqlx::query_scalar!(
+        r#"WITH RECURSIVE line AS (
+               SELECT id FROM agreements WHERE replaces = $1
+               UNION SELECT next.id FROM agreements next JOIN line ON next.replaces = line.id)
+           SELECT id AS "id!: AgreementId" FROM line ORDER BY id"#,
+        id as _,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows)
+}
+
 /// Those by which these accounts may connect to what these listings sell or will, and of those that have ended the newest of each account and listing: what is over stays
 /// over, so the others have nothing to say.
 pub async fn of_accounts(
@@ -222,7 +239,7 @@ pub async fn of_accounts(
 }
 
 /// An agreement by which one of these accounts has tried a plan already, with the account; whether it is attached still or not. One that never came to be does not
-/// count.
+/// count, and neither does one that the account was attached to without any proof: anybody can claim that.
 pub async fn trial_of(
     conn: &mut PgConnection,
     plan: PlanId,
@@ -232,7 +249,7 @@ pub async fn trial_of(
     let found = sqlx::query!(
         r#"SELECT a.id AS "id: AgreementId", t.account_id
              FROM agreements a JOIN agreement_accounts t ON t.agreement_id = a.id
-            WHERE a.plan_id = $1 AND t.account_id = ANY($2) AND ($3::uuid IS NULL OR a.id <> $3) AND NOT (a.state = 'ended' AND a.cause IS NULL)
+            WHERE a.plan_id = $1 AND t.account_id = ANY($2) AND t.proof <> 'none' AND ($3::uuid IS NULL OR a.id <> $3) AND NOT (a.state = 'ended' AND a.cause IS NULL)
               AND EXISTS (SELECT FROM agreement_notices n
                            WHERE n.source = a.source AND n.reference = a.reference AND n.kind = 'made' AND n.terms @> '{"trial": true}')
             ORDER BY a.id LIMIT 1"#,

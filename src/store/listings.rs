@@ -116,6 +116,14 @@ pub async fn locked(conn: &mut PgConnection, id: ListingId) -> Result<Option<Lis
     row.map(Listing::try_from).transpose()
 }
 
+/// One by id, kept as it is until the transaction ends. Several may keep it at a time, and whoever would change it waits for all of them.
+pub async fn kept(conn: &mut PgConnection, id: ListingId) -> Result<Option<Listing>, StoreError> {
+    let row = listing_rows!(r#"WHERE l.id = $1 FOR SHARE"#, id as _,)
+        .fetch_optional(conn)
+        .await?;
+    row.map(Listing::try_from).transpose()
+}
+
 /// Which listings to list. Absent filters let everything through.
 #[derive(Debug, Default)]
 pub struct Filter<'a> {

@@ -126,6 +126,14 @@ pub async fn locked(conn: &mut PgConnection, id: OfferId) -> Result<Option<Offer
     row.map(Offer::try_from).transpose()
 }
 
+/// One by id, kept as it is until the transaction ends. Several may keep it at a time, and whoever would withdraw it waits for all of them.
+pub async fn kept(conn: &mut PgConnection, id: OfferId) -> Result<Option<Offer>, StoreError> {
+    let row = offer_rows!(r#"WHERE id = $1 FOR SHARE"#, id as _,)
+        .fetch_optional(conn)
+        .await?;
+    row.map(Offer::try_from).transpose()
+}
+
 /// A public offer of a plan whose time overlaps another's.
 pub async fn overlapping(
     conn: &mut PgConnection,

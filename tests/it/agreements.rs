@@ -343,12 +343,17 @@ async fn a_plan_is_tried_once(pool: PgPool) {
     app.try_to_buy(&shop.trial())
         .await
         .refused("again", 409, "trial_taken");
-    // Nor by another account that was let in.
+    // Nor by another account that was let in. Without a proof it was not: nobody uses up another's trial by naming it.
     let allow = json!({ "allow_list": [CONSUMER, SECOND] });
     app.try_to_change_listing(&app.listing(&shop.listing).await, allow)
         .await
         .good();
     let second = with(shop.trial(), &json!({ "buyer_account": SECOND }));
+    let own = app.buy(&second).await;
+    app.act(&own, "terminate", &json!({ "reason": "enough" }))
+        .await
+        .good();
+    app.advance(Duration::from_hours(2));
     app.try_to_buy(&second)
         .await
         .refused("the other account", 409, "trial_taken");
@@ -357,6 +362,54 @@ async fn a_plan_is_tried_once(pool: PgPool) {
         .await
         .refused("no trial", 400, "invalid_request");
     app.buy(&shop.year()).await;
+}
+
+/// Somebody names an account of somebody else's in a trial and in an agreement. It tries and buys for itself all the same, and is let in by the others' no more.
+#[sqlx::test(migrations = "./migrations")]
+async fn a_claim_without_a_proof_takes_nothing_from_anybody(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let shop = app.shop().await;
+    let allow = json!({ "allow_list": [CONSUMER, SECOND] });
+    app.try_to_change_listing(&app.listing(&shop.listing).await, allow)
+        .await
+        .good();
+    let named = app
+        .buy(&with(shop.trial(), &json!({ "accounts": [SECOND] })))
+        .await;
+    let own = with(shop.trial(), &json!({ "buyer_account": SECOND }));
+    let own = app.buy(&own).await;
+    assert_eq!(
+        (&own["state"], &own["terms"]["trial"]),
+        (&json!("active"), &json!(true))
+    );
+    let accounts = format!("{}/accounts", path(&named));
+    let vouch = json!({ "account_id": SECOND, "proof": "operator_vouched", "reason": "named" });
+    app.post(Who::Admin, &accounts, &vouch).await.refused(
+        "it has tried by itself",
+        409,
+        "trial_taken",
+    );
+    // The same of what is no trial.
+    let bought = with(
+        shop.by_use(),
+        &json!({ "replaces": named["id"], "accounts": [SECOND] }),
+    );
+    app.try_to_buy(&bought)
+        .await
+        .refused("it has its own", 409, "agreement_overlaps");
+    app.act(&own, "terminate", &json!({ "reason": "enough" }))
+        .await
+        .good();
+    app.advance(Duration::from_secs(1));
+    let bought = app.buy(&bought).await;
+    let own = with(shop.by_use(), &json!({ "buyer_account": SECOND }));
+    app.buy(&own).await;
+    let accounts = format!("{}/accounts", path(&bought));
+    app.post(Who::Admin, &accounts, &vouch).await.refused(
+        "it has bought by itself",
+        409,
+        "agreement_overlaps",
+    );
 }
 
 #[sqlx::test(migrations = "./migrations")]
@@ -383,7 +436,11 @@ async fn the_listing_says_who_may_buy(pool: PgPool) {
     );
     app.steps(&shop.listing, &["suspend"]).await;
     let next = app.act(&renewed, "renew", &json!({})).await;
-    next.refused("it has not begun", 409, "listing_not_selling");
+    next.refused("it has not begun", 409, "agreement_step_impossible");
+    let new = with(shop.by_use(), &json!({ "starts_at": renewed["ends_at"] }));
+    app.try_to_buy(&new)
+        .await
+        .refused("suspended", 409, "listing_not_selling");
     app.steps(&shop.listing, &["resume"]).await;
     app.act(&renewed, "roll-back", &json!({ "reason": "no" }))
         .await

@@ -64,19 +64,35 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     }
     let mut reader = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let path = error.path().to_string();
-        let problem = Problem::new(Code::InvalidJson, sentence(error.inner()));
-        // "." is the document itself, and a syntax error has no field to blame.
-        if path == "." || error.inner().is_syntax() || error.inner().is_eof() {
-            problem
-        } else {
-            problem.field(path)
+        let path = Some(error.path().to_string());
+        // "." is the document itself.
+        let path = path.filter(|path| path != ".");
+        let error = error.inner();
+        if error.is_syntax() || error.is_eof() {
+            // It may be anything that is wrong there, so no member is to blame.
+            let near = path.map_or_else(String::new, |path| format!(" (in {path})"));
+            return Problem::new(Code::InvalidJson, sentence(&format!("{error}{near}")));
+        }
+        let problem = Problem::new(Code::InvalidJson, sentence(error));
+        let field = match (path, lacking(&error.to_string())) {
+            (Some(path), Some(member)) => Some(format!("{path}.{member}")),
+            (path, member) => path.or(member),
+        };
+        match field {
+            Some(field) => problem.field(field),
+            None => problem,
         }
     })?;
     reader
         .end()
         .map_err(|error| Problem::new(Code::InvalidJson, sentence(&error)))?;
     Ok(value)
+}
+
+/// The member that is not there, where that is what is wrong: it has no path of its own.
+fn lacking(said: &str) -> Option<String> {
+    let member = said.strip_prefix("missing field `")?;
+    member.split_once('`').map(|(member, _)| member.to_owned())
 }
 
 #[cfg(test)]
@@ -128,6 +144,30 @@ mod tests {
         let body = format!("{problem:?}");
         assert!(body.contains("counts[1]"), "{body}");
         assert_eq!(problem.status_code(), 400);
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Nest {
+        #[serde(rename = "things")]
+        _things: Vec<Thing>,
+    }
+
+    #[test]
+    fn what_is_missing_is_named_and_where_the_text_breaks_off() {
+        for (text, member) in [("{}", "things"), (r#"{"things":[{}]}"#, "things[0].counts")] {
+            let problem = parse::<Nest>(text.as_bytes()).expect_err("it is not there");
+            let body = format!("{problem:?}");
+            assert!(body.contains(&format!("Some(\"{member}\")")), "{body}");
+        }
+        for text in [
+            r#"{"things":[{"counts":[1,x"#,
+            r#"{"things":[{"counts":[1,"#,
+        ] {
+            let problem = parse::<Nest>(text.as_bytes()).expect_err("it is no JSON");
+            let body = format!("{problem:?}");
+            assert!(body.contains("(in things[0].counts"), "{body}");
+            assert!(body.contains("at line 1 column"), "{body}");
+        }
     }
 
     #[test]

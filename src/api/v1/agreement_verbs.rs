@@ -17,12 +17,13 @@ use crate::api::auth::{Caller, Decide, Manage};
 use crate::api::extract::{ApiJson, ApiPath};
 use crate::api::problem::Problem;
 use crate::api::responses::{
-    AgreementAmendConflict, AgreementMissing, AgreementPartsMissing, AgreementRenewalConflict,
-    AgreementStepConflict, AuthProblems, BodyProblems,
+    AgreementAmendConflict, AgreementEndConflict, AgreementMissing, AgreementPartsMissing,
+    AgreementRenewalConflict, AgreementStepConflict, AuthProblems, BodyProblems,
 };
 use crate::app::change_agreement::{Amendment, Said, change_agreement};
 use crate::app::renew_agreement::{Renewal, renew_agreement as renew};
 use crate::app::{AppContext, read_agreements};
+use crate::domain::agreement::RenewalFate;
 use crate::domain::ids::{AgreementId, OfferId};
 use crate::domain::listing::{ContractTerm, Quotas};
 use crate::domain::money::Amount;
@@ -91,6 +92,19 @@ pub struct CancellationBody {
     /// Why, for the record: 1 to 1000 characters.
     #[schema(min_length = 1, max_length = 1000, example = "They have moved")]
     reason: String,
+    /// What becomes of a renewal that has not begun. Needed where there is one.
+    renewal: Option<RenewalFate>,
+}
+
+/// Why an agreement ends at once.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AgreementEndBody {
+    /// Why, for the record: 1 to 1000 characters.
+    #[schema(min_length = 1, max_length = 1000, example = "Order 4711 was a fraud")]
+    reason: String,
+    /// What becomes of a renewal that has not begun. Needed where there is one.
+    renewal: Option<RenewalFate>,
 }
 
 /// Cancels an agreement
@@ -102,7 +116,7 @@ pub struct CancellationBody {
     request_body = CancellationBody,
     responses(
         (status = 200, description = "Cancelled, or to be.", body = AgreementView),
-        AuthProblems, BodyProblems, AgreementMissing, AgreementStepConflict
+        AuthProblems, BodyProblems, AgreementMissing, AgreementEndConflict
     )
 )]
 #[post("/v1/agreements/{id}/cancel")]
@@ -112,7 +126,7 @@ pub(super) async fn cancel_agreement(
     ApiJson(body): ApiJson<CancellationBody>,
     ctx: Data<AppContext>,
 ) -> Result<Json<AgreementView>, Problem> {
-    let said = Said::Cancelled(body.at.map(kept));
+    let said = Said::Cancelled(body.at.map(kept), body.renewal);
     say(&ctx, caller.subject, id, said, Some(&body.reason)).await
 }
 
@@ -122,27 +136,21 @@ pub(super) async fn cancel_agreement(
 #[utoipa::path(
     tag = "agreements",
     params(("id" = AgreementId, Path, description = "The agreement.")),
-    request_body = ReasonBody,
+    request_body = AgreementEndBody,
     responses(
         (status = 200, description = "Terminated.", body = AgreementView),
-        AuthProblems, BodyProblems, AgreementMissing, AgreementStepConflict
+        AuthProblems, BodyProblems, AgreementMissing, AgreementEndConflict
     )
 )]
 #[post("/v1/agreements/{id}/terminate")]
 pub(super) async fn terminate_agreement(
     caller: Caller<Manage>,
     ApiPath(id): ApiPath<AgreementId>,
-    ApiJson(body): ApiJson<ReasonBody>,
+    ApiJson(body): ApiJson<AgreementEndBody>,
     ctx: Data<AppContext>,
 ) -> Result<Json<AgreementView>, Problem> {
-    say(
-        &ctx,
-        caller.subject,
-        id,
-        Said::Terminated,
-        Some(body.reason()),
-    )
-    .await
+    let said = Said::Terminated(body.renewal);
+    say(&ctx, caller.subject, id, said, Some(&body.reason)).await
 }
 
 /// Says that an agreement is not paid for
@@ -151,20 +159,21 @@ pub(super) async fn terminate_agreement(
 #[utoipa::path(
     tag = "agreements",
     params(("id" = AgreementId, Path, description = "The agreement.")),
-    request_body = ReasonBody,
+    request_body = AgreementEndBody,
     responses(
         (status = 200, description = "Ended.", body = AgreementView),
-        AuthProblems, BodyProblems, AgreementMissing, AgreementStepConflict
+        AuthProblems, BodyProblems, AgreementMissing, AgreementEndConflict
     )
 )]
 #[post("/v1/agreements/{id}/payment-failed")]
 pub(super) async fn fail_agreement_payment(
     caller: Caller<Manage>,
     ApiPath(id): ApiPath<AgreementId>,
-    ApiJson(body): ApiJson<ReasonBody>,
+    ApiJson(body): ApiJson<AgreementEndBody>,
     ctx: Data<AppContext>,
 ) -> Result<Json<AgreementView>, Problem> {
-    say(&ctx, caller.subject, id, Said::NotPaid, Some(body.reason())).await
+    let said = Said::NotPaid(body.renewal);
+    say(&ctx, caller.subject, id, said, Some(&body.reason)).await
 }
 
 /// Questions an agreement

@@ -12,6 +12,7 @@ pub mod notice_rules;
 mod pays;
 pub mod purchase;
 mod record;
+mod renewal;
 mod standing;
 #[cfg(test)]
 mod table;
@@ -23,4 +24,5 @@ pub use cuts::{Cuts, Granted, InUse, Seat, cuts, surplus};
 pub use kept::{Account, AccountProof, Agreement, HeardNotice, OverQuota, Unbound};
 pub use notice::{Notice, NoticeKind, Told};
 pub use record::{Record, Terms};
+pub use renewal::RenewalFate;
 pub use standing::{Patience, SUCCESSOR_WAIT, Standing};

@@ -59,6 +59,8 @@ pub struct Record {
     /// The first time that another was said to take its place.
     replaced: Option<DateTime<Utc>>,
     rolled_back: Option<DateTime<Utc>>,
+    /// Whatever should have taken its place never came to be.
+    forsaken: bool,
 }
 
 impl Record {
@@ -113,6 +115,21 @@ impl Record {
     /// When it was said to end for a cause.
     pub fn told_end(&self, cause: EndCause) -> Option<DateTime<Utc>> {
         self.ends.get(&cause).copied()
+    }
+
+    /// Whether it was said to end, and does not only end by itself.
+    pub fn is_told_to_end(&self) -> bool {
+        !self.ends.is_empty()
+    }
+
+    /// Takes in that all that should have taken its place were rolled back.
+    pub fn forsake(&mut self) {
+        self.forsaken = true;
+    }
+
+    /// Whether another one may take its place yet. Nobody waits for one where it was said to end and what should have come was rolled back.
+    pub(super) fn may_be_succeeded(&self) -> bool {
+        !(self.forsaken && self.is_told_to_end())
     }
 
     /// From when on a notice counts as the last word: after all that was said of what can be said more than once.

@@ -156,6 +156,7 @@ impl Record {
         let (over, cause) = ends.iter().map(over).min()?;
         // Nothing is waited for that was told of when all was over.
         let awaited = self.replaced().filter(|at| *at <= over);
+        let awaited = awaited.filter(|_| self.may_be_succeeded());
         Some(End {
             begin,
             cause,

@@ -1,0 +1,136 @@
+//! What becomes of renewals that have not begun when the agreement whose place they would take is ended: whoever ends it says so, because otherwise they begin by themselves
+//! and let the same accounts in again.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::json;
+
+use super::agreement_checks::refuse_foreign;
+use super::agreement_standing::{Known, note};
+use super::code::Code;
+use super::make_agreement::{own_event, tell};
+use super::{AppError, PgConnection};
+use crate::domain::actor::Actor;
+use crate::domain::agreement::{Agreement, Notice, RenewalFate, Told};
+use crate::domain::decision::AgreementState;
+use crate::domain::ids::AgreementId;
+use crate::store::agreements;
+
+/// Locks an agreement, the one whose place it takes, and all that are to take its place, one behind the other.
+pub(super) async fn lock_line(
+    conn: &mut PgConnection,
+    of: &Agreement,
+) -> Result<Vec<Agreement>, AppError> {
+    let behind = agreements::line_behind(conn, of.id).await?;
+    let before = of.replaces.into_iter().chain([of.id]);
+    let ids: Vec<AgreementId> = before.chain(behind.iter().copied()).collect();
+    let rows = agreements::locked(conn, &ids).await?;
+    // Whoever makes another one locks the one whose place it takes: from here on there is no other.
+    if agreements::line_behind(conn, of.id).await? != behind {
+        let detail = "it was renewed at this moment; read it again";
+        return Err(AppError::new(Code::AgreementChanged, detail));
+    }
+    Ok(rows)
+}
+
+/// Those that would take an agreement's place and have not begun.
+#[derive(Debug)]
+pub(super) struct Renewals<'a> {
+    of: AgreementId,
+    /// When the agreement ends, as far as was told.
+    ends: Option<DateTime<Utc>>,
+    pending: Vec<&'a Agreement>,
+    at: DateTime<Utc>,
+}
+
+impl<'a> Renewals<'a> {
+    /// Those of a line that was locked.
+    pub(super) fn behind(
+        of: &Agreement,
+        line: &'a [Agreement],
+        known: &Known,
+        at: DateTime<Utc>,
+    ) -> Result<Self, AppError> {
+        let mut pending = Vec::new();
+        // Everything in the line but the agreement and the one before it is behind it.
+        let behind = |one: &&Agreement| one.id != of.id && Some(one.id) != of.replaces;
+        for one in line.iter().filter(behind) {
+            if known.now(one, at)?.state == AgreementState::Pending {
+                pending.push(one);
+            }
+        }
+        Ok(Self {
+            of: of.id,
+            ends: known.record(of.id)?.ends_first(),
+            pending,
+            at,
+        })
+    }
+
+    /// What becomes of them; nothing where there are none. Refuses where nobody said.
+    pub(super) fn fate(
+        &self,
+        said: Option<RenewalFate>,
+        end: &Notice,
+    ) -> Result<Option<RenewalFate>, AppError> {
+        let Some(first) = self.pending.first() else {
+            return Ok(None);
+        };
+        let Some(fate) = said else {
+            let detail = format!(
+                "{} is to take its place from {} on; say what becomes of it: keep, and it begins all the same, or roll_back, and it never comes to be",
+                first.id,
+                first
+                    .starts_at
+                    .map_or_else(|| "an unknown time".to_owned(), shown),
+            );
+            return Err(AppError::new(Code::RenewalPending, detail).field("renewal"));
+        };
+        if fate == RenewalFate::RollBack {
+            for one in &self.pending {
+                refuse_foreign(one)?;
+            }
+            // It ends for the one that takes its place, and would come back to nothing.
+            if let Some(ends) = self.ends.filter(|ends| *ends < end.at) {
+                let detail = format!("it ends at {} already; give a time until then", shown(ends));
+                return Err(AppError::new(Code::InvalidRequest, detail).field("at"));
+            }
+        }
+        Ok(Some(fate))
+    }
+
+    /// Has none of them ever come to be. The caller has them stand anew.
+    pub(super) async fn roll_back(
+        &self,
+        conn: &mut PgConnection,
+        actor: &Actor,
+        reason: Option<&str>,
+    ) -> Result<(), AppError> {
+        let at = self.at;
+        for one in &self.pending {
+            let notice = Notice {
+                id: own_event(at),
+                at,
+                told: Told::RolledBack,
+            };
+            let before = json!({ "state": AgreementState::Pending });
+            let after = json!({ "at": at, "kind": notice.told.kind(), "with": self.of });
+            tell(conn, actor, one, notice, reason.map(str::to_owned), at).await?;
+            let change = (Some(before), Some(after));
+            note(
+                conn,
+                actor,
+                one.id,
+                "agreement.roll_back",
+                change,
+                reason,
+                at,
+            )
+            .await?;
+        }
+        Ok(())
+    }
+}
+
+fn shown(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
