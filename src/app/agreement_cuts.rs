@@ -53,7 +53,7 @@ impl CutChanges {
                 agreement: agreement.id,
                 connection: *id,
                 at: *when,
-                reason: why(agreement),
+                reason: why(agreement, wanted.shut_out.contains(id)),
                 by: Actor::worker().name,
             })
             .collect();
@@ -170,8 +170,16 @@ fn notice(kind: NoticeKind, cut: &Cut, at: DateTime<Utc>) -> Notice {
 }
 
 /// Why it cuts, in words.
-fn why(agreement: &Agreement) -> String {
+fn why(agreement: &Agreement, shut_out: bool) -> String {
     let id = agreement.id;
+    if shut_out {
+        return match agreement.succeeded_at {
+            Some(_) => {
+                format!("the agreement that took the place of {id} does not let the account in")
+            }
+            None => format!("the account was detached from agreement {id}"),
+        };
+    }
     match agreement.over_quota {
         Some(over) => format!(
             "agreement {id} grants less than is connected since {}",

@@ -69,7 +69,7 @@ impl Doors {
         let attached = agreement_accounts::of_many(conn, &ids).await?;
         let attached = attached.into_iter().filter(|row| row.proof.lets_in());
         let accounts = grouped(attached.map(|row| (row.agreement, row)));
-        let heirs = Heirs::of(conn, known, of, at).await?;
+        let heirs = Heirs::of(conn, known, of, &sold, at).await?;
         let grants = agreement_grants::of_many(conn, &ids).await?;
         let mut grants = grouped(grants.into_iter().map(|grant| (grant.agreement, grant)));
         let mut rooms = Vec::new();
@@ -228,7 +228,7 @@ impl Room {
 }
 
 /// Whether a service can be reached from a Region that the plan has.
-fn is_in_plan(plan: &Plan, service: &RegisteredService) -> bool {
+pub(super) fn is_in_plan(plan: &Plan, service: &RegisteredService) -> bool {
     let Some(regions) = &plan.regions else {
         return true;
     };

@@ -4,11 +4,13 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
+use super::agreement_doors::is_in_plan;
 use super::agreement_standing::{Known, know};
 use super::settle_agreements::grouped;
 use super::{AppError, PgConnection};
 use crate::domain::agreement::{Account, Agreement};
-use crate::domain::ids::AgreementId;
+use crate::domain::endpoint_service::RegisteredService;
+use crate::domain::ids::{AgreementId, EndpointServiceId};
 use crate::store::agreement_grants::{self, Grant};
 use crate::store::{agreement_accounts, agreements};
 
@@ -18,6 +20,8 @@ pub(super) struct Heirs {
     /// Of each agreement the one that takes its place, if that is in force.
     of: HashMap<AgreementId, AgreementId>,
     accounts: HashMap<AgreementId, Vec<Account>>,
+    /// Which services the plan of each of them has.
+    services: HashMap<AgreementId, HashSet<EndpointServiceId>>,
     grants: HashMap<AgreementId, Vec<Grant>>,
 }
 
@@ -27,6 +31,7 @@ impl Heirs {
         conn: &mut PgConnection,
         known: &Known,
         of: &[Agreement],
+        sold: &[RegisteredService],
         at: DateTime<Utc>,
     ) -> Result<Self, AppError> {
         let pairs = of
@@ -48,6 +53,10 @@ impl Heirs {
             if known.now(one, at)?.lets_in() {
                 in_force.insert(one.id);
             }
+            let plan = known.plan(one)?;
+            let inside = sold.iter().filter(|service| is_in_plan(plan, service));
+            let inside = inside.map(|service| service.id).collect();
+            heirs.services.insert(one.id, inside);
         }
         heirs.of.retain(|_, heir| in_force.contains(heir));
         let attached = agreement_accounts::of_many(conn, &ids).await?;
@@ -67,10 +76,12 @@ impl Heirs {
         let heir = self.of.get(&of);
         let accounts = heir.and_then(|heir| self.accounts.get(heir));
         let there = heir.and_then(|heir| self.grants.get(heir));
+        let services = heir.and_then(|heir| self.services.get(heir));
         has.iter().filter(move |grant| {
             let mut lets_in = accounts.into_iter().flatten();
             let mut got = there.into_iter().flatten();
             lets_in.any(|row| row.account == grant.account)
+                && services.is_some_and(|inside| inside.contains(&grant.service))
                 && !got.any(|own| own.service == grant.service && own.account == grant.account)
         })
     }

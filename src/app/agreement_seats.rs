@@ -1,7 +1,7 @@
 //! Which agreement pays for which connection: those that nobody pays for find one, those whose agreement was replaced go over to the next, and those that are gone
 //! make room.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
@@ -48,59 +48,70 @@ pub(super) async fn seat(
     of: &[Agreement],
     at: DateTime<Utc>,
 ) -> Result<Seats, AppError> {
-    let ids: Vec<AgreementId> = of.iter().map(|one| one.id).collect();
-    let seats = grouped(agreement_work::seats(conn, &ids).await?);
+    let ids: HashSet<AgreementId> = of.iter().map(|one| one.id).collect();
+    let listed: Vec<AgreementId> = ids.iter().copied().collect();
+    let seats = grouped(agreement_work::seats(conn, &listed).await?);
     let mut moves = moves(conn, known, of, &seats).await?;
     moves.extend(returns(conn, of, &seats, at).await?);
     moves.extend(claimed(conn, of, &seats, at).await?);
-    let (mut gone, mut detached) = (Vec::new(), Vec::new());
+    let is_let_in = |one: &Agreement, seat: &Seat| {
+        let mut all = doors.accounts.get(&one.id).into_iter().flatten();
+        // Whoever goes over to the agreement that took its place is among the moves.
+        one.succeeded_at.is_none() && all.any(|row| row.account.as_str() == seat.account)
+    };
+    let (mut gone, mut left) = (Vec::new(), HashSet::new());
     for one in of {
-        let accounts = doors.accounts.get(&one.id);
-        let is_attached = |account: &str| {
-            let mut all = accounts.into_iter().flatten();
-            all.any(|row| row.account.as_str() == account)
-        };
+        let over = matches!(one.state, AgreementState::Grace | AgreementState::Ended);
         for seat in seats.get(&one.id).into_iter().flatten() {
             if !seat.live {
                 gone.push(seat.connection);
                 moves.remove(&seat.connection);
-            } else if one.lets_in()
-                && !is_attached(&seat.account)
-                && !moves.contains_key(&seat.connection)
-            {
-                // One that has ended cuts what it paid for, whoever was detached from it since.
-                detached.push(seat.connection);
+            } else if (over || !is_let_in(one, seat)) && !moves.contains_key(&seat.connection) {
+                left.insert(seat.connection);
             }
         }
     }
-    let unpaid = unpaid(conn, doors, of, at).await?;
-    let all = [&gone, &detached, &unpaid.ids]
-        .into_iter()
-        .flatten()
-        .copied();
-    let touched: Vec<ConnectionId> = all.chain(moves.keys().copied()).collect();
-    if touched.is_empty() {
-        return Ok(Seats {
-            by_agreement: seats,
-            more: false,
-        });
-    }
+    let mut unpaid = unpaid(conn, doors, of, at).await?;
+    unpaid.add_left(conn, &left, at).await?;
+    let mut payers: HashSet<AgreementId> = unpaid.payers.difference(&ids).copied().collect();
+    let free: Vec<AgreementId> = payers.iter().copied().collect();
+    let mut may_pay = agreement_work::lock_free(conn, &free).await?;
+    payers.extend(moves.values().map(|(to, _)| *to));
+    may_pay.extend(&ids);
+    let all = gone.iter().chain(&unpaid.ids).chain(moves.keys());
+    let touched: Vec<ConnectionId> = all.copied().collect();
     connections::lock_many(conn, &touched).await?;
     unbind(conn, actor, &gone, Unbound::Gone, at).await?;
-    unbind(conn, actor, &detached, Unbound::Ended, at).await?;
     for (connection, (successor, since)) in moves {
-        bind(conn, actor, successor, connection, since).await?;
+        bind(conn, actor, successor, connection, since, at).await?;
     }
     let mut found = gather(conn, &unpaid.ids, at).await?;
+    let mut busy = false;
     for id in unpaid.ids {
-        if let Some(payer) = found.payer(id) {
-            bind(conn, actor, payer, id, at).await?;
+        // What is cut otherwise goes to another one only if that has room for it.
+        let payer = found
+            .payer(id)
+            .filter(|_| !left.contains(&id) || found.full(id).is_none());
+        let Some(payer) = payer else { continue };
+        if may_pay.contains(&payer) {
+            bind(conn, actor, payer, id, at, at).await?;
             found.seated(id);
+        } else {
+            busy = true;
+        }
+    }
+    // Whoever pays for more now is looked at as well.
+    let others: Vec<AgreementId> = payers.difference(&ids).copied().collect();
+    agreement_work::wake(conn, &others).await?;
+    let mut seats = grouped(agreement_work::seats(conn, &listed).await?);
+    for one in of {
+        for seat in seats.get_mut(&one.id).into_iter().flatten() {
+            seat.let_in = is_let_in(one, seat);
         }
     }
     Ok(Seats {
-        by_agreement: grouped(agreement_work::seats(conn, &ids).await?),
-        more: unpaid.more,
+        by_agreement: seats,
+        more: unpaid.more || busy,
     })
 }
 
@@ -121,13 +132,16 @@ async fn moves(
     let attached = agreement_accounts::of_many(conn, &successors).await?;
     let mut all = BTreeMap::new();
     for (id, successor, since) in succeeded {
-        let goes_over = |seat: &&Seat| {
+        let goes_over = |seat: &Seat| {
             let mut rows = attached.iter().filter(|row| row.agreement == successor);
-            rows.any(|row| row.proof.lets_in() && row.account.as_str() == seat.account)
+            rows.find(|row| row.proof.lets_in() && row.account.as_str() == seat.account)
         };
-        let own = seats.get(&id).into_iter().flatten();
-        for seat in own.filter(goes_over) {
-            all.insert(seat.connection, (successor, since));
+        for seat in seats.get(&id).into_iter().flatten() {
+            if let Some(row) = goes_over(seat) {
+                // Nobody pays for what was connected before the account was let in.
+                let since = since.max(row.attached.at);
+                all.insert(seat.connection, (successor, since));
+            }
         }
     }
     Ok(all)
@@ -226,8 +240,33 @@ async fn claimed(
 #[derive(Debug, Default)]
 struct Unpaid {
     ids: Vec<ConnectionId>,
+    /// Who would.
+    payers: HashSet<AgreementId>,
     /// Whether there may be more of them.
     more: bool,
+}
+
+impl Unpaid {
+    /// Those of some that are cut otherwise and for which another agreement of their account has room.
+    async fn add_left(
+        &mut self,
+        conn: &mut PgConnection,
+        left: &HashSet<ConnectionId>,
+        at: DateTime<Utc>,
+    ) -> Result<(), AppError> {
+        if left.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<ConnectionId> = left.iter().copied().collect();
+        let found = gather(conn, &ids, at).await?;
+        for id in ids {
+            if let Some(payer) = found.payer(id).filter(|_| found.full(id).is_none()) {
+                self.payers.insert(payer);
+                self.ids.push(id);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Live connections of their accounts that nobody pays for and for which somebody would. They are not locked yet.
@@ -253,12 +292,14 @@ async fn unpaid(
         let full = i64::try_from(page.len()).is_ok_and(|count| count == MOST_UNPAID);
         after = page.last().copied();
         let found = gather(conn, &page, at).await?;
-        let ids: Vec<ConnectionId> = page
-            .into_iter()
-            .filter(|id| found.payer(*id).is_some())
-            .collect();
+        let paid = page.iter().filter_map(|id| Some((*id, found.payer(*id)?)));
+        let (ids, payers): (Vec<ConnectionId>, HashSet<AgreementId>) = paid.unzip();
         if !ids.is_empty() || !full {
-            return Ok(Unpaid { more: full, ids });
+            return Ok(Unpaid {
+                more: full,
+                ids,
+                payers,
+            });
         }
     }
     Ok(Unpaid::default())

@@ -13,7 +13,8 @@ use crate::domain::ids::{AgreementId, ListingId, PlanId};
 use crate::domain::listing::{EndCause, Plan, Quotas};
 use crate::store::audit::{self, Entry, Subject};
 use crate::store::{
-    agreement_accounts, agreement_notices, agreements, judge_wakes, listing_revisions,
+    agreement_accounts, agreement_notices, agreement_work, agreements, judge_wakes,
+    listing_revisions,
 };
 
 /// What has to be known of agreements to say where they stand and what they grant.
@@ -239,7 +240,7 @@ pub async fn stand(
     Ok(rows)
 }
 
-/// Has everybody judged again who asks by these agreements.
+/// Has everybody judged again who asks by these agreements, and others looked at by which they are still connected.
 pub(super) async fn wake_accounts_of(
     conn: &mut PgConnection,
     agreements: &[AgreementId],
@@ -247,7 +248,8 @@ pub(super) async fn wake_accounts_of(
 ) -> Result<(), AppError> {
     let attached = agreement_accounts::of_many(conn, agreements).await?;
     let accounts = attached.iter().map(|row| &row.account);
-    Ok(judge_wakes::wake_accounts(conn, accounts, at).await?)
+    judge_wakes::wake_accounts(conn, accounts, at).await?;
+    Ok(agreement_work::wake_left_behind(conn, agreements).await?)
 }
 
 /// Steps of the timelines of agreements that one transaction takes, written together.

@@ -10,17 +10,18 @@ use crate::domain::agreement::Unbound;
 use crate::domain::ids::{AgreementId, ConnectionId};
 use crate::store::agreement_bindings;
 
-/// Has an agreement pay for a connection from now on, in place of any other, and notes it with both. The caller has locked the agreement and the connection.
+/// Has an agreement pay for a connection from a time on, in place of any other, and notes it with both, as of now. The caller has locked the agreement and the connection.
 pub(super) async fn bind(
     conn: &mut PgConnection,
     actor: &Actor,
     agreement: AgreementId,
     connection: ConnectionId,
+    since: DateTime<Utc>,
     at: DateTime<Utc>,
 ) -> Result<(), AppError> {
     let before = agreement_bindings::of_connections(conn, &[connection]).await?;
     let before = before.get(&connection).map(|row| row.agreement);
-    if !agreement_bindings::bind(conn, agreement, connection, at).await? {
+    if !agreement_bindings::bind(conn, agreement, connection, since).await? {
         return Ok(());
     }
     if let Some(before) = before {
@@ -28,7 +29,10 @@ pub(super) async fn bind(
         let change = (None, Some(after));
         note(conn, actor, before, "agreement.unbind", change, None, at).await?;
     }
-    let change = (None, Some(json!({ "connection_id": connection })));
+    let change = (
+        None,
+        Some(json!({ "connection_id": connection, "since": since })),
+    );
     note(conn, actor, agreement, "agreement.bind", change, None, at).await
 }
 

@@ -93,7 +93,7 @@ fn batches(due: Vec<DueAgreement>) -> Vec<(ListingId, Vec<AgreementId>)> {
     all
 }
 
-/// One of them is to blame, and only that one shall wait.
+/// One of them is to blame, and only that one shall wait. What it plans waits with it: it stays due.
 async fn apart(
     ctx: &AppContext,
     listing: ListingId,
@@ -107,12 +107,11 @@ async fn apart(
                 report.more |= more;
             }
             Err(error) => {
-                tracing::error!(agreement.id = %id, error = ?error, "an agreement could not be carried out");
-                // To the end of the queue, and due all the same: what it plans is not carried out before it was looked at.
                 let now = ctx.clock.now();
                 let mut tx = ctx.begin().await?;
-                agreements::put_off(&mut tx, &[(*id, Some(now))]).await?;
+                let failures = agreements::note_failure(&mut tx, *id, now).await?;
                 ctx.commit(tx).await?;
+                tracing::error!(agreement.id = %id, failures, error = ?error, "an agreement could not be carried out");
                 report.failed += 1;
             }
         }
@@ -165,7 +164,11 @@ async fn settle_some(
         let grace = TimeDelta::seconds(i64::try_from(grace).unwrap_or_default());
         let quotas = known.quotas(&after)?;
         let there = planned.remove(&after.id).unwrap_or_default();
-        let granted = Granted { quotas, grace };
+        let granted = Granted {
+            quotas,
+            regions: known.plan(&after)?.regions.as_ref(),
+            grace,
+        };
         let wanted = cuts(&after, seats.of(after.id), granted, &there, at);
         note_quota(&mut steps, &after, wanted.over_quota);
         after.over_quota = wanted.over_quota;

@@ -1,6 +1,6 @@
 //! What there is to do about agreements: who woke them, what is connected by them, and what they plan to cut.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use crate::domain::ids::{AgreementId, ConnectionId, EndpointServiceId, ListingId
 /// Whether no connection woke an agreement and none is due: what most passes find, in one statement.
 pub async fn is_at_rest(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<bool, StoreError> {
     let rests = sqlx::query_scalar!(
-        r#"SELECT NOT EXISTS (SELECT FROM agreement_wakes) AND NOT EXISTS (SELECT FROM agreements WHERE due_at <= $1) AS "rests!""#,
+        r#"SELECT NOT EXISTS (SELECT FROM agreement_wakes) AND NOT EXISTS (SELECT FROM agreements WHERE due_at <= $1 AND (retry_at IS NULL OR retry_at <= $1)) AS "rests!""#,
         now,
     )
     .fetch_one(conn)
@@ -53,6 +53,46 @@ pub async fn wake(conn: &mut PgConnection, agreements: &[AgreementId]) -> Result
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Has agreements looked at by which accounts of these, which are in force, are still connected although they are not let in by them any more: somebody may pay for them now.
+pub async fn wake_left_behind(
+    conn: &mut PgConnection,
+    agreements: &[AgreementId],
+) -> Result<(), StoreError> {
+    let ids: Vec<Uuid> = agreements.iter().map(|id| id.uuid()).collect();
+    sqlx::query!(
+        "INSERT INTO agreement_wakes (agreement_id)
+         SELECT DISTINCT a.id
+           FROM agreements AS n
+           JOIN agreement_accounts AS m ON m.agreement_id = n.id AND m.detached_at IS NULL AND m.proof <> 'none'
+           JOIN connections AS c ON c.owner_account = m.account_id AND c.review_state = 'accepted'
+           JOIN agreement_bindings AS b ON b.connection_id = c.id AND b.ended_at IS NULL AND b.agreement_id <> n.id
+           JOIN agreements AS a ON a.id = b.agreement_id AND a.listing_id = n.listing_id
+          WHERE n.id = ANY($1) AND n.state IN ('active', 'review')
+            AND (a.state IN ('grace', 'ended', 'superseded')
+                 OR NOT EXISTS (SELECT FROM agreement_accounts AS o
+                                 WHERE o.agreement_id = a.id AND o.account_id = c.owner_account AND o.detached_at IS NULL AND o.proof <> 'none'))",
+        &ids,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Locks those of these agreements that nobody else holds, without waiting. Answers which.
+pub async fn lock_free(
+    conn: &mut PgConnection,
+    agreements: &[AgreementId],
+) -> Result<HashSet<AgreementId>, StoreError> {
+    let ids: Vec<Uuid> = agreements.iter().map(|id| id.uuid()).collect();
+    let locked = sqlx::query_scalar!(
+        r#"SELECT id AS "id: AgreementId" FROM agreements WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED"#,
+        &ids,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(locked.into_iter().collect())
 }
 
 /// Locks the agreements by which these connections could be accepted, so that what they have in use stays as it is until the transaction ends. After the services,
@@ -105,6 +145,7 @@ pub async fn seats(
                 region: row.region,
                 account: row.account,
                 live: row.live,
+                let_in: true,
             };
             (row.agreement, seat)
         })

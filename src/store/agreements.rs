@@ -336,7 +336,8 @@ pub async fn record(conn: &mut PgConnection, rows: &[Agreement]) -> Result<(), S
     sqlx::query!(
         "UPDATE agreements AS a
             SET state = u.state, cause = u.cause, grace_until = u.grace_until, succeeded_at = u.succeeded_at, starts_at = u.starts_at, ends_at = u.ends_at,
-                over_quota_since = u.since, over_quota_until = u.until, due_at = u.due_at, stood_at = u.stood_at, version = a.version + 1
+                over_quota_since = u.since, over_quota_until = u.until, due_at = u.due_at, stood_at = u.stood_at, failures = 0, retry_at = NULL,
+                version = a.version + 1
            FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[],
                        $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[])
                 AS u (id, state, cause, grace_until, succeeded_at, starts_at, ends_at, since, until, due_at, stood_at)
@@ -366,13 +367,32 @@ pub async fn put_off(
     let ids: Vec<Uuid> = next.iter().map(|(id, _)| id.uuid()).collect();
     let due: Vec<Option<DateTime<Utc>>> = next.iter().map(|(_, due)| *due).collect();
     sqlx::query!(
-        "UPDATE agreements AS a SET due_at = u.due_at FROM unnest($1::uuid[], $2::timestamptz[]) AS u (id, due_at) WHERE a.id = u.id",
+        "UPDATE agreements AS a SET due_at = u.due_at, failures = 0, retry_at = NULL
+           FROM unnest($1::uuid[], $2::timestamptz[]) AS u (id, due_at) WHERE a.id = u.id",
         &ids,
         &due as &[Option<DateTime<Utc>>],
     )
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Notes that an agreement could not be carried out. It stays due, so that nothing that it plans is done before it was looked at, and is tried again later, and later each
+/// time: after two seconds at first, after five minutes at most. Answers how often that happened in a row.
+pub async fn note_failure(
+    conn: &mut PgConnection,
+    id: AgreementId,
+    now: DateTime<Utc>,
+) -> Result<i32, StoreError> {
+    let failures = sqlx::query_scalar!(
+        "UPDATE agreements SET failures = failures + 1, retry_at = $2::timestamptz + least(interval '1 s' * 2 ^ least(failures + 1, 10), interval '5 min')
+          WHERE id = $1 RETURNING failures",
+        id as _,
+        now,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(failures.unwrap_or_default())
 }
 
 /// Has the worker look at all agreements of a listing that have not ended: what it sells, or to whom, has changed.
@@ -413,7 +433,7 @@ pub async fn due(
         DueAgreement,
         r#"SELECT a.id AS "id: AgreementId", a.listing_id AS "listing: ListingId",
                   (SELECT count(*) FROM agreement_accounts AS m WHERE m.agreement_id = a.id AND m.detached_at IS NULL) AS "accounts!"
-             FROM agreements AS a WHERE a.due_at <= $1 ORDER BY a.due_at, a.id LIMIT $2"#,
+             FROM agreements AS a WHERE a.due_at <= $1 AND (a.retry_at IS NULL OR a.retry_at <= $1) ORDER BY a.due_at, a.id LIMIT $2"#,
         now,
         limit,
     )

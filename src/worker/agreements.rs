@@ -14,6 +14,8 @@ pub async fn run_pass(shared: &Shared) -> Result<Report, PassError> {
     if report.looked_at > 0 {
         shared.nudge.wake();
     }
+    let failed = u64::try_from(report.failed).unwrap_or(u64::MAX);
+    shared.metrics.agreements_failed.inc_by(failed);
     Ok(report)
 }
 

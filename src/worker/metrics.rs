@@ -137,6 +137,8 @@ pub struct WorkerMetrics {
     pub drifts_open: Family<DriftLabels, Gauge>,
     /// Findings that are open.
     pub findings_open: Family<FindingLabels, Gauge>,
+    /// Agreements that could not be carried out, once each time.
+    pub agreements_failed: Counter,
     /// The review queue, and what time did.
     pub reviews: ReviewMetrics,
 }
@@ -160,6 +162,7 @@ impl Default for WorkerMetrics {
             connections_unregistered: Family::default(),
             drifts_open: Family::default(),
             findings_open: Family::default(),
+            agreements_failed: Counter::default(),
             reviews: ReviewMetrics::default(),
         }
     }
@@ -187,6 +190,11 @@ impl WorkerMetrics {
             "portcullis_connections_new",
             "Connections seen for the first time",
             self.connections_new.clone(),
+        );
+        registry.register(
+            "portcullis_agreements_failed",
+            "Agreements that could not be carried out, once each time",
+            self.agreements_failed.clone(),
         );
         registry.register(
             "portcullis_drifts",

@@ -91,7 +91,7 @@ impl TestApp {
     }
 
     /// Lets timers and AWS do what is due, time standing still but for the pauses that AWS's buckets ask for.
-    async fn timers_run(&self) -> u64 {
+    pub(crate) async fn timers_run(&self) -> u64 {
         let place = self.place().await;
         let began = Instant::now();
         let mut taken = 0;

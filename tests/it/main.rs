@@ -14,6 +14,7 @@ mod access_removals;
 mod access_requests;
 mod agreement_drain;
 mod agreement_gate;
+mod agreement_left_behind;
 mod agreement_notices;
 mod agreement_orders;
 mod agreement_principals;

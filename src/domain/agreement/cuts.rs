@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use privatelink::Region;
 
 use super::kept::{Agreement, OverQuota};
 use crate::domain::decision::AgreementState;
@@ -22,6 +23,8 @@ pub struct Seat {
     pub account: String,
     /// Whether it was accepted and lives in AWS.
     pub live: bool,
+    /// Whether the account is let in by the agreement. Nobody whom the agreement that took its place does not let in is.
+    pub let_in: bool,
 }
 
 /// How much of an agreement is in use.
@@ -66,12 +69,16 @@ impl InUse {
     }
 }
 
-/// What of these seats goes beyond what is granted: the newest, since the oldest came first and fit.
-pub fn surplus(seats: &[Seat], quotas: Quotas) -> Vec<ConnectionId> {
+/// What of these seats goes beyond what is granted: whatever is in a Region that the plan has not, and the newest, since the oldest came first and fit. Whoever is not let
+/// in takes nobody's place.
+pub fn surplus(seats: &[Seat], granted: Granted<'_>) -> Vec<ConnectionId> {
     let mut used = InUse::default();
     let mut over = Vec::new();
-    for seat in seats.iter().filter(|seat| seat.live) {
-        if used.free(quotas, seat.service, &seat.region) == Some(0) {
+    for seat in seats.iter().filter(|seat| seat.live && seat.let_in) {
+        let elsewhere = granted
+            .regions
+            .is_some_and(|regions| regions.iter().all(|one| one.as_str() != seat.region));
+        if elsewhere || used.free(granted.quotas, seat.service, &seat.region) == Some(0) {
             over.push(seat.connection);
         } else {
             used.add(seat.service, &seat.region);
@@ -87,61 +94,81 @@ pub struct Cuts {
     pub over_quota: Option<OverQuota>,
     /// When each connection is cut.
     pub plans: BTreeMap<ConnectionId, DateTime<Utc>>,
+    /// Those of them that are cut because their account is not let in any more.
+    pub shut_out: BTreeSet<ConnectionId>,
 }
 
 /// How much an agreement grants, and how long more than that may be connected.
 #[derive(Debug, Clone, Copy)]
-pub struct Granted {
+pub struct Granted<'a> {
     /// How much.
     pub quotas: Quotas,
-    /// How long each connection may stay that goes beyond it.
+    /// The Regions that endpoints may be in; all where it is `None`.
+    pub regions: Option<&'a BTreeSet<Region>>,
+    /// How long each connection may stay that goes beyond it, or whose account is not let in any more.
     pub grace: TimeDelta,
 }
 
-/// What an agreement cuts of its seats, the oldest of which comes first. `planned` is what it plans to cut so far: whatever goes beyond the quota already keeps its
-/// time, and what does so since now has a grace of its own.
+/// What an agreement cuts of its seats, the oldest of which comes first. `planned` is what it plans to cut so far: whatever goes beyond the quota already, or was shut out,
+/// keeps its time, and what does so since now has a grace of its own.
 pub fn cuts(
     agreement: &Agreement,
     seats: &[Seat],
-    Granted { quotas, grace }: Granted,
+    granted: Granted<'_>,
     planned: &BTreeMap<ConnectionId, DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> Cuts {
-    let all = |at: DateTime<Utc>| {
+    let all = |at: DateTime<Utc>| -> BTreeMap<ConnectionId, DateTime<Utc>> {
         let live = seats.iter().filter(|seat| seat.live);
         live.map(|seat| (seat.connection, at)).collect()
     };
+    let soon = |id: &ConnectionId| planned.get(id).copied().unwrap_or(now + granted.grace);
     match agreement.state {
-        // Another one pays, or is waited for. Until it is overdue nobody is told of an end.
-        AgreementState::Grace | AgreementState::Superseded => Cuts {
-            over_quota: None,
-            plans: agreement.grace_until.map(all).unwrap_or_default(),
-        },
-        // Whatever was planned for the end of the grace stays planned for then.
-        AgreementState::Ended => Cuts {
-            over_quota: None,
-            plans: all(agreement.stood_at.min(now)),
-        },
         // Nothing is connected by one that has not begun.
         AgreementState::Pending => Cuts::default(),
-        AgreementState::Active | AgreementState::Review => {
-            let over = surplus(seats, quotas);
-            if over.is_empty() {
-                return Cuts::default();
+        // Whatever was planned for the end of the grace stays planned for then.
+        AgreementState::Ended => Cuts {
+            plans: all(agreement.stood_at.min(now)),
+            ..Cuts::default()
+        },
+        AgreementState::Grace => Cuts {
+            plans: agreement.grace_until.map(all).unwrap_or_default(),
+            ..Cuts::default()
+        },
+        // Another one pays, or is waited for. Until it is overdue nobody is told of an end, but those whom it does not let in.
+        AgreementState::Superseded => {
+            let mut cuts = shut_out(seats, soon);
+            if let Some(until) = agreement.grace_until {
+                for (id, at) in all(until) {
+                    let first = cuts.plans.entry(id).or_insert(at);
+                    *first = at.min(*first);
+                }
             }
-            let known = |id: &ConnectionId| planned.get(id).copied();
-            let plans: BTreeMap<ConnectionId, DateTime<Utc>> = over
-                .into_iter()
-                .map(|id| (id, known(&id).unwrap_or(now + grace)))
-                .collect();
+            cuts
+        }
+        AgreementState::Active | AgreementState::Review => {
+            let mut cuts = shut_out(seats, soon);
+            let over = surplus(seats, granted);
             let since = agreement.over_quota.map_or(now, |over| over.since);
-            let first = plans.values().min().copied();
-            let over_quota = first.map(|until| OverQuota {
+            let first = over.iter().map(soon).min();
+            cuts.over_quota = first.map(|until| OverQuota {
                 since,
                 until: until.max(since),
             });
-            Cuts { over_quota, plans }
+            cuts.plans.extend(over.iter().map(|id| (*id, soon(id))));
+            cuts
         }
+    }
+}
+
+/// What is cut of those whose account is not let in any more.
+fn shut_out(seats: &[Seat], soon: impl Fn(&ConnectionId) -> DateTime<Utc>) -> Cuts {
+    let out = seats.iter().filter(|seat| seat.live && !seat.let_in);
+    let shut_out: BTreeSet<ConnectionId> = out.map(|seat| seat.connection).collect();
+    Cuts {
+        over_quota: None,
+        plans: shut_out.iter().map(|id| (*id, soon(id))).collect(),
+        shut_out,
     }
 }
 
@@ -192,6 +219,7 @@ mod tests {
             region: region.to_owned(),
             account: "210987654321".to_owned(),
             live,
+            let_in: true,
         }
     }
 
@@ -204,8 +232,12 @@ mod tests {
 
     const DAY: TimeDelta = TimeDelta::hours(24);
 
-    fn day(quotas: Quotas) -> Granted {
-        Granted { quotas, grace: DAY }
+    fn day(quotas: Quotas) -> Granted<'static> {
+        Granted {
+            quotas,
+            regions: None,
+            grace: DAY,
+        }
     }
 
     fn planned(so_far: &Cuts) -> BTreeMap<ConnectionId, DateTime<Utc>> {
@@ -242,7 +274,7 @@ mod tests {
             seat(1, 1, "eu-west-1", false),
             seat(2, 1, "eu-west-1", true),
         ];
-        assert!(surplus(&seats, at_most(1)).is_empty());
+        assert!(surplus(&seats, day(at_most(1))).is_empty());
     }
 
     #[test]
@@ -256,12 +288,12 @@ mod tests {
             max_regions: Some(1),
             ..Quotas::default()
         };
-        assert_eq!(surplus(&seats, regions), [seats[1].connection]);
+        assert_eq!(surplus(&seats, day(regions)), [seats[1].connection]);
         let endpoints = Quotas {
             max_endpoints: Some(1),
             ..Quotas::default()
         };
-        assert_eq!(surplus(&seats, endpoints), [seats[1].connection]);
+        assert_eq!(surplus(&seats, day(endpoints)), [seats[1].connection]);
     }
 
     #[test]
@@ -289,6 +321,37 @@ mod tests {
         assert_eq!(told.plans, [(first, at(50))].into());
     }
 
+    #[test]
+    fn whoever_is_let_in_no_more_is_cut_after_a_grace_and_takes_no_place() {
+        let mut seats: Vec<Seat> = (1..=3).map(|n| seat(n, 1, "eu-west-1", true)).collect();
+        seats[0].let_in = false;
+        let out = seats[0].connection;
+        for state in [AgreementState::Active, AgreementState::Superseded] {
+            let of = agreement(state);
+            let first = cuts(&of, &seats, day(at_most(2)), &BTreeMap::new(), at(20));
+            assert_eq!(first.plans, [(out, at(44))].into());
+            assert_eq!(first.shut_out, [out].into());
+            assert_eq!(first.over_quota, None, "the others fit");
+            let again = cuts(&of, &seats, day(at_most(2)), &planned(&first), at(30));
+            assert_eq!(again, first);
+        }
+        seats[0].let_in = true;
+        let active = agreement(AgreementState::Active);
+        let back = cuts(&active, &seats, day(at_most(3)), &BTreeMap::new(), at(31));
+        assert_eq!(back, Cuts::default());
+    }
+
+    #[test]
+    fn what_is_in_a_region_that_the_plan_has_not_goes_beyond_it() {
+        let seats = [seat(1, 1, "us-east-1", true), seat(2, 1, "eu-west-1", true)];
+        let regions = ["eu-west-1".parse().unwrap()].into();
+        let granted = Granted {
+            regions: Some(&regions),
+            ..day(at_most(1))
+        };
+        assert_eq!(surplus(&seats, granted), [seats[0].connection]);
+    }
+
     proptest! {
         #[test]
         fn what_stays_fits_and_nothing_goes_that_would(
@@ -298,7 +361,7 @@ mod tests {
             let names = ["eu-west-1", "us-east-1", "eu-central-1"];
             let seats: Vec<Seat> = (1_u128..).zip(&places).map(|(n, (service, region, live))| seat(n, *service, names[*region], *live)).collect();
             let quotas = Quotas { max_connections: connections, max_endpoints: endpoints, max_regions: regions, max_mb_month: None };
-            let over = surplus(&seats, quotas);
+            let over = surplus(&seats, day(quotas));
             let mut stays: Vec<&Seat> = Vec::new();
             for seat in seats.iter().filter(|seat| seat.live) {
                 let with: Vec<&Seat> = stays.iter().copied().chain([seat]).collect();
