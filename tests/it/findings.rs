@@ -299,7 +299,7 @@ async fn whom_somebody_keeps_out_is_not_missing(pool: PgPool) {
     ] {
         let denial = app.deny(&denied).await;
         assert!(!missing().await, "{denied}");
-        app.lift(Who::Approver, &denial).await.good();
+        app.lift(Who::Admin, &denial).await.good();
         assert!(missing().await, "{denied}");
     }
     let soon = app.clock_in(std::time::Duration::from_mins(30));

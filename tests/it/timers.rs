@@ -488,7 +488,7 @@ async fn what_was_done_before_the_store_failed_is_counted(pool: PgPool) {
     prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
     let line = r#"portcullis_review_timers_total{step="reject_overdue"} 1"#;
     assert!(text.contains(line), "{text}");
-    assert_eq!(app.summary(&good).await, "rejected");
+    assert_eq!(app.summary(&good).await, "rejecting");
     assert_eq!(app.summary(&bad).await, "waiting");
 }
 
