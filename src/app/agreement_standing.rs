@@ -177,6 +177,31 @@ impl Known {
         Ok(standing.state == AgreementState::Superseded)
     }
 
+    /// The one that is to take its place without a cut, and since when, that other terms would keep from doing so.
+    pub fn cut_by(
+        &self,
+        of: &Agreement,
+        terms: &Terms,
+        now: DateTime<Utc>,
+    ) -> Result<Option<(AgreementId, DateTime<Utc>)>, AppError> {
+        let Some((next, begins)) = self.successor(of.id) else {
+            return Ok(None);
+        };
+        let before = self.record(of.id)?;
+        let mut after = before.clone();
+        after.hear(&Notice {
+            id: String::new(),
+            at: before.next_word(now),
+            told: Told::Made(terms.clone()),
+        });
+        let goes_over = |record: &Record| {
+            let standing = self.ask(of, record, Some(begins), begins.max(now));
+            standing.map(|standing| standing.state == AgreementState::Superseded)
+        };
+        let is_cut = goes_over(before)? && !goes_over(&after)?;
+        Ok(is_cut.then_some((next, begins)))
+    }
+
     /// How it will stand, and from when on, if nothing further is told.
     pub fn outlook(
         &self,

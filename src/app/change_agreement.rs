@@ -12,7 +12,7 @@ use super::code::Code;
 use super::hear_notice::locked_with_predecessor;
 use super::listing_parts::refuse;
 use super::make_agreement::{own_event, tell};
-use super::pending_renewals::{self, Renewals};
+use super::pending_renewals::{self, Renewals, shown};
 use super::read_agreements::missing;
 use super::{AppContext, AppError, PgConnection, text};
 use crate::domain::actor::Actor;
@@ -352,7 +352,20 @@ impl Case<'_> {
         if longer {
             self.refuse_overlap(conn, &terms).await?;
         }
+        self.refuse_cut(&terms)?;
         Ok(Some(terms))
+    }
+
+    /// Refuses an end by which all would be over before the one begins that is to take its place.
+    fn refuse_cut(&self, terms: &Terms) -> Result<(), AppError> {
+        let Some((next, begins)) = self.known.cut_by(self.row, terms, self.at)? else {
+            return Ok(());
+        };
+        let detail = format!(
+            "{next} is to take its place from {} on, and all of this one would be over by then: who is connected would be cut in between; roll {next} back, amend, and renew again, or give an end until which its grace lasts",
+            shown(begins)
+        );
+        Err(AppError::new(Code::RenewalPending, detail).field("ends_at"))
     }
 
     async fn refuse_overlap(&self, conn: &mut PgConnection, terms: &Terms) -> Result<(), AppError> {

@@ -32,6 +32,29 @@ pub(super) async fn lock_line(
     Ok(rows)
 }
 
+/// Those of a line that was locked that are to take an agreement's place, or that of one that is to, and have not begun.
+pub(super) fn pending_behind<'a>(
+    of: AgreementId,
+    line: &'a [Agreement],
+    known: &Known,
+    at: DateTime<Utc>,
+) -> Result<Vec<&'a Agreement>, AppError> {
+    let (mut pending, mut places) = (Vec::new(), vec![of]);
+    while let Some(place) = places.pop() {
+        for one in line.iter().filter(|one| one.replaces == Some(place)) {
+            // Behind one that never came to be another may still come; behind one that has begun all is a matter of that one.
+            if known.record(one.id)?.is_rolled_back() {
+                places.push(one.id);
+            } else if known.now(one, at)?.state == AgreementState::Pending {
+                places.push(one.id);
+                pending.push(one);
+            }
+        }
+    }
+    pending.sort_by_key(|one| one.id);
+    Ok(pending)
+}
+
 /// Those that would take an agreement's place and have not begun.
 #[derive(Debug)]
 pub(super) struct Renewals<'a> {
@@ -131,6 +154,7 @@ impl<'a> Renewals<'a> {
     }
 }
 
-fn shown(at: DateTime<Utc>) -> String {
+/// A time as people read it.
+pub(super) fn shown(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }

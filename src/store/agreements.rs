@@ -279,7 +279,7 @@ pub struct Filter<'a> {
     pub account: Option<&'a AccountId>,
     /// Only those that more is connected by than they grant.
     pub over_quota: Option<bool>,
-    /// Only those that end by themselves before this time, and have not ended.
+    /// Only those that end by themselves before this time, have not ended, and have nobody in their place yet.
     pub ends_before: Option<DateTime<Utc>>,
 }
 
@@ -299,7 +299,7 @@ pub async fn page(
               AND ($6::text IS NULL OR reference = $6)
               AND ($7::text IS NULL OR id IN (SELECT agreement_id FROM agreement_accounts WHERE account_id = $7 AND detached_at IS NULL))
               AND ($8::bool IS NULL OR (over_quota_since IS NOT NULL) = $8)
-              AND ($9::timestamptz IS NULL OR (ends_at < $9 AND state NOT IN ('grace', 'ended')))
+              AND ($9::timestamptz IS NULL OR (ends_at < $9 AND state NOT IN ('grace', 'ended') AND succeeded_at IS NULL))
             ORDER BY id DESC
             LIMIT $10"#,
         before.map(AgreementId::uuid),

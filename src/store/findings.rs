@@ -1,4 +1,4 @@
-//! What a light comparison finds, as long as it is found and afterwards. What there is to find is said by the view `findings_now`.
+//! What a light comparison finds, as long as it is found and afterwards. What there is to find is said by the view `findings_now`, but for whom we keep out.
 
 use std::collections::HashMap;
 
@@ -59,8 +59,29 @@ pub async fn hold(conn: &mut PgConnection) -> Result<Option<Option<DateTime<Utc>
 
 /// Notes what is found at a time: new findings, those that are found still, and those that are not any more. The caller holds the comparison.
 pub async fn note(conn: &mut PgConnection, at: DateTime<Utc>) -> Result<(), StoreError> {
+    // Whom a denial or the removal of their access keeps out is let in by no agreement, whatever was bought: granting once more would not help.
     let found = sqlx::query!(
-        "SELECT kind, listing_id, agreement_id, account_id, endpoint_service_id, principal, connection_id FROM findings_now ORDER BY 1, 2, 3, 4, 5, 6, 7"
+        "SELECT kind, listing_id, agreement_id, account_id, endpoint_service_id, principal, connection_id
+           FROM findings_now AS f
+          WHERE f.kind <> 'paid_not_granted'
+             OR NOT (EXISTS (SELECT FROM denials AS d
+                              WHERE d.lifted_at IS NULL AND d.subject = 'account' AND d.account_id = f.account_id
+                                AND (d.endpoint_service_id IS NULL OR d.endpoint_service_id = f.endpoint_service_id) AND (d.expires_at IS NULL OR d.expires_at > $1))
+                  OR EXISTS (SELECT FROM consumer_accounts AS m
+                               JOIN denials AS d ON d.lifted_at IS NULL AND d.subject = 'consumer' AND d.consumer_id = m.consumer_id
+                              WHERE m.account_id = f.account_id AND m.removed_at IS NULL
+                                AND (d.endpoint_service_id IS NULL OR d.endpoint_service_id = f.endpoint_service_id) AND (d.expires_at IS NULL OR d.expires_at > $1))
+                  OR EXISTS (SELECT FROM denials AS d
+                              WHERE d.lifted_at IS NULL AND d.subject = 'everybody' AND d.endpoint_service_id = f.endpoint_service_id
+                                AND (d.expires_at IS NULL OR d.expires_at > $1))
+                  OR EXISTS (SELECT FROM access_removal_services AS rs
+                               JOIN access_removals AS r ON r.id = rs.access_removal_id
+                               JOIN endpoint_services AS s ON s.id = rs.endpoint_service_id
+                              WHERE rs.endpoint_service_id = f.endpoint_service_id AND (r.account_id IS NULL OR r.account_id = f.account_id)
+                                AND (r.state IN ('grace', 'ending') OR (r.state = 'done' AND s.observed_principals && rs.principals))
+                                AND NOT EXISTS (SELECT FROM unnest(s.allowed_principals) AS p WHERE p = '*' OR split_part(p, ':', 5) = f.account_id)))
+          ORDER BY 1, 2, 3, 4, 5, 6, 7",
+        at,
     )
     .fetch_all(&mut *conn)
     .await?;

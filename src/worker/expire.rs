@@ -47,17 +47,26 @@ pub async fn run_pass(place: &Place) -> Result<Report, PassError> {
     let (mut taken, mut failed) = (Vec::new(), None);
     for some in due.chunks(AT_ONCE) {
         let done = join_all(some.iter().map(|id| one(place, &ctx, *id))).await;
+        let mut is_store_gone = false;
         for (id, done) in some.iter().zip(done) {
             match done {
                 Ok(steps) => taken.extend(steps.into_iter().map(|step| (*id, step))),
-                Err(error @ PassError::Store(_)) => return Err(error),
+                Err(error @ PassError::Store(_)) => {
+                    is_store_gone = true;
+                    failed = Some(error);
+                }
                 Err(error) => {
                     tracing::error!(connection.id = %id, error = %super::runner::chain(&error), "a timer failed");
-                    failed = Some(error);
+                    // That the store failed says more: the lease may be lost.
+                    failed = failed.filter(|_| is_store_gone).or(Some(error));
                 }
             }
         }
+        if is_store_gone {
+            break;
+        }
     }
+    // Whatever failed: what was committed is counted, and the sync loop is told of it.
     for (_, step) in &taken {
         place.shared.metrics.reviews.took(*step);
     }

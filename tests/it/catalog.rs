@@ -291,6 +291,35 @@ async fn an_account_that_nobody_vouches_for_sees_what_everybody_sees(pool: PgPoo
 }
 
 #[sqlx::test(migrations = "./migrations")]
+async fn a_browser_gets_a_page_where_there_is_no_listing(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let (_, listing) = app.published("ledger").await;
+    hide(&app, &listing, "allow_list").await;
+    let nothing = format!("lst_{}", "0".repeat(32));
+    for id in [nothing.as_str(), listing["id"].as_str().unwrap()] {
+        let path = format!("/catalog/{id}");
+        let ask = |accept: &'static str| {
+            let request = app.request(Who::Nobody, Method::GET, &path);
+            send(request.header("Accept", accept))
+        };
+        let page = ask("text/html,*/*;q=0.8").await;
+        assert_eq!(
+            (page.status, page.header("content-type")),
+            (404, "text/html; charset=utf-8")
+        );
+        assert_eq!(page.header("vary"), "Accept, Authorization");
+        assert!(!page.header("content-security-policy").is_empty());
+        assert!(
+            page.text.contains("No such listing") && page.text.contains("href=\"/catalog\""),
+            "{}",
+            page.text
+        );
+        let program = ask("*/*").await;
+        program.refused("a program", 404, "listing_not_found");
+    }
+}
+
+#[sqlx::test(migrations = "./migrations")]
 async fn head_is_answered_as_get_without_the_body(pool: PgPool) {
     let app = TestApp::start(pool);
     let (_, listing) = app.published("ledger").await;

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use crate::support::http::send;
+use crate::support::removals::of_principal;
+use crate::support::usage::metered;
 use crate::support::{CONSUMER, TestApp, Who};
 
 const ELSEWHERE: &str = "777788889999";
@@ -274,6 +276,116 @@ async fn a_body_that_replaces_principals_is_made_for_the_service_as_it_is(pool: 
     mend(&app, &again, "").await;
     app.run_until_rest().await;
     gone(&app, &again).await;
+}
+
+/// Of whom somebody keeps out nothing is granted again, so nothing is found until they are let in.
+#[sqlx::test(migrations = "./migrations")]
+async fn whom_somebody_keeps_out_is_not_missing(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let (service, listing, _) = app.metered().await;
+    let agreement = app.ordered(&listing, "order-1").await;
+    attach(&app, &agreement, ELSEWHERE).await;
+    let consumer = app.add_vouched_consumer("Acme", ELSEWHERE).await;
+    let missing = async || {
+        let open = open(&app).await;
+        open.iter().any(|it| it["kind"] == "paid_not_granted")
+    };
+    assert!(missing().await);
+    for denied in [
+        json!({ "account_id": ELSEWHERE }),
+        json!({ "account_id": ELSEWHERE, "service_id": service.id }),
+        json!({ "consumer_id": consumer }),
+        json!({ "service_id": service.id }),
+    ] {
+        let denial = app.deny(&denied).await;
+        assert!(!missing().await, "{denied}");
+        app.lift(Who::Admin, &denial).await.good();
+        assert!(missing().await, "{denied}");
+    }
+    let soon = app.clock_in(std::time::Duration::from_mins(30));
+    app.deny(&json!({ "account_id": ELSEWHERE, "expires_at": soon }))
+        .await;
+    assert!(!missing().await, "for a time");
+    app.minutes(60);
+    assert!(missing().await, "it has expired");
+
+    // Their access is being taken away.
+    sqlx::query("UPDATE endpoint_services SET allowed_principals = array_append(allowed_principals, 'arn:aws:iam::' || $1 || ':root')")
+        .bind(ELSEWHERE)
+        .execute(app.db())
+        .await
+        .unwrap();
+    let principal = format!("arn:aws:iam::{ELSEWHERE}:root");
+    let begun = app
+        .end_access(&of_principal(&service, &principal), 3600)
+        .await;
+    assert!(!missing().await, "{begun}");
+    app.try_to_take_back(&begun).await.good();
+    sqlx::query("UPDATE access_removals SET state = 'cancelled'")
+        .execute(app.db())
+        .await
+        .unwrap();
+    sqlx::query("UPDATE endpoint_services SET allowed_principals = '{}'")
+        .execute(app.db())
+        .await
+        .unwrap();
+    assert!(missing().await, "it was taken back");
+}
+
+/// A plan of other Regions stands for no principal here.
+#[sqlx::test(migrations = "./migrations")]
+async fn what_a_plan_does_not_reach_is_not_paid_for(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let service = app.with_service().await;
+    let mut text = metered(&service);
+    text["plans"][0]["regions"] = json!(["us-west-2"]);
+    let listing = app.listing_of("ledger", &text).await;
+    let listing = app.steps(&listing, &["submit", "approve", "release"]).await;
+    let agreement = app.ordered(&listing, "order-1").await;
+    attach(&app, &agreement, CONSUMER).await;
+    let granted = one(&app, "granted_not_paid").await;
+    assert_eq!(
+        (&granted["service_id"], &granted["account_id"]),
+        (&json!(service.id), &json!(CONSUMER))
+    );
+    sqlx::query("UPDATE endpoint_services SET supported_regions = '{us-west-2}'")
+        .execute(app.db())
+        .await
+        .unwrap();
+    gone(&app, &granted).await;
+}
+
+/// Only what is in force pays, whatever a connection was bound to.
+#[sqlx::test(migrations = "./migrations")]
+async fn a_binding_to_what_is_not_in_force_pays_for_nothing(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let (_, listing, request) = app.metered().await;
+    let agreement = app.ordered(&listing, "order-1").await;
+    attach(&app, &agreement, CONSUMER).await;
+    app.bind(&agreement, &request, app.clock.now()).await;
+    for (set, is_paid) in [
+        ("state = 'active'", true),
+        ("state = 'review'", true),
+        ("state = 'superseded', cause = 'expired'", true),
+        ("succeeded_at = stood_at", false),
+        (
+            "succeeded_at = NULL, state = 'grace', grace_until = stood_at",
+            true,
+        ),
+        ("state = 'ended', grace_until = NULL", false),
+    ] {
+        let statement = format!("UPDATE agreements SET {set}");
+        sqlx::query(sqlx::AssertSqlSafe(statement))
+            .execute(app.db())
+            .await
+            .unwrap();
+        let open = open(&app).await;
+        let found = open.iter().find(|it| it["kind"] == "connected_not_paid");
+        assert_eq!(found.is_none(), is_paid, "{set}: {open:?}");
+        if let Some(found) = found {
+            assert_eq!(found["connection_id"], json!(request.id));
+        }
+    }
 }
 
 /// 5,000 agreements of one listing that were all given what they bought: the comparison asks by hashes. It took 9 s when it asked account by account.

@@ -13,6 +13,7 @@ mod access_removal_races;
 mod access_removals;
 mod access_requests;
 mod agreement_drain;
+mod agreement_follow_ups;
 mod agreement_gate;
 mod agreement_left_behind;
 mod agreement_notices;

@@ -8,7 +8,7 @@ use portcullis::app::run_timers::facts;
 use portcullis::domain::clock::Clock;
 use portcullis::domain::review_timer::{TimerStep as Step, steps};
 use portcullis::store::review_timers;
-use portcullis::worker::{census, expire};
+use portcullis::worker::{PassError, census, expire};
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -455,6 +455,41 @@ async fn the_queue_and_the_timers_are_counted(pool: PgPool) {
     ] {
         assert!(text.contains(&line), "{line} is missing in\n{text}");
     }
+}
+
+/// Steps that were committed are counted, and the sync loop is told of them, also where the store fails at the next.
+#[sqlx::test(migrations = "./migrations")]
+async fn what_was_done_before_the_store_failed_is_counted(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let service = app.with_service().await;
+    app.rules(&service, &json!({ "on_overdue": "reject" }))
+        .await;
+    let [good, bad] = [app.requested(&service).await, app.requested(&service).await];
+    let id: portcullis::domain::ids::ConnectionId = bad.id.parse().unwrap();
+    for statement in [
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'the disk is full'; END $$".to_owned(),
+        format!(
+            "CREATE CONSTRAINT TRIGGER fails_at_commit AFTER UPDATE ON connections DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+               WHEN (NEW.id = '{}') EXECUTE FUNCTION fail()",
+            id.uuid()
+        ),
+    ] {
+        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(app.db()).await.unwrap();
+    }
+    app.advance(hours(49));
+    let place = app.place().await;
+    let nudged = app.shared.nudge.listen();
+    let failed = expire::run_pass(&place).await.unwrap_err();
+    assert!(matches!(failed, PassError::Store(_)), "{failed:?}");
+    assert!(nudged.has_changed().unwrap(), "AWS is to be told");
+    let mut registry = Registry::default();
+    app.shared.metrics.register(&mut registry);
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    let line = r#"portcullis_review_timers_total{step="reject_overdue"} 1"#;
+    assert!(text.contains(line), "{text}");
+    assert_eq!(app.summary(&good).await, "rejecting");
+    assert_eq!(app.summary(&bad).await, "waiting");
 }
 
 /// Waits until its time, but never longer than other processes may be waited for.

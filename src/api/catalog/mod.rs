@@ -7,6 +7,7 @@ mod views;
 
 use std::collections::BTreeSet;
 
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, CONTENT_SECURITY_POLICY, ContentType, HeaderMap, HeaderValue};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, route};
@@ -152,7 +153,8 @@ async fn list_catalog(
 
 /// Reads what one listing sells
 ///
-/// With its plans, where its services can be reached, and the offers that can be taken. One that is unlisted is shown to whoever knows its address.
+/// With its plans, where its services can be reached, and the offers that can be taken. One that is unlisted is shown to whoever knows its address. With `Accept: text/html`
+/// the answer is a page, also where there is no such listing.
 #[utoipa::path(
     get,
     tag = "catalog",
@@ -170,7 +172,14 @@ async fn read_catalog_listing(
     ApiPath(id): ApiPath<ListingId>,
     ctx: Data<AppContext>,
 ) -> Result<HttpResponse, Problem> {
-    let found = read_catalog::entry(&ctx, looker.member(), id).await?;
+    let found = match read_catalog::entry(&ctx, looker.member(), id).await {
+        Err(error) if error.code() == Code::ListingNotFound && wants_page(request.headers()) => {
+            let mut page = html(page::missing());
+            *page.status_mut() = StatusCode::NOT_FOUND;
+            return Ok(page);
+        }
+        found => found?,
+    };
     let view = CatalogListingView::from(found);
     if wants_page(request.headers()) {
         return Ok(html(page::listing(&view)));

@@ -67,6 +67,14 @@ pub(super) fn list(
     page.end()
 }
 
+/// What a person reads at the address of a listing that does not exist, or is not shown to whoever asks.
+pub(super) fn missing() -> String {
+    let mut page = Page::begin("No such listing");
+    page.text("Nothing is sold at this address: it is mistyped, or what was sold here is not shown any more.");
+    page.put(format_args!("<p><a href=\"/catalog\">Catalogue</a></p>\n"));
+    page.end()
+}
+
 /// One listing.
 pub(super) fn listing(view: &CatalogListingView) -> String {
     let item = &view.item;

@@ -7,7 +7,8 @@ use super::standing::SUCCESSOR_WAIT;
 
 impl Record {
     /// Until when what is used can be billed by it; `None` where nothing ends it. A grace lets what is connected stay, but nobody can be asked to pay for that. One that
-    /// was only said to be replaced pays until the one that takes its place is in force, as long as that is waited for.
+    /// was said to be replaced pays until the one that takes its place is in force, as long as that is waited for and it has not ended before: from then on the other one
+    /// pays, and nobody pays twice.
     pub fn pays_until(&self, successor_since: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
         if self.is_rolled_back() {
             return Some(DateTime::UNIX_EPOCH);
@@ -17,7 +18,7 @@ impl Record {
             let last = at + SUCCESSOR_WAIT;
             successor_since.map_or(last, |since| since.max(at).min(last))
         });
-        first.or(replaced)
+        first.into_iter().chain(replaced).min()
     }
 }
 
@@ -53,7 +54,15 @@ mod tests {
         let ends = vec![(0, made(Some(100))), (50, Told::Ended(EndCause::Cancelled))];
         assert_eq!(record(ends).pays_until(None), Some(at(50)));
         let renewed = record(vec![(0, made(Some(100))), (90, Told::Replaced)]);
-        assert_eq!(renewed.pays_until(Some(at(95))), Some(at(100)));
+        // Its own end is far, and the other one pays from 95 on.
+        assert_eq!(renewed.pays_until(Some(at(95))), Some(at(95)));
+        // Nobody came yet, and its own end is soon: nothing is paid for behind that.
+        assert_eq!(renewed.pays_until(None), Some(at(100)));
+        assert_eq!(renewed.pays_until(Some(at(105))), Some(at(100)));
+        let at_its_end = record(vec![(0, made(Some(100))), (100, Told::Replaced)]);
+        assert_eq!(at_its_end.pays_until(Some(at(100))), Some(at(100)));
+        let in_grace = record(vec![(0, made(Some(100))), (110, Told::Replaced)]);
+        assert_eq!(in_grace.pays_until(Some(at(110))), Some(at(100)));
         let replaced = record(vec![(0, made(None)), (90, Told::Replaced)]);
         for (since, until) in [
             (None, 114),

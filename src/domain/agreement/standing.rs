@@ -90,18 +90,16 @@ impl Record {
         let turns = self.turns(patience);
         let until = turns.into_iter().flatten().filter(|at| *at > now).min();
         let turn = self.turn(patience, now);
-        let until = if turn.state == AgreementState::Ended {
-            None
-        } else {
-            until
-        };
         let succeeded_at = patience.successor_since.filter(|since| *since <= now);
+        let succeeded_at = succeeded_at.filter(|_| turn.state == AgreementState::Superseded);
+        // Once another has its place, its own ends and graces change nothing any more.
+        let is_settled = turn.state == AgreementState::Ended || succeeded_at.is_some();
         Standing {
             state: turn.state,
-            succeeded_at: succeeded_at.filter(|_| turn.state == AgreementState::Superseded),
+            succeeded_at,
             cause: turn.cause,
             grace_until: turn.grace_until,
-            until,
+            until: until.filter(|_| !is_settled),
         }
     }
 

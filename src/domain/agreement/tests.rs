@@ -189,9 +189,12 @@ fn a_renewal_is_not_cut() {
         ..patience()
     };
     for hour in [105, 123, 124, 1_000] {
-        let state = old.standing(succeeded, at(hour)).state;
-        assert_eq!(state, AgreementState::Superseded, "{hour}");
+        let settled = old.standing(succeeded, at(hour));
+        assert_eq!(settled.state, AgreementState::Superseded, "{hour}");
+        assert_eq!(settled.until, None, "nothing changes any more at {hour}");
     }
+    let awaits = old.standing(succeeded, at(104));
+    assert_eq!(awaits.until, Some(at(105)), "it is waited for");
     // Nobody came: what is left of its grace.
     assert_eq!(
         old.standing(patience(), at(124)).state,
