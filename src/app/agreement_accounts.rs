@@ -20,7 +20,7 @@ use crate::domain::consumer::{Proof, Said};
 use crate::domain::decision::AgreementState;
 use crate::domain::ids::{AgreementAccountId, AgreementId};
 use crate::domain::judgement::Wake;
-use crate::store::{agreement_accounts, agreement_work, agreements, judge_wakes, parties};
+use crate::store::{agreement_accounts, agreements, judge_wakes, parties};
 
 /// An account that shall connect by an agreement.
 #[derive(Debug)]
@@ -99,17 +99,8 @@ pub async fn attach_account(
         }
     }
     stand(&mut tx, actor, &changed, at).await?;
-    wake_before(&mut tx, row).await?;
     ctx.commit(tx).await?;
     Ok(account)
-}
-
-/// Has the agreement looked at whose place this one took: what stayed behind there for want of an account goes over now.
-async fn wake_before(conn: &mut PgConnection, row: &Agreement) -> Result<(), AppError> {
-    if let Some(before) = row.replaces {
-        agreement_work::wake(conn, &[before]).await?;
-    }
-    Ok(())
 }
 
 /// An account that is being attached, as proven as it is.

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 use super::agreement_cuts::CutChanges;
@@ -19,7 +19,7 @@ use crate::domain::decision::AgreementState;
 use crate::domain::ids::{AgreementId, ListingId};
 use crate::domain::listing::EndCause;
 use crate::store::agreements::DueAgreement;
-use crate::store::{agreement_work, agreements, service_changes};
+use crate::store::{StoreError, agreement_work, agreements, service_changes};
 
 /// The most words of connections that one pass hears.
 const MOST_WAKES: i64 = 2_000;
@@ -127,20 +127,37 @@ async fn settle_some(
     ids: &[AgreementId],
 ) -> Result<bool, AppError> {
     let at = ctx.clock.now();
-    let mut tx = ctx.begin().await?;
+    let mut tx = ctx.pool.begin().await.map_err(StoreError::from)?;
+    let done = settle_in(&mut tx, listing, ids, at).await;
+    // Waited for in both cases: a transaction that is merely dropped ends a little later, and whoever looks at them one by one would find them locked by it.
+    let ended = match &done {
+        Ok(_) => tx.commit().await,
+        Err(_) => tx.rollback().await,
+    };
+    let more = done?;
+    ended.map_err(StoreError::from)?;
+    Ok(more)
+}
+
+async fn settle_in(
+    tx: &mut PgConnection,
+    listing: ListingId,
+    ids: &[AgreementId],
+    at: DateTime<Utc>,
+) -> Result<bool, AppError> {
     // Services come before agreements, so whether any has to be locked is found out by a look without locks.
-    let peek = agreements::by_ids(&mut tx, ids).await?;
-    let known = know(&mut tx, &peek).await?;
-    let doors = Doors::of(&mut tx, listing, &known, &peek, at).await?;
+    let peek = agreements::by_ids(tx, ids).await?;
+    let known = know(tx, &peek).await?;
+    let doors = Doors::of(tx, listing, &known, &peek, at).await?;
     let locked = doors.to_change();
     for service in &locked {
-        service_changes::lock(&mut tx, *service).await?;
+        service_changes::lock(tx, *service).await?;
     }
-    let before = agreements::due_and_free(&mut tx, ids, at).await?;
+    let before = agreements::due_and_free(tx, ids, at).await?;
     if before.is_empty() {
         return Ok(false);
     }
-    let known = know(&mut tx, &before).await?;
+    let known = know(tx, &before).await?;
     let mut rows = Vec::new();
     for one in &before {
         rows.push(known.now(one, at)?);
@@ -150,11 +167,11 @@ async fn settle_some(
     for (before, after) in before.iter().zip(&rows) {
         steps.turn(before, after);
     }
-    let doors = Doors::of(&mut tx, listing, &known, &rows, at).await?;
+    let doors = Doors::of(tx, listing, &known, &rows, at).await?;
     let (wishes, mut unmet) = doors.wishes(&locked);
-    unmet.extend(give_and_take(&mut tx, &actor, wishes, &mut steps, at).await?);
-    let seats = seat(&mut tx, &actor, &doors, &known, &rows, at).await?;
-    let mut planned = agreement_work::planned(&mut tx, ids).await?;
+    unmet.extend(give_and_take(tx, &actor, wishes, &mut steps, at).await?);
+    let seats = seat(tx, &actor, &doors, &known, &rows, at).await?;
+    let mut planned = agreement_work::planned(tx, ids).await?;
     let mut next = Vec::new();
     let mut changed = Vec::new();
     let mut more = seats.more;
@@ -187,13 +204,12 @@ async fn settle_some(
             changed.push(after);
         }
     }
-    plans.carry_out(&mut tx, &actor, &mut steps, at).await?;
-    steps.write(&mut tx).await?;
-    agreements::put_off(&mut tx, &next).await?;
-    agreements::record(&mut tx, &changed).await?;
+    plans.carry_out(tx, &actor, &mut steps, at).await?;
+    steps.write(tx).await?;
+    agreements::put_off(tx, &next).await?;
+    agreements::record(tx, &changed).await?;
     let changed: Vec<AgreementId> = changed.iter().map(|one| one.id).collect();
-    wake_accounts_of(&mut tx, &changed, at).await?;
-    ctx.commit(tx).await?;
+    wake_accounts_of(tx, &changed, at).await?;
     Ok(more)
 }
 

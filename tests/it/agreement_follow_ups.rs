@@ -229,7 +229,7 @@ async fn attaching_to_a_successor_has_the_old_one_looked_at(pool: PgPool) {
         .await;
     app.told(&mut old, Told::Replaced).await;
     app.come_to_rest().await;
-    let woken = "SELECT count(*) FROM agreement_wakes WHERE agreement_id = (SELECT replaces FROM agreements WHERE replaces IS NOT NULL)";
+    let woken = "SELECT count(DISTINCT agreement_id) FROM agreement_wakes WHERE agreement_id = (SELECT replaces FROM agreements WHERE replaces IS NOT NULL)";
     assert_eq!(app.count(woken).await, 0);
     app.vouch(&json!({ "id": new.agreement.id }), OTHER).await;
     assert_eq!(app.count(woken).await, 1);

@@ -12,7 +12,7 @@ use portcullis::worker::expire;
 use serde_json::json;
 use sqlx::PgPool;
 
-use crate::support::{CONSUMER, TestApp};
+use crate::support::{CONSUMER, TestApp, Who};
 
 const BUYER: &str = "210987654321";
 const SISTER: &str = "210987654322";
@@ -90,6 +90,37 @@ async fn whoever_bought_is_let_in_and_goes_gently_when_it_ends(pool: PgPool) {
     assert!(
         places.iter().all(Option::is_some) && places.is_sorted(),
         "{steps:?}"
+    );
+    // Its timeline tells of the connections too, until AWS shows that they are rejected.
+    let path = format!("/v1/agreements/{}/timeline?limit=200", deal.agreement.id);
+    let timeline = app.get(Who::Viewer, &path).await.good();
+    let shown: Vec<String> = timeline["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|it| {
+            let (of, after) = (&it["details"]["connection_id"], &it["details"]["after"]);
+            *of == request.id.as_str() || after["connection_id"] == request.id.as_str()
+        })
+        .map(|it| match it["kind"].as_str() {
+            Some("observed") => format!("observed {}", it["details"]["after"]),
+            _ => it["what"].as_str().unwrap().to_owned(),
+        })
+        .collect();
+    let order = [
+        "connection.accept",
+        "observed \"available\"",
+        "connection.notify",
+        "connection.revoke",
+        "observed \"rejected\"",
+    ];
+    let places: Vec<Option<usize>> = order
+        .iter()
+        .map(|wanted| shown.iter().position(|it| it == wanted))
+        .collect();
+    assert!(
+        places.iter().all(Option::is_some) && places.is_sorted(),
+        "{shown:?}"
     );
 }
 
@@ -292,6 +323,6 @@ async fn a_suspended_listing_adds_nobody_and_a_person_decides_where_it_says_so(p
     );
     app.step(&listing, "resume", &json!({})).await.good();
     app.come_to_rest().await;
-    assert_eq!(app.let_in(&service).await, [root(CONSUMER), root(SISTER)]);
+    assert_eq!(app.let_in(&service).await, [root(SISTER), root(CONSUMER)]);
     assert_eq!(app.state(&other).await, AgreementState::Active);
 }

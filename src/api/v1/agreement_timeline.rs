@@ -17,7 +17,7 @@ use crate::app::AppContext;
 use crate::app::read_agreements::{self, Happening};
 use crate::domain::ids::AgreementId;
 use crate::domain::text::text_enum;
-use crate::store::agreement_timeline::Happened;
+use crate::store::agreement_timeline::{Happened, Origin};
 
 text_enum!(
     /// What kind of entry of a timeline.
@@ -26,6 +26,8 @@ text_enum!(
         Done = "done",
         /// The source told it.
         Told = "told",
+        /// AWS was seen so: a connection that the agreement paid for.
+        Observed = "observed",
         /// It comes, if nothing further is told.
         Planned = "planned",
     }
@@ -37,9 +39,9 @@ pub struct TimelineEntryView {
     /// When it was done, heard of here, or comes.
     #[schema(example = "2026-11-27T09:30:00Z")]
     at: DateTime<Utc>,
-    /// Which of the three.
+    /// Which of the four.
     kind: TimelineKind,
-    /// What: an action as in the audit trail, or the kind of a notice.
+    /// What: an action as in the audit trail, the kind of a notice, or `connection.observe`.
     #[schema(example = "agreement.change_state")]
     what: String,
     /// Who did or told it; null of what comes.
@@ -54,10 +56,10 @@ impl From<Happened> for TimelineEntryView {
     fn from(row: Happened) -> Self {
         Self {
             at: row.at,
-            kind: if row.told {
-                TimelineKind::Told
-            } else {
-                TimelineKind::Done
+            kind: match row.from {
+                Origin::Done => TimelineKind::Done,
+                Origin::Told => TimelineKind::Told,
+                Origin::Observed => TimelineKind::Observed,
             },
             what: row.what,
             by: Some(row.by),
@@ -104,7 +106,8 @@ struct ListQuery {
 
 /// Reads the timeline of an agreement
 ///
-/// What was told of it, what was done about it here and by whom, and what comes next, in one list.
+/// What was told of it, what was done about it here and by whom, what became of the connections while it paid for them, up to AWS showing them rejected, and what comes next,
+/// in one list.
 #[utoipa::path(
     tag = "agreements",
     params(("id" = AgreementId, Path, description = "The agreement."), ListQuery),
