@@ -1,3 +1,6 @@
+-- First, so that nobody who works at an agreement waits for the view while this waits for him.
+LOCK TABLE agreements IN ACCESS EXCLUSIVE MODE;
+
 -- An agreement that waits for the one that takes its place says after an hour when it cuts if none comes.
 ALTER TABLE agreements
     DROP CONSTRAINT agreements_grace_whole,

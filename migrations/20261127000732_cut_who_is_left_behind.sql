@@ -1,3 +1,6 @@
+-- First, so that nobody who works at an agreement waits for the view while this waits for him.
+LOCK TABLE agreements IN ACCESS EXCLUSIVE MODE;
+
 -- An agreement also cuts whoever it does not let in any more: an account that was detached, or that the agreement that took its place has not.
 CREATE OR REPLACE VIEW standing_revocations AS
     SELECT p.connection_id, p.access_removal_id, p.rejudgement_id, p.at, p.reason, p.by, p.agreement_id
@@ -16,7 +19,7 @@ CREATE OR REPLACE VIEW standing_revocations AS
                                      JOIN agreement_accounts m ON m.account_id = c.owner_account AND m.detached_at IS NULL AND m.proof <> 'none'
                                      JOIN agreements o ON o.id = m.agreement_id
                                     WHERE c.id = p.connection_id
-                                      AND CASE WHEN a.succeeded_at IS NULL THEN o.id = a.id ELSE o.replaces = a.id END))));
+                                      AND CASE WHEN a.succeeded_at IS NULL THEN o.id = a.id ELSE o.replaces = a.id AND NOT (o.state = 'ended' AND o.cause IS NULL) END))));
 
 -- Whether somebody could not carry an agreement out: it is tried again later, and later each time.
 ALTER TABLE agreements

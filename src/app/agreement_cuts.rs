@@ -1,6 +1,6 @@
 //! Plans of agreements to cut connections, and their end: each is noted with the connection, and its consumer is told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::json;
@@ -30,22 +30,23 @@ pub(super) struct CutChanges {
 }
 
 impl CutChanges {
-    /// Adds what makes the plans of an agreement what they should be. Answers whether some are left for the next transaction.
+    /// Adds what makes the plans of an agreement what they should be; for `moved` others pay now. Answers whether some are left for the next transaction.
     pub(super) fn add(
         &mut self,
         agreement: &Agreement,
         wanted: &Cuts,
         there: &BTreeMap<ConnectionId, DateTime<Utc>>,
+        moved: &HashSet<ConnectionId>,
     ) -> bool {
         let ended = agreement.state == AgreementState::Ended;
         // What was planned for the end of the grace stays, once that has come.
         let stands = |id: &ConnectionId, when: &DateTime<Utc>| match there.get(id) {
-            Some(known) => ended || known == when,
+            Some(known) => known == when || (ended && known <= when),
             None => false,
         };
         let old = there
             .keys()
-            .filter(|id| !ended && !wanted.plans.contains_key(id));
+            .filter(|id| !wanted.plans.contains_key(id) && (!ended || moved.contains(id)));
         let old: Vec<_> = old.map(|id| (agreement.id, *id)).collect();
         let new = wanted.plans.iter().filter(|(id, when)| !stands(id, when));
         let new: Vec<Cut> = new

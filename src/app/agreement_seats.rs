@@ -28,6 +28,10 @@ const MOST_PAGES: usize = 10;
 #[derive(Debug, Default)]
 pub(super) struct Seats {
     by_agreement: HashMap<AgreementId, Vec<Seat>>,
+    /// Connections for which another agreement pays now.
+    pub(super) moved: HashSet<ConnectionId>,
+    /// Agreements by which something was connected that is gone.
+    pub(super) freed: Vec<AgreementId>,
     /// Whether there may be more that nobody pays for.
     pub(super) more: bool,
 }
@@ -59,12 +63,13 @@ pub(super) async fn seat(
         // Whoever goes over to the agreement that took its place is among the moves.
         one.succeeded_at.is_none() && all.any(|row| row.account.as_str() == seat.account)
     };
-    let (mut gone, mut left) = (Vec::new(), HashSet::new());
+    let (mut gone, mut left, mut freed) = (Vec::new(), HashSet::new(), Vec::new());
     for one in of {
         let over = matches!(one.state, AgreementState::Grace | AgreementState::Ended);
         for seat in seats.get(&one.id).into_iter().flatten() {
             if !seat.live {
                 gone.push(seat.connection);
+                freed.push(one.id);
                 moves.remove(&seat.connection);
             } else if (over || !is_let_in(one, seat)) && !moves.contains_key(&seat.connection) {
                 left.insert(seat.connection);
@@ -82,6 +87,7 @@ pub(super) async fn seat(
     let touched: Vec<ConnectionId> = all.copied().collect();
     connections::lock_many(conn, &touched).await?;
     unbind(conn, actor, &gone, Unbound::Gone, at).await?;
+    let mut moved: HashSet<ConnectionId> = moves.keys().copied().collect();
     for (connection, (successor, since)) in moves {
         bind(conn, actor, successor, connection, since, at).await?;
     }
@@ -91,11 +97,12 @@ pub(super) async fn seat(
         // What is cut otherwise goes to another one only if that has room for it.
         let payer = found
             .payer(id)
-            .filter(|_| !left.contains(&id) || found.full(id).is_none());
+            .filter(|_| !left.contains(&id) || found.has_room(id));
         let Some(payer) = payer else { continue };
         if may_pay.contains(&payer) {
             bind(conn, actor, payer, id, at, at).await?;
             found.seated(id);
+            moved.insert(id);
         } else {
             busy = true;
         }
@@ -111,6 +118,8 @@ pub(super) async fn seat(
     }
     Ok(Seats {
         by_agreement: seats,
+        moved,
+        freed,
         more: unpaid.more || busy,
     })
 }
@@ -260,7 +269,7 @@ impl Unpaid {
         let ids: Vec<ConnectionId> = left.iter().copied().collect();
         let found = gather(conn, &ids, at).await?;
         for id in ids {
-            if let Some(payer) = found.payer(id).filter(|_| found.full(id).is_none()) {
+            if let Some(payer) = found.payer(id).filter(|_| found.has_room(id)) {
                 self.payers.insert(payer);
                 self.ids.push(id);
             }

@@ -261,6 +261,16 @@ impl Gathered {
             .payer
     }
 
+    /// Whether the agreement that would pay for a connection grants one more.
+    pub(super) fn has_room(&self, id: ConnectionId) -> bool {
+        let Some(subject) = self.subjects.get(&id) else {
+            return false;
+        };
+        let live = subject.review == ReviewState::Accepted;
+        let sold = self.commerce.of(subject, region_of(subject).as_str(), live);
+        sold.quotas.iter().all(|it| it.would_be <= it.limit)
+    }
+
     /// The agreement in force that would pay for one more, where that grants no more.
     pub(super) fn full(&self, id: ConnectionId) -> Option<Full> {
         let subject = self.subjects.get(&id)?;

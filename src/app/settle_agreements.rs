@@ -189,7 +189,7 @@ async fn settle_in(
         let wanted = cuts(&after, seats.of(after.id), granted, &there, at);
         note_quota(&mut steps, &after, wanted.over_quota);
         after.over_quota = wanted.over_quota;
-        let left = plans.add(&after, &wanted, &there);
+        let left = plans.add(&after, &wanted, &there, &seats.moved);
         let again = unmet.contains(&after.id).then(|| at + AGAIN);
         let until = known.standing(&after, at)?.until;
         more |= left;
@@ -210,6 +210,8 @@ async fn settle_in(
     agreements::record(tx, &changed).await?;
     let changed: Vec<AgreementId> = changed.iter().map(|one| one.id).collect();
     wake_accounts_of(tx, &changed, at).await?;
+    // Room that came free may be for somebody who is left behind elsewhere.
+    agreement_work::wake_left_behind(tx, &seats.freed).await?;
     Ok(more)
 }
 

@@ -94,12 +94,12 @@ pub async fn page(
                     UNION ALL
                    SELECT e.at, 'a' || e.id::text, e.action, e.actor, e.reason,
                           jsonb_strip_nulls(jsonb_build_object('connection_id', 'con_' || replace(e.subject_id::text, '-', ''), 'before', e.before, 'after', e.after))
-                     FROM paid JOIN audit_entries AS e ON e.subject_id = paid.connection_id AND e.at BETWEEN paid.since AND paid.until
+                     FROM paid JOIN audit_entries AS e ON e.subject_id = paid.connection_id AND e.at >= paid.since AND e.at < paid.until
                     WHERE e.action IN ('connection.accept', 'connection.notify', 'connection.reject', 'connection.revoke') AND ($4::timestamptz IS NULL OR e.at >= $4)
                     UNION ALL
                    SELECT o.at, 'o' || o.id::text, 'connection.observe', 'aws', NULL,
                           jsonb_strip_nulls(jsonb_build_object('connection_id', 'con_' || replace(o.connection_id::text, '-', ''), 'before', o.from_state, 'after', o.to_state))
-                     FROM paid JOIN observations AS o ON o.connection_id = paid.connection_id AND o.at BETWEEN paid.since AND paid.until
+                     FROM paid JOIN observations AS o ON o.connection_id = paid.connection_id AND o.at >= paid.since AND o.at < paid.until
                     WHERE $4::timestamptz IS NULL OR o.at >= $4) AS happened
             WHERE $4::timestamptz IS NULL OR (at, key COLLATE "C") > ($4, $5)
             ORDER BY at, key COLLATE "C" LIMIT $6"#,

@@ -74,6 +74,93 @@ async fn whoever_buys_again_in_the_grace_is_not_cut(pool: PgPool) {
     assert_eq!(app.state(&old).await, AgreementState::Ended);
 }
 
+/// The worker finds the old one ended and the new one bought in one pass.
+#[sqlx::test(migrations = "./migrations")]
+async fn whoever_buys_again_at_the_last_moment_is_not_cut(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let (service, listing) = app.market(|_| {}).await;
+    let mut old = app
+        .agree(&listing, &[BUYER], Terms::lasting(app.clock.now(), None))
+        .await;
+    app.come_to_rest().await;
+    let request = app.endpoint(BUYER, &service).await;
+    app.told(&mut old, Told::Ended(EndCause::Cancelled)).await;
+    app.come_to_rest().await;
+    app.later(HOUR * 23).await;
+    app.advance(Duration::from_secs(3_599));
+    let terms = Terms::lasting(app.clock.now(), None);
+    let new = app.agree(&listing, &[BUYER], terms).await;
+    app.advance(Duration::from_secs(2));
+    while portcullis::worker::agreements::run_pass(&app.shared)
+        .await
+        .unwrap()
+        .looked_at
+        > 0
+    {}
+    assert_eq!(app.state(&old).await, AgreementState::Ended);
+    assert_eq!(app.count(PLANNED).await, 0);
+    app.later(HOUR * 48).await;
+    assert_eq!(app.summary(&request).await, "available");
+    assert_eq!(app.payer(&request).await, Some(new.agreement.id.uuid()));
+}
+
+/// A renewal that never came to be let in everybody; the one that came does not.
+#[sqlx::test(migrations = "./migrations")]
+async fn a_renewal_that_never_came_to_be_keeps_nobody(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let (service, listing) = app.market(|_| {}).await;
+    let now = app.clock.now();
+    let terms = || Terms::lasting(now, None);
+    let mut old = app.agree(&listing, &[BUYER, SISTER], terms()).await;
+    app.come_to_rest().await;
+    let request = app.endpoint(SISTER, &service).await;
+    let later = Terms::lasting(now + TimeDelta::days(1), None);
+    let mut never = app
+        .agree_in_place_of(Some(&old), &listing, &[BUYER, SISTER], later)
+        .await;
+    app.told(&mut never, Told::RolledBack).await;
+    app.come_to_rest().await;
+    app.agree_in_place_of(Some(&old), &listing, &[BUYER], terms())
+        .await;
+    app.told(&mut old, Told::Replaced).await;
+    app.come_to_rest().await;
+    assert_eq!(app.count(PLANNED).await, 1);
+    app.later(HOUR * 24).await;
+    assert_eq!(app.summary(&request).await, "revoked");
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn room_that_comes_free_is_for_whoever_is_left_behind(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let (service, listing) = app
+        .market(|content| {
+            content["plans"][0]["bind_rule"] = json!("oldest");
+            content["plans"][0]["quotas"] = json!({ "max_connections": 1 });
+        })
+        .await;
+    let terms = || Terms::lasting(app.clock.now(), None);
+    let mut first = app.agree(&listing, &[BUYER], terms()).await;
+    let second = app.agree(&listing, &[BUYER], terms()).await;
+    app.come_to_rest().await;
+    let left = app.endpoint(BUYER, &service).await;
+    let full = app.endpoint(BUYER, &service).await;
+    app.told(&mut first, Told::Ended(EndCause::Cancelled)).await;
+    app.come_to_rest().await;
+    assert_eq!(app.payer(&left).await, Some(first.agreement.id.uuid()));
+    assert_eq!(app.count(PLANNED).await, 1);
+    app.post(
+        crate::support::Who::Approver,
+        &format!("/v1/connections/{}/revoke", full.id),
+        &json!({ "reason": "not needed" }),
+    )
+    .await
+    .good();
+    app.come_to_rest().await;
+    assert_eq!(app.payer(&left).await, Some(second.agreement.id.uuid()));
+    app.later(HOUR * 48).await;
+    assert_eq!(app.summary(&left).await, "available");
+}
+
 /// Of two agreements one ends: what it paid for goes to the other as far as that has room, and the rest is cut.
 #[sqlx::test(migrations = "./migrations")]
 async fn what_one_of_two_paid_for_goes_to_the_other_while_there_is_room(pool: PgPool) {

@@ -131,12 +131,9 @@ pub fn cuts(
             plans: all(agreement.stood_at.min(now)),
             ..Cuts::default()
         },
-        AgreementState::Grace => Cuts {
-            plans: agreement.grace_until.map(all).unwrap_or_default(),
-            ..Cuts::default()
-        },
-        // Another one pays, or is waited for. Until it is overdue nobody is told of an end, but those whom it does not let in.
-        AgreementState::Superseded => {
+        // In grace all are cut at its end, and whoever was shut out before at his own time if that is earlier. Where another one pays or is waited for, nobody is told of an end
+        // until it is overdue, but those whom it does not let in.
+        AgreementState::Grace | AgreementState::Superseded => {
             let mut cuts = shut_out(seats, soon);
             if let Some(until) = agreement.grace_until {
                 for (id, at) in all(until) {
