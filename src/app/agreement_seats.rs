@@ -87,7 +87,7 @@ pub(super) async fn seat(
     let touched: Vec<ConnectionId> = all.copied().collect();
     connections::lock_many(conn, &touched).await?;
     unbind(conn, actor, &gone, Unbound::Gone, at).await?;
-    let mut moved: HashSet<ConnectionId> = moves.keys().copied().collect();
+    let mut elsewhere: HashSet<ConnectionId> = moves.keys().copied().collect();
     for (connection, (successor, since)) in moves {
         bind(conn, actor, successor, connection, since, at).await?;
     }
@@ -102,7 +102,7 @@ pub(super) async fn seat(
         if may_pay.contains(&payer) {
             bind(conn, actor, payer, id, at, at).await?;
             found.seated(id);
-            moved.insert(id);
+            elsewhere.insert(id);
         } else {
             busy = true;
         }
@@ -118,7 +118,7 @@ pub(super) async fn seat(
     }
     Ok(Seats {
         by_agreement: seats,
-        moved,
+        moved: elsewhere,
         freed,
         more: unpaid.more || busy,
     })
