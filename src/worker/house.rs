@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::{PassError, Shared, runner};
@@ -11,8 +13,10 @@ use crate::app::make_room::make_room;
 use crate::app::retain::retain;
 use crate::store::{StoreError, replicas};
 
-/// How often.
-const EVERY: Duration = Duration::from_hours(1);
+/// How often, by the clock that rows are written by: where that is moved on by a month, next month's partitions are needed at once.
+const EVERY: TimeDelta = TimeDelta::hours(1);
+/// How often the clock is looked at.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Tidies up once.
 pub async fn run_pass(shared: &Shared) -> Result<(), PassError> {
@@ -28,6 +32,15 @@ pub async fn run_pass(shared: &Shared) -> Result<(), PassError> {
 
 /// Runs until told to stop.
 pub(super) async fn run(shared: &Shared, stop: &CancellationToken) {
-    let pass = || async { run_pass(shared).await.map(|()| EVERY) };
+    let last: Mutex<Option<DateTime<Utc>>> = Mutex::new(None);
+    let pass = || async {
+        let now = shared.clock.now();
+        let mut last = last.lock().await;
+        if last.is_none_or(|at| now - at > EVERY) {
+            run_pass(shared).await?;
+            *last = Some(now);
+        }
+        Ok(LOOK)
+    };
     runner::run("house", shared, stop, None, pass).await;
 }
