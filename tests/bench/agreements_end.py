@@ -15,7 +15,7 @@ import psycopg
 
 from _bench import CLIENTS, Part, adopt, figures, populate, register_place, simulator, wait_until_listed
 from _program import DataDir, Failed, database_url, expect, migrate, passed, run, token, wait_for
-from _world import PROVIDER, REGION, Rest, Sim
+from _world import CHECKLIST, Rest, Sim, listing_content
 
 SERVICES, BUYERS, BATCH = 20, 10_000, 100
 BURST, PER_SECOND = 10, 1
@@ -23,7 +23,6 @@ GRACE, MINUTE = 180, 60
 # Calls that do not grow, so that the bound is the one that calls of 100 have.
 SETTINGS = {"PORTCULLIS__WORKER__BATCH_SIZE": str(BATCH), "PORTCULLIS__WORKER__LARGEST_BATCH": str(BATCH)}
 REJECT = "RejectVpcEndpointConnections"
-CHECKLIST = ["texts", "pricing", "legal", "support", "services", "data"]
 
 
 def check():
@@ -100,22 +99,7 @@ def owners(rest):
 
 def offer(rest, reviewer, service, accounts):
     """A listing of one service that these accounts may buy from: its id and its plan's."""
-    content = {
-        "title": "Ledger over PrivateLink",
-        "short": "A ledger",
-        "long": "A double-entry ledger for banks",
-        "highlights": ["No traffic over the internet"],
-        "keywords": ["ledger"],
-        "categories": ["Financial Services"],
-        "usage_instructions": "Make an interface endpoint to the service name.",
-        "fulfilment_url": "https://provider.example/welcome",
-        "support_text": "Around the clock",
-        "support_url": "https://provider.example/help",
-        "refund_policy": "Within 30 days",
-        "eula": {"kind": "standard", "version": "2022-07-14"},
-        "services": [{"service_id": service, "ports": [{"protocol": "tcp", "port": 443}]}],
-        "plans": [{"name": "Standard", "pricing_model": "free", "grace": {"expired": GRACE}}],
-    }
+    content = listing_content(service, {"name": "Standard", "pricing_model": "free", "grace": {"expired": GRACE}})
     slug = "ledger-" + service.removeprefix("svc_")[-12:]
     made = rest.post("/v1/listings", {"slug": slug, "allow_list": sorted(set(accounts)), "content": content})
     step = f"/v1/listings/{made['id']}"

@@ -169,6 +169,30 @@ class Sim:
         return found["VpcEndpoints"][0]["State"]
 
 
+# What a reviewer has looked at.
+CHECKLIST = ["texts", "pricing", "legal", "support", "services", "data"]
+
+
+def listing_content(service_id, plan):
+    """What a listing of one service says, sold by one plan."""
+    return {
+        "title": "Ledger over PrivateLink",
+        "short": "A ledger",
+        "long": "A double-entry ledger for banks",
+        "highlights": ["No traffic over the internet"],
+        "keywords": ["ledger"],
+        "categories": ["Financial Services"],
+        "usage_instructions": "Make an interface endpoint to the service name.",
+        "fulfilment_url": "https://provider.example/welcome",
+        "support_text": "Around the clock",
+        "support_url": "https://provider.example/help",
+        "refund_policy": "Within 30 days",
+        "eula": {"kind": "standard", "version": "2022-07-14"},
+        "services": [{"service_id": service_id, "ports": [{"protocol": "tcp", "port": 443}]}],
+        "plans": [plan],
+    }
+
+
 def register(rest, sim, account=PROVIDER, region=REGION, name="Ledger EU"):
     """An AccountRegion, and a service in it that Portcullis creates."""
     place = rest.post("/v1/account-regions", {"account_id": account, "region": region})

@@ -6,12 +6,11 @@ import time
 from datetime import datetime
 
 from _program import DataDir, clean_environment, demo, expect, passed, program, run, wait_for
-from _world import PROVIDER, REGION, Rest, Sim, request
+from _world import CHECKLIST, PROVIDER, REGION, Rest, Sim, listing_content, request
 
 BUYER, SISTER, LATE = "777777777777", "777777777778", "888888888888"
 HOUR_MS = 3_600_000
 LIMIT_SECONDS = 60
-CHECKLIST = ["texts", "pricing", "legal", "support", "services", "data"]
 
 
 def token(data, role, subject):
@@ -21,32 +20,14 @@ def token(data, role, subject):
     return made.stdout.strip()
 
 
-def content(service):
-    return {
-        "title": "Ledger over PrivateLink",
-        "short": "A ledger",
-        "long": "A double-entry ledger for banks",
-        "highlights": ["No traffic over the internet"],
-        "keywords": ["ledger"],
-        "categories": ["Financial Services"],
-        "usage_instructions": "Make an interface endpoint to the service name.",
-        "fulfilment_url": "https://provider.example/welcome",
-        "support_text": "Around the clock",
-        "support_url": "https://provider.example/help",
-        "refund_policy": "Within 30 days",
-        "eula": {"kind": "standard", "version": "2022-07-14"},
-        "services": [{"service_id": service["id"], "ports": [{"protocol": "tcp", "port": 443}]}],
-        "plans": [
-            {
-                "name": "Standard",
-                "pricing_model": "contract",
-                "currency": "EUR",
-                "dimensions": [{"key": "endpoint_seat", "name": "Endpoints", "unit": "Units", "types": ["entitled"]}],
-                "rate_cards": [{"term": "P1M", "rates": [{"dimension": "endpoint_seat", "price": "120.00"}]}],
-                "quotas": {"max_endpoints": 4},
-            }
-        ],
-    }
+PLAN = {
+    "name": "Standard",
+    "pricing_model": "contract",
+    "currency": "EUR",
+    "dimensions": [{"key": "endpoint_seat", "name": "Endpoints", "unit": "Units", "types": ["entitled"]}],
+    "rate_cards": [{"term": "P1M", "rates": [{"dimension": "endpoint_seat", "price": "120.00"}]}],
+    "quotas": {"max_endpoints": 4},
+}
 
 
 def principals(sim, service):
@@ -80,7 +61,7 @@ def check():
         wait_for("AWS letting nobody in", lambda: principals(sim, service) == [], 10)
 
         # From a draft to the public.
-        body = {"slug": "ledger", "allow_list": [BUYER], "content": content(service)}
+        body = {"slug": "ledger", "allow_list": [BUYER], "content": listing_content(service["id"], PLAN)}
         listing = rest.post("/v1/listings", body)
         step = f"/v1/listings/{listing['id']}"
         rest.post(f"{step}/submit", {})
