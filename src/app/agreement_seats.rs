@@ -54,7 +54,7 @@ pub(super) async fn seat(
 ) -> Result<Seats, AppError> {
     let ids: HashSet<AgreementId> = of.iter().map(|one| one.id).collect();
     let listed: Vec<AgreementId> = ids.iter().copied().collect();
-    let seats = grouped(agreement_work::seats(conn, &listed).await?);
+    let mut seats = grouped(agreement_work::seats(conn, &listed).await?);
     let mut moves = moves(conn, known, of, &seats).await?;
     moves.extend(returns(conn, of, &seats, at).await?);
     moves.extend(claimed(conn, of, &seats, at).await?);
@@ -85,6 +85,21 @@ pub(super) async fn seat(
     may_pay.extend(&ids);
     let all = gone.iter().chain(&unpaid.ids).chain(moves.keys());
     let touched: Vec<ConnectionId> = all.copied().collect();
+    let mark = |seats: &mut HashMap<AgreementId, Vec<Seat>>| {
+        for one in of {
+            for seat in seats.get_mut(&one.id).into_iter().flatten() {
+                seat.let_in = is_let_in(one, seat);
+            }
+        }
+    };
+    if touched.is_empty() {
+        mark(&mut seats);
+        return Ok(Seats {
+            by_agreement: seats,
+            more: unpaid.more,
+            ..Seats::default()
+        });
+    }
     connections::lock_many(conn, &touched).await?;
     unbind(conn, actor, &gone, Unbound::Gone, at).await?;
     let mut elsewhere: HashSet<ConnectionId> = moves.keys().copied().collect();
@@ -110,12 +125,8 @@ pub(super) async fn seat(
     // Whoever pays for more now is looked at as well.
     let others: Vec<AgreementId> = payers.difference(&ids).copied().collect();
     agreement_work::wake(conn, &others).await?;
-    let mut seats = grouped(agreement_work::seats(conn, &listed).await?);
-    for one in of {
-        for seat in seats.get_mut(&one.id).into_iter().flatten() {
-            seat.let_in = is_let_in(one, seat);
-        }
-    }
+    seats = grouped(agreement_work::seats(conn, &listed).await?);
+    mark(&mut seats);
     Ok(Seats {
         by_agreement: seats,
         moved: elsewhere,
