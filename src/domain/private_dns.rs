@@ -11,7 +11,7 @@ use privatelink::PrivateDnsName;
 use serde::{Deserialize, Serialize};
 
 use super::text::text_enum;
-pub use finding::{Answers, Finding, judge, places};
+pub use finding::{Answers, RecordFinding, judge, places};
 pub use watch::{Pace, Probe, Refusal, Watch};
 
 text_enum!(

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::{PgConnection, StoreError};
-use crate::domain::agreement::{HeardNotice, Notice, NoticeKind, Told};
+use crate::domain::agreement::{AgreementNoticeKind, HeardNotice, Notice, Told};
 use crate::domain::decision::AgreementSource;
 use crate::domain::policy::Stamp;
 
@@ -29,7 +29,7 @@ impl TryFrom<Row> for HeardNotice {
     fn try_from(row: Row) -> Result<Self, StoreError> {
         let id = row.event_id.clone();
         let broken = |what: String| StoreError::inconsistent(TABLE, &id, what);
-        let kind: NoticeKind = row.kind.parse().map_err(broken)?;
+        let kind: AgreementNoticeKind = row.kind.parse().map_err(broken)?;
         let cause = row.cause.as_deref().map(str::parse).transpose();
         let terms = row.terms.map(serde_json::from_value).transpose();
         let told = Told::of(

@@ -8,7 +8,7 @@ use privatelink::{EndpointService, GatewayError};
 use super::sync_services::Failure;
 use super::{PassError, Place};
 use crate::domain::endpoint_service::RegisteredService;
-use crate::domain::private_dns::{Answers, DnsState, Finding, Refusal, TxtRecord, Watch};
+use crate::domain::private_dns::{Answers, DnsState, RecordFinding, Refusal, TxtRecord, Watch};
 use crate::domain::private_dns::{judge, places};
 use crate::store::{StoreError, service_changes};
 
@@ -72,7 +72,7 @@ pub(super) fn next_look(place: &Place, watch: &Watch) -> DateTime<Utc> {
 }
 
 /// Looks at the record's own name first, and at where it may have landed instead only if it is not there.
-async fn look_up(place: &Place, name: &str, record: &TxtRecord) -> (Finding, String) {
+async fn look_up(place: &Place, name: &str, record: &TxtRecord) -> (RecordFinding, String) {
     let all = places(name, record);
     let mut answers: Answers = Vec::with_capacity(all.len());
     for some in [all.get(..1), all.get(1..)].into_iter().flatten() {
@@ -85,7 +85,7 @@ async fn look_up(place: &Place, name: &str, record: &TxtRecord) -> (Finding, Str
             .map(|answer| answer.map_err(|e| e.to_string()));
         answers.extend(some.iter().cloned().zip(told));
         let (finding, evidence) = judge(name, record, &answers);
-        if matches!(finding, Finding::Found | Finding::Unreachable) {
+        if matches!(finding, RecordFinding::Found | RecordFinding::Unreachable) {
             return (finding, evidence);
         }
     }

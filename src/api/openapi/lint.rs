@@ -365,41 +365,68 @@ fn every_schema_has_a_name_of_its_own() {
     assert!(places.is_empty(), "{places:#?}");
 }
 
-/// The names of the schemas that a source derives.
+/// Macros that make a type with a schema: its name comes first, or after attributes.
+const MAKE_SCHEMAS: [&str; 2] = ["text_enum", "id"];
+
+/// The names of the schemas that a source derives, or has a macro make.
 fn schemas_in(source: &str) -> Vec<String> {
-    let file = syn::parse_file(source).expect("Rust");
-    let types = file.items.iter().filter_map(|item| match item {
-        syn::Item::Struct(one) => Some((&one.attrs, &one.ident)),
-        syn::Item::Enum(one) => Some((&one.attrs, &one.ident)),
+    schemas_of(&syn::parse_file(source).expect("Rust").items)
+}
+
+fn schemas_of(items: &[syn::Item]) -> Vec<String> {
+    let named = |item: &syn::Item| match item {
+        syn::Item::Struct(one) => Vec::from_iter(derived(&one.attrs, &one.ident)),
+        syn::Item::Enum(one) => Vec::from_iter(derived(&one.attrs, &one.ident)),
+        syn::Item::Macro(one) => Vec::from_iter(made(&one.mac)),
+        syn::Item::Mod(one) => one
+            .content
+            .as_ref()
+            .map_or_else(Vec::new, |(_, items)| schemas_of(items)),
+        _ => Vec::new(),
+    };
+    items.iter().flat_map(named).collect()
+}
+
+/// What the type's schema is called, if it derives one.
+fn derived(attributes: &[syn::Attribute], ident: &syn::Ident) -> Option<String> {
+    let said = |name: &str| {
+        let lists = attributes
+            .iter()
+            .filter_map(|one| one.meta.require_list().ok());
+        let lists = lists.filter(|list| list.path.is_ident(name));
+        lists
+            .map(|list| list.tokens.to_string())
+            .collect::<Vec<_>>()
+            .join(" , ")
+    };
+    if !said("derive").contains("ToSchema") {
+        return None;
+    }
+    let renamed = said("schema")
+        .split(',')
+        .find_map(|part| Some(part.trim().strip_prefix("as = ")?.trim().to_owned()));
+    Some(renamed.unwrap_or_else(|| ident.to_string()))
+}
+
+/// What the schema is called that a macro makes: an attribute is a `#` and a group, so the first word of its own is the name.
+fn made(called: &syn::Macro) -> Option<String> {
+    let makes = called.path.segments.last()?.ident.to_string();
+    if !MAKE_SCHEMAS.contains(&makes.as_str()) {
+        return None;
+    }
+    let mut words = called.tokens.clone().into_iter();
+    words.find_map(|word| match word {
+        proc_macro2::TokenTree::Ident(name) => Some(name.to_string()),
         _ => None,
-    });
-    types
-        .filter_map(|(attributes, ident)| {
-            let said = |name: &str| {
-                let lists = attributes
-                    .iter()
-                    .filter_map(|one| one.meta.require_list().ok());
-                let lists = lists.filter(|list| list.path.is_ident(name));
-                lists
-                    .map(|list| list.tokens.to_string())
-                    .collect::<Vec<_>>()
-                    .join(" , ")
-            };
-            if !said("derive").contains("ToSchema") {
-                return None;
-            }
-            let renamed = said("schema")
-                .split(',')
-                .find_map(|part| Some(part.trim().strip_prefix("as = ")?.trim().to_owned()));
-            Some(renamed.unwrap_or_else(|| ident.to_string()))
-        })
-        .collect()
+    })
 }
 
 #[test]
 fn a_place_that_is_wrong_is_found() {
     let twice = "#[derive(Debug, ToSchema)] struct A; #[derive(ToSchema)] #[schema(as = A)] enum B {} #[derive(Debug)] struct A2;";
     assert_eq!(schemas_in(twice), ["A", "A"]);
+    let made = "text_enum!( #[doc = \"One.\"] B { C = \"c\", } ); mod inner { id!(D, \"d_\", \"a D\"); } other!(E);";
+    assert_eq!(schemas_in(made), ["B", "D"]);
     let document = serde_json::json!({
         "paths": { "/a": { "get": { "operationId": "x", "responses": {} } } },
         "components": { "schemas": { "A": { "properties": { "name": { "type": "string" } } } } }

@@ -21,7 +21,7 @@ use crate::api::responses::{
 use crate::app::code::Code;
 use crate::app::hear_notice::{Heard, Of, hear_notice as hear};
 use crate::app::{AppContext, AppError, read_agreements};
-use crate::domain::agreement::{HeardNotice, Notice, NoticeKind, Terms, Told};
+use crate::domain::agreement::{AgreementNoticeKind, HeardNotice, Notice, Terms, Told};
 use crate::domain::ids::AgreementId;
 use crate::domain::listing::EndCause;
 
@@ -42,7 +42,7 @@ pub struct NoticeBody {
     #[schema(example = "2026-11-27T09:30:00Z")]
     at: DateTime<Utc>,
     /// What happened.
-    kind: NoticeKind,
+    kind: AgreementNoticeKind,
     /// Of `made` alone: for when and how much. All of it, as it is now.
     terms: Option<AgreementTermsBody>,
     /// Of `ended` alone: why.
@@ -77,7 +77,7 @@ pub struct ReferredNoticeBody {
     #[schema(example = "2026-11-27T09:30:00Z")]
     at: DateTime<Utc>,
     /// What happened.
-    kind: NoticeKind,
+    kind: AgreementNoticeKind,
     /// Of `made` alone: for when and how much. All of it, as it is now.
     terms: Option<AgreementTermsBody>,
     /// Of `ended` alone: why.
@@ -107,9 +107,11 @@ impl NoticeBody {
         let told = Told::of(kind, self.terms.map(Terms::from), self.cause);
         let told = told.ok_or_else(|| {
             let (field, detail) = match (kind, has_terms, has_cause) {
-                (NoticeKind::Made, false, _) => ("terms", "say for when and how much it was made"),
-                (NoticeKind::Ended, _, false) => ("cause", "say why it ended"),
-                (kind, true, _) if kind != NoticeKind::Made => {
+                (AgreementNoticeKind::Made, false, _) => {
+                    ("terms", "say for when and how much it was made")
+                }
+                (AgreementNoticeKind::Ended, _, false) => ("cause", "say why it ended"),
+                (kind, true, _) if kind != AgreementNoticeKind::Made => {
                     ("terms", "terms are told of what was made or amended")
                 }
                 _ => ("cause", "a cause is said of what has ended"),
@@ -138,7 +140,7 @@ pub struct NoticeView {
     #[schema(example = "2026-11-27T09:30:00Z")]
     at: DateTime<Utc>,
     /// What happened.
-    kind: NoticeKind,
+    kind: AgreementNoticeKind,
     /// For when and how much it was made; null of anything else.
     terms: Option<AgreementTermsView>,
     /// Why it ended; null of anything else.

@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::endpoint_service::RegisteredService;
-use crate::domain::private_dns::{DnsState, Finding, Watch};
+use crate::domain::private_dns::{DnsState, RecordFinding, Watch};
 
 /// A private DNS name and its proof.
 #[derive(Debug, Serialize, ToSchema)]
@@ -47,7 +47,7 @@ struct DnsRecordView {
 #[derive(Debug, Serialize, ToSchema)]
 struct DnsProbeView {
     /// What was found.
-    finding: Finding,
+    finding: RecordFinding,
     /// The same as a sentence.
     evidence: String,
     /// What to do about it; null when nothing is to be done.

@@ -22,7 +22,7 @@ mod tests;
 pub use choice::{Asks, Candidate, Choice, choose};
 pub use cuts::{Cuts, Granted, InUse, Seat, cuts, surplus};
 pub use kept::{Account, AccountProof, Agreement, HeardNotice, OverQuota, Unbound};
-pub use notice::{Notice, NoticeKind, Told};
+pub use notice::{AgreementNoticeKind, Notice, Told};
 pub use record::{Record, Terms};
 pub use renewal::RenewalFate;
 pub use standing::{Patience, SUCCESSOR_WAIT, Standing};

@@ -8,7 +8,7 @@ use crate::domain::text::text_enum;
 
 text_enum!(
     /// What kind of thing happened to an agreement.
-    NoticeKind {
+    AgreementNoticeKind {
         /// It was made, or its terms were amended.
         Made = "made",
         /// Its licence was issued or updated.
@@ -62,30 +62,34 @@ pub enum Told {
 
 impl Told {
     /// The kind alone.
-    pub fn kind(&self) -> NoticeKind {
+    pub fn kind(&self) -> AgreementNoticeKind {
         match self {
-            Self::Made(_) => NoticeKind::Made,
-            Self::Licensed => NoticeKind::Licensed,
-            Self::Unlicensed => NoticeKind::Unlicensed,
-            Self::Questioned => NoticeKind::Questioned,
-            Self::Cleared => NoticeKind::Cleared,
-            Self::Replaced => NoticeKind::Replaced,
-            Self::Ended(_) => NoticeKind::Ended,
-            Self::RolledBack => NoticeKind::RolledBack,
+            Self::Made(_) => AgreementNoticeKind::Made,
+            Self::Licensed => AgreementNoticeKind::Licensed,
+            Self::Unlicensed => AgreementNoticeKind::Unlicensed,
+            Self::Questioned => AgreementNoticeKind::Questioned,
+            Self::Cleared => AgreementNoticeKind::Cleared,
+            Self::Replaced => AgreementNoticeKind::Replaced,
+            Self::Ended(_) => AgreementNoticeKind::Ended,
+            Self::RolledBack => AgreementNoticeKind::RolledBack,
         }
     }
 
     /// What of a kind happened. `None` where what belongs to the kind is missing, or what does not is there.
-    pub fn of(kind: NoticeKind, terms: Option<Terms>, cause: Option<EndCause>) -> Option<Self> {
+    pub fn of(
+        kind: AgreementNoticeKind,
+        terms: Option<Terms>,
+        cause: Option<EndCause>,
+    ) -> Option<Self> {
         match (kind, terms, cause) {
-            (NoticeKind::Made, Some(terms), None) => Some(Self::Made(terms)),
-            (NoticeKind::Ended, None, Some(cause)) => Some(Self::Ended(cause)),
-            (NoticeKind::Licensed, None, None) => Some(Self::Licensed),
-            (NoticeKind::Unlicensed, None, None) => Some(Self::Unlicensed),
-            (NoticeKind::Questioned, None, None) => Some(Self::Questioned),
-            (NoticeKind::Cleared, None, None) => Some(Self::Cleared),
-            (NoticeKind::Replaced, None, None) => Some(Self::Replaced),
-            (NoticeKind::RolledBack, None, None) => Some(Self::RolledBack),
+            (AgreementNoticeKind::Made, Some(terms), None) => Some(Self::Made(terms)),
+            (AgreementNoticeKind::Ended, None, Some(cause)) => Some(Self::Ended(cause)),
+            (AgreementNoticeKind::Licensed, None, None) => Some(Self::Licensed),
+            (AgreementNoticeKind::Unlicensed, None, None) => Some(Self::Unlicensed),
+            (AgreementNoticeKind::Questioned, None, None) => Some(Self::Questioned),
+            (AgreementNoticeKind::Cleared, None, None) => Some(Self::Cleared),
+            (AgreementNoticeKind::Replaced, None, None) => Some(Self::Replaced),
+            (AgreementNoticeKind::RolledBack, None, None) => Some(Self::RolledBack),
             _ => None,
         }
     }

@@ -9,7 +9,7 @@ const MOST_DOMAINS: usize = 4;
 
 text_enum!(
     /// What public DNS shows of the record.
-    Finding {
+    RecordFinding {
         /// It is where it shall be.
         Found = "found",
         /// Its value is at the domain itself, which AWS takes too.
@@ -29,7 +29,7 @@ text_enum!(
     }
 );
 
-impl Finding {
+impl RecordFinding {
     /// Whether AWS can see it as well, as far as DNS is the same everywhere.
     pub fn is_visible(self) -> bool {
         matches!(self, Self::Found | Self::FoundAtApex | Self::FoundAtParent)
@@ -83,7 +83,7 @@ pub fn places(name: &str, record: &TxtRecord) -> Vec<String> {
 }
 
 /// What the answers mean, with a sentence of evidence.
-pub fn judge(name: &str, record: &TxtRecord, answers: &Answers) -> (Finding, String) {
+pub fn judge(name: &str, record: &TxtRecord, answers: &Answers) -> (RecordFinding, String) {
     let domain = domain_of(name);
     let at = |place: &str| -> &[String] {
         let answer = answers.iter().find(|(name, _)| name == place);
@@ -97,15 +97,15 @@ pub fn judge(name: &str, record: &TxtRecord, answers: &Answers) -> (Finding, Str
         values.any(|value| value.eq_ignore_ascii_case(&record.value))
     };
     if exact(&record.name) {
-        return (Finding::Found, format!("{} holds it", record.name));
+        return (RecordFinding::Found, format!("{} holds it", record.name));
     }
     for above in domains(domain) {
         let below = format!("{}.{above}", record.label);
         if let Some(place) = [below.as_str(), above].into_iter().find(|p| exact(p)) {
             let finding = if above == domain {
-                Finding::FoundAtApex
+                RecordFinding::FoundAtApex
             } else {
-                Finding::FoundAtParent
+                RecordFinding::FoundAtParent
             };
             return (finding, format!("{place} holds it"));
         }
@@ -115,33 +115,33 @@ pub fn judge(name: &str, record: &TxtRecord, answers: &Answers) -> (Finding, Str
         .find(|p| folded(p))
     {
         let evidence = format!("{place} holds the value in another case");
-        return (Finding::LowerCased, evidence);
+        return (RecordFinding::LowerCased, evidence);
     }
     let others = at(&record.name);
     if !others.is_empty() {
         let shown: Vec<String> = others.iter().take(3).map(|v| shortened(v)).collect();
         let evidence = format!("{} holds {} instead", record.name, shown.join(", "));
-        return (Finding::WrongValue, evidence);
+        return (RecordFinding::WrongValue, evidence);
     }
     let twice = domains(domain).map(|zone| format!("{}.{zone}", record.name));
     for place in twice {
         if folded(&place) {
             let evidence = format!("{place} holds it: the zone is in the name twice");
-            return (Finding::ZoneAppendedTwice, evidence);
+            return (RecordFinding::ZoneAppendedTwice, evidence);
         }
     }
     let own = answers.iter().find(|(place, _)| *place == record.name);
     match own {
         Some((_, Ok(_))) => (
-            Finding::Missing,
+            RecordFinding::Missing,
             format!("{} has no TXT record", record.name),
         ),
         Some((_, Err(why))) => (
-            Finding::Unreachable,
+            RecordFinding::Unreachable,
             format!("{} could not be looked up: {why}", record.name),
         ),
         None => (
-            Finding::Unreachable,
+            RecordFinding::Unreachable,
             format!("{} was not looked up", record.name),
         ),
     }

@@ -119,7 +119,7 @@ fn the_record_is_below_the_domain_without_its_wildcard() {
 }
 
 /// What [`judge`] says when these names hold these values and all others hold none.
-fn found(name: &str, holding: &[(&str, &str)]) -> (Finding, String) {
+fn found(name: &str, holding: &[(&str, &str)]) -> (RecordFinding, String) {
     let shown = PrivateDnsName {
         name: name.to_owned(),
         ..shown(None)
@@ -141,40 +141,52 @@ fn each_mistake_is_told_from_the_others() {
     let lower = VALUE.to_ascii_lowercase();
     let own = "_label.api.example.com";
     for (holding, finding, word) in [
-        (vec![(own, VALUE)], Finding::Found, own),
-        (vec![(own, "v=spf1"), (own, VALUE)], Finding::Found, own),
-        (vec![(NAME, VALUE)], Finding::FoundAtApex, NAME),
+        (vec![(own, VALUE)], RecordFinding::Found, own),
+        (
+            vec![(own, "v=spf1"), (own, VALUE)],
+            RecordFinding::Found,
+            own,
+        ),
+        (vec![(NAME, VALUE)], RecordFinding::FoundAtApex, NAME),
         (
             vec![("_label.example.com", VALUE)],
-            Finding::FoundAtParent,
+            RecordFinding::FoundAtParent,
             "_label.example.com",
         ),
         (
             vec![("example.com", VALUE)],
-            Finding::FoundAtParent,
+            RecordFinding::FoundAtParent,
             "example.com",
         ),
-        (vec![], Finding::Missing, "no TXT record"),
+        (vec![], RecordFinding::Missing, "no TXT record"),
         (
             vec![(own, "vpce:else")],
-            Finding::WrongValue,
+            RecordFinding::WrongValue,
             "\"vpce:else\"",
         ),
-        (vec![(NAME, "v=spf1")], Finding::Missing, "no TXT record"),
+        (
+            vec![(NAME, "v=spf1")],
+            RecordFinding::Missing,
+            "no TXT record",
+        ),
         (
             vec![(own, lower.as_str())],
-            Finding::LowerCased,
+            RecordFinding::LowerCased,
             "another case",
         ),
-        (vec![(NAME, lower.as_str())], Finding::LowerCased, NAME),
+        (
+            vec![(NAME, lower.as_str())],
+            RecordFinding::LowerCased,
+            NAME,
+        ),
         (
             vec![("_label.api.example.com.example.com", VALUE)],
-            Finding::ZoneAppendedTwice,
+            RecordFinding::ZoneAppendedTwice,
             "twice",
         ),
         (
             vec![("_label.api.example.com.api.example.com", VALUE)],
-            Finding::ZoneAppendedTwice,
+            RecordFinding::ZoneAppendedTwice,
             "twice",
         ),
     ] {
@@ -183,7 +195,11 @@ fn each_mistake_is_told_from_the_others() {
         assert!(evidence.contains(word), "{holding:?}: {evidence}");
     }
     let (told, _) = found("*.example.com", &[("_label.example.com", VALUE)]);
-    assert_eq!(told, Finding::Found, "a wildcard is proven by its domain");
+    assert_eq!(
+        told,
+        RecordFinding::Found,
+        "a wildcard is proven by its domain"
+    );
 }
 
 #[test]
@@ -191,10 +207,10 @@ fn a_resolver_that_does_not_answer_says_nothing_about_the_record() {
     let record = record(&shown(None)).unwrap();
     let answers = vec![(record.name.clone(), Err("request timed out".to_owned()))];
     let (finding, evidence) = judge(NAME, &record, &answers);
-    assert_eq!(finding, Finding::Unreachable);
+    assert_eq!(finding, RecordFinding::Unreachable);
     assert!(evidence.contains("timed out"), "{evidence}");
     let mut watch = Watch::of(None, &shown(Some("pendingVerification")), at(0));
-    watch.probed((Finding::Found, String::new()), at(1));
+    watch.probed((RecordFinding::Found, String::new()), at(1));
     watch.probed((finding, evidence), at(2));
     assert_eq!(watch.visible_since, Some(at(1)));
 }
@@ -210,13 +226,13 @@ fn a_watch_goes_from_waiting_to_verified_and_regresses() {
 
     watch = Watch::of(Some(&watch), &pending, at(1));
     assert!(watch.record.is_some() && watch.probe_is_due(&PACE, at(1)));
-    watch.probed((Finding::Missing, String::new()), at(1));
+    watch.probed((RecordFinding::Missing, String::new()), at(1));
     watch.settle(&pending, at(1));
     assert_eq!(watch.state, DnsState::WaitingForRecord);
     assert!(!watch.probe_is_due(&PACE, at(1)) && watch.probe_is_due(&PACE, at(2)));
     assert!(!watch.start_is_due(&PACE, at(2)), "nothing to be seen yet");
 
-    watch.probed((Finding::Found, String::new()), at(2));
+    watch.probed((RecordFinding::Found, String::new()), at(2));
     watch.settle(&pending, at(2));
     assert_eq!((watch.state, watch.since), (DnsState::Verifying, at(2)));
     assert!(!watch.start_is_due(&PACE, at(2)) && watch.start_is_due(&PACE, at(3)));
@@ -237,13 +253,13 @@ fn a_watch_goes_from_waiting_to_verified_and_regresses() {
     watch.settle(&pending, at(600));
     assert_eq!(watch.state, DnsState::Regressed);
     assert!(watch.probe_is_due(&PACE, at(600)), "at once");
-    watch.probed((Finding::Missing, String::new()), at(600));
+    watch.probed((RecordFinding::Missing, String::new()), at(600));
     watch.settle(&pending, at(600));
     assert_eq!(
         (watch.state, watch.visible_since),
         (DnsState::Regressed, None)
     );
-    watch.probed((Finding::Found, String::new()), at(601));
+    watch.probed((RecordFinding::Found, String::new()), at(601));
     assert!(watch.start_is_due(&PACE, at(602)));
 }
 
@@ -251,12 +267,12 @@ fn a_watch_goes_from_waiting_to_verified_and_regresses() {
 #[test]
 fn aws_is_asked_on_the_slow_schedule_also_when_the_record_cannot_be_seen() {
     let mut watch = Watch::of(None, &shown(Some("pendingVerification")), at(0));
-    watch.probed((Finding::Missing, String::new()), at(0));
+    watch.probed((RecordFinding::Missing, String::new()), at(0));
     assert!(!watch.start_is_due(&PACE, at(29)) && watch.start_is_due(&PACE, at(30)));
     watch.started(None, at(30));
     assert!(!watch.start_is_due(&PACE, at(59)) && watch.start_is_due(&PACE, at(60)));
     // What becomes visible in between does not wait for the slow schedule.
-    watch.probed((Finding::FoundAtApex, String::new()), at(31));
+    watch.probed((RecordFinding::FoundAtApex, String::new()), at(31));
     assert!(watch.start_is_due(&PACE, at(32)));
 }
 
@@ -264,7 +280,7 @@ fn aws_is_asked_on_the_slow_schedule_also_when_the_record_cannot_be_seen() {
 fn a_record_that_stays_away_is_looked_for_ever_more_rarely() {
     let mut watch = Watch::of(None, &shown(Some("pendingVerification")), at(0));
     for (minute, next) in [(0, 1), (10, 11), (100, 105), (6_000, 6_030)] {
-        watch.probed((Finding::Missing, String::new()), at(minute));
+        watch.probed((RecordFinding::Missing, String::new()), at(minute));
         watch.started(None, at(minute - 3));
         assert!(!watch.probe_is_due(&PACE, at(next) - TimeDelta::seconds(1)));
         assert!(watch.probe_is_due(&PACE, at(next)), "{minute}");

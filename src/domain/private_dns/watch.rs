@@ -4,13 +4,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use privatelink::PrivateDnsName;
 use serde::{Deserialize, Serialize};
 
-use super::{DnsState, Finding, TxtRecord, record, state};
+use super::{DnsState, RecordFinding, TxtRecord, record, state};
 
 /// What public DNS showed, and when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probe {
     /// What was found.
-    pub finding: Finding,
+    pub finding: RecordFinding,
     /// The same as a sentence.
     pub evidence: String,
     /// When it was looked for.
@@ -111,9 +111,9 @@ impl Watch {
     }
 
     /// Notes what public DNS showed.
-    pub fn probed(&mut self, (finding, evidence): (Finding, String), at: DateTime<Utc>) {
+    pub fn probed(&mut self, (finding, evidence): (RecordFinding, String), at: DateTime<Utc>) {
         // A resolver that does not answer says nothing about the record.
-        if finding != Finding::Unreachable {
+        if finding != RecordFinding::Unreachable {
             self.visible_since = finding
                 .is_visible()
                 .then(|| self.visible_since.unwrap_or(at));

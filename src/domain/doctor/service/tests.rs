@@ -11,7 +11,7 @@ use crate::domain::doctor::testing::{ARN, balancer, sound, sound_service};
 use crate::domain::endpoint_service::{Checks, ObservedService, Origin, ServiceSync, WantedName};
 use crate::domain::ids::{AccountRegionId, EndpointServiceId};
 use crate::domain::lifecycle::LifecycleState;
-use crate::domain::private_dns::{Finding, Watch};
+use crate::domain::private_dns::{RecordFinding, Watch};
 
 /// A whole case that owns its parts.
 #[derive(Clone)]
@@ -29,7 +29,7 @@ fn now() -> DateTime<Utc> {
 fn verified() -> Watch {
     let shown = sound_service().private_dns_name.unwrap();
     let mut watch = Watch::of(None, &shown, now());
-    watch.probed((Finding::Found, "seen".into()), now());
+    watch.probed((RecordFinding::Found, "seen".into()), now());
     watch.settle(&shown, now());
     watch
 }
@@ -158,7 +158,7 @@ type Broken = (CheckName, CheckStatus, fn(&mut Whole));
 #[test]
 fn each_thing_that_breaks_changes_its_own_check() {
     use CheckName as N;
-    fn dns(whole: &mut Whole, state: DnsState, finding: Finding) {
+    fn dns(whole: &mut Whole, state: DnsState, finding: RecordFinding) {
         let watch = whole.service.private_dns.as_mut().unwrap();
         watch.state = state;
         watch.probe.as_mut().unwrap().finding = finding;
@@ -204,19 +204,19 @@ fn each_thing_that_breaks_changes_its_own_check() {
             w.seen().state = ServiceState::parse("Resting");
         }),
         (N::PrivateDns, Warn, |w| {
-            dns(w, DnsState::WaitingForRecord, Finding::Missing);
+            dns(w, DnsState::WaitingForRecord, RecordFinding::Missing);
         }),
         (N::PrivateDns, Warn, |w| {
-            dns(w, DnsState::Verifying, Finding::Found);
+            dns(w, DnsState::Verifying, RecordFinding::Found);
         }),
         (N::PrivateDns, Warn, |w| {
-            dns(w, DnsState::Verified, Finding::Missing);
+            dns(w, DnsState::Verified, RecordFinding::Missing);
         }),
         (N::PrivateDns, Fail, |w| {
-            dns(w, DnsState::Failed, Finding::Missing);
+            dns(w, DnsState::Failed, RecordFinding::Missing);
         }),
         (N::PrivateDns, Fail, |w| {
-            dns(w, DnsState::Regressed, Finding::Found);
+            dns(w, DnsState::Regressed, RecordFinding::Found);
         }),
         (N::PrivateDns, Unknown, |w| {
             w.service.private_dns.as_mut().unwrap().record = None;
@@ -294,7 +294,7 @@ fn a_record_that_is_missing_is_told_with_its_value() {
     let mut whole = Whole::sound();
     let watch = whole.service.private_dns.as_mut().unwrap();
     watch.state = DnsState::Failed;
-    watch.probe.as_mut().unwrap().finding = Finding::Missing;
+    watch.probe.as_mut().unwrap().finding = RecordFinding::Missing;
     let fix = private_dns(&whole.case()).fix.unwrap();
     assert!(fix.contains("_vpce") && fix.contains("vpce:proof"), "{fix}");
 }
