@@ -18,6 +18,7 @@ pub mod causes;
 pub mod clock;
 pub mod connection;
 pub mod consumer;
+mod decimal_text;
 pub mod decision;
 pub mod denial;
 pub mod dispatch;

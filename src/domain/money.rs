@@ -7,10 +7,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use rust_decimal::Decimal;
-use serde::de::{self, Deserializer, Visitor};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::{RefOr, schema};
+
+use super::decimal_text::{self, DecimalText};
 
 /// The most digits before the point.
 const MOST_WHOLE: usize = 12;
@@ -83,42 +84,13 @@ impl Serialize for Amount {
 
 impl<'de> Deserialize<'de> for Amount {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(AmountVisitor)
+        decimal_text::read(from)
     }
 }
 
-struct AmountVisitor;
-
-impl AmountVisitor {
-    fn number<E: de::Error>(number: impl fmt::Display) -> E {
-        E::custom(format!(
-            "an amount is a decimal string such as \"{number}\", not the JSON number {number}: programs read numbers as floats, which change amounts"
-        ))
-    }
-}
-
-impl Visitor<'_> for AmountVisitor {
-    type Value = Amount;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an amount as a decimal string such as \"1200.00\"")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Amount, E> {
-        text.parse().map_err(E::custom)
-    }
-
-    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Amount, E> {
-        Err(Self::number(number))
-    }
-
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Amount, E> {
-        Err(Self::number(number))
-    }
-
-    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Amount, E> {
-        Err(Self::number(number))
-    }
+impl DecimalText for Amount {
+    const CALLED: &'static str = "an amount";
+    const EXAMPLE: &'static str = "1200.00";
 }
 
 impl utoipa::PartialSchema for Amount {
@@ -194,7 +166,7 @@ impl Serialize for Currency {
 impl<'de> Deserialize<'de> for Currency {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let code = Cow::<'_, str>::deserialize(from)?;
-        code.parse().map_err(de::Error::custom)
+        code.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::de::{self, Deserializer, Visitor};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 
+use crate::domain::decimal_text::{self, DecimalText};
 use crate::domain::money::Amount;
 
 /// Text that is not a quantity.
@@ -60,42 +60,13 @@ impl Serialize for Quantity {
 
 impl<'de> Deserialize<'de> for Quantity {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(QuantityVisitor)
+        decimal_text::read(from)
     }
 }
 
-struct QuantityVisitor;
-
-impl QuantityVisitor {
-    fn number<E: de::Error>(number: impl fmt::Display) -> E {
-        E::custom(format!(
-            "a quantity is a decimal string such as \"{number}\", not the JSON number {number}: programs read numbers as floats, which change them"
-        ))
-    }
-}
-
-impl Visitor<'_> for QuantityVisitor {
-    type Value = Quantity;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a quantity as a decimal string such as \"12.5\"")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Quantity, E> {
-        text.parse().map_err(E::custom)
-    }
-
-    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Quantity, E> {
-        Err(Self::number(number))
-    }
-
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Quantity, E> {
-        Err(Self::number(number))
-    }
-
-    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Quantity, E> {
-        Err(Self::number(number))
-    }
+impl DecimalText for Quantity {
+    const CALLED: &'static str = "a quantity";
+    const EXAMPLE: &'static str = "12.5";
 }
 
 impl utoipa::PartialSchema for Quantity {
