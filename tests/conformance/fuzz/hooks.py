@@ -27,6 +27,14 @@ RULES = [
     r"An external id goes with a role_arn only",
     r"Only an accept ",
     r"Say when live connections are rejected",
+    # What is told of an agreement goes with the kind of the notice, and what is used with a connection or an account.
+    r"Say for when and how much it was made",
+    r"Say why it ended",
+    r"Terms are told of what was made or amended",
+    r"A cause is said of what has ended",
+    r"Name a connection or an account",
+    # Which plans the listing had.
+    r"The listing never had a plan ",
     # Tags are bounded as a whole, and some keys are AWS's or ours.
     r"keys that begin with aws: or portcullis: are reserved",
     r"control characters are not allowed in tags",
