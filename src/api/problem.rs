@@ -100,6 +100,7 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::ConnectionNotHeld
         | Code::ConnectionNotAccepted
         | Code::RevocationNotScheduled
+        | Code::RevocationByAgreement
         | Code::ReviewRulesChanged
         | Code::EndpointAmbiguous
         | Code::InventoryMissing

@@ -88,7 +88,7 @@ problems! {
     /// There is no access, or the endpoint is gone.
     AccessConflict = [ConnectionNotAccepted, ConnectionClosed, ConnectionStateUnknown];
     /// No revocation is planned.
-    ScheduleConflict = [RevocationNotScheduled];
+    ScheduleConflict = [RevocationNotScheduled, RevocationByAgreement];
     /// The rules are not as the caller believes, or the change does more than it says.
     ReviewRulesConflict = [ReviewRulesChanged, ConfirmationRequired];
     /// The connection is in no state to be revoked.

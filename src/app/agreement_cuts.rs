@@ -1,6 +1,6 @@
 //! Plans of agreements to cut connections, and their end: each is noted with the connection, and its consumer is told.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::json;
@@ -16,8 +16,9 @@ use crate::domain::decision::AgreementState;
 use crate::domain::ids::{AgreementId, ConnectionId};
 use crate::domain::lifecycle::{Notice, NoticeKind};
 use crate::domain::review_desk::ReviewStep;
+use crate::store::agreement_bindings::Binding;
 use crate::store::planned_revocations::Cut;
-use crate::store::{audit, connections, planned_revocations, reviews};
+use crate::store::{agreement_bindings, audit, connections, planned_revocations, reviews};
 
 /// The most plans that change in one transaction.
 const MOST_PLANS: usize = 500;
@@ -27,16 +28,41 @@ const MOST_PLANS: usize = 500;
 pub(super) struct CutChanges {
     new: Vec<Cut>,
     old: Vec<(AgreementId, ConnectionId)>,
+    /// Who pays for what is planned to be cut.
+    pays: HashMap<ConnectionId, Binding>,
+    /// Connections that are gone: nobody is told anything of them.
+    gone: HashSet<ConnectionId>,
 }
 
 impl CutChanges {
-    /// Adds what makes the plans of an agreement what they should be; for `moved` others pay now. Answers whether some are left for the next transaction.
+    /// None so far. `planned` is what is planned by the agreements.
+    pub(super) async fn of(
+        conn: &mut PgConnection,
+        planned: &HashMap<AgreementId, BTreeMap<ConnectionId, DateTime<Utc>>>,
+        gone: HashSet<ConnectionId>,
+    ) -> Result<Self, AppError> {
+        let ids: Vec<ConnectionId> = planned
+            .values()
+            .flat_map(|all| all.keys().copied())
+            .collect();
+        let pays = if ids.is_empty() {
+            HashMap::new()
+        } else {
+            agreement_bindings::of_connections(conn, &ids).await?
+        };
+        Ok(Self {
+            pays,
+            gone,
+            ..Self::default()
+        })
+    }
+
+    /// Adds what makes the plans of an agreement what they should be. Answers whether some are left for the next transaction.
     pub(super) fn add(
         &mut self,
         agreement: &Agreement,
         wanted: &Cuts,
         there: &BTreeMap<ConnectionId, DateTime<Utc>>,
-        moved: &HashSet<ConnectionId>,
     ) -> bool {
         let ended = agreement.state == AgreementState::Ended;
         // What was planned for the end of the grace stays, once that has come.
@@ -44,9 +70,13 @@ impl CutChanges {
             Some(known) => known == when || (ended && known <= when),
             None => false,
         };
+        let others_pay = |id: &ConnectionId| {
+            let pays = self.pays.get(id);
+            pays.is_some_and(|row| row.agreement != agreement.id)
+        };
         let old = there
             .keys()
-            .filter(|id| !wanted.plans.contains_key(id) && (!ended || moved.contains(id)));
+            .filter(|id| !wanted.plans.contains_key(id) && (!ended || others_pay(id)));
         let old: Vec<_> = old.map(|id| (agreement.id, *id)).collect();
         let new = wanted.plans.iter().filter(|(id, when)| !stands(id, when));
         let new: Vec<Cut> = new
@@ -82,8 +112,20 @@ impl CutChanges {
         }
         connections::lock_many(conn, &touched).await?;
         let withdrawn = planned_revocations::take_cuts_back(conn, &self.old).await?;
-        tell_withdrawn(conn, actor, steps, &withdrawn, at).await?;
         let desks = reviews::of_many(conn, &touched).await?;
+        let left = |id: &ConnectionId| desks.get(id)?.revocation.as_ref().map(|plan| plan.at);
+        // Of what is planned anew, that is told below.
+        let planned_anew: HashSet<ConnectionId> =
+            self.new.iter().map(|cut| cut.connection).collect();
+        let told: Vec<_> = withdrawn
+            .iter()
+            .filter(|cut| {
+                !self.gone.contains(&cut.connection) && !planned_anew.contains(&cut.connection)
+            })
+            .map(|cut| (cut.connection, withdrawal(cut, left(&cut.connection), at)))
+            .collect();
+        tell_consumers(conn, actor, &told, at).await?;
+        note_withdrawn(conn, actor, steps, &withdrawn, at).await?;
         // Somebody may have decided before the lock.
         let planned = planned_revocations::add_cuts(conn, &self.new).await?;
         let is_planned = |cut: &Cut| planned.contains(&(cut.agreement, cut.connection));
@@ -119,7 +161,7 @@ impl CutChanges {
     }
 }
 
-async fn tell_withdrawn(
+async fn note_withdrawn(
     conn: &mut PgConnection,
     actor: &Actor,
     steps: &mut Steps<'_>,
@@ -134,7 +176,6 @@ async fn tell_withdrawn(
         .map(|cut| format!("agreement {} does not cut it any more", cut.agreement))
         .collect();
     let mut entries = Vec::new();
-    let mut notices = Vec::new();
     let mut counts: BTreeMap<AgreementId, usize> = BTreeMap::new();
     for (cut, reason) in withdrawn.iter().zip(&reasons) {
         let note = Note {
@@ -147,19 +188,26 @@ async fn tell_withdrawn(
             at,
         };
         entries.push(note.entry());
-        notices.push((
-            cut.connection,
-            notice(NoticeKind::AccessEndingCancelled, cut, at),
-        ));
         *counts.entry(cut.agreement).or_default() += 1;
     }
     audit::record_many(conn, entries).await?;
-    tell_consumers(conn, actor, &notices, at).await?;
     for (agreement, count) in counts {
         let after = json!({ "connections": count });
         steps.add(agreement, "agreement.withdraw_cuts", (None, Some(after)));
     }
     Ok(())
+}
+
+/// What a consumer is told of a plan that was withdrawn: when access ends now by what others planned, or that it does not.
+fn withdrawal(cut: &Cut, left: Option<DateTime<Utc>>, at: DateTime<Utc>) -> Notice {
+    match left {
+        Some(ends_at) => Notice {
+            kind: NoticeKind::AccessEnding,
+            since: at,
+            content: json!({ "ends_at": ends_at }),
+        },
+        None => notice(NoticeKind::AccessEndingCancelled, cut, at),
+    }
 }
 
 fn notice(kind: NoticeKind, cut: &Cut, at: DateTime<Utc>) -> Notice {

@@ -9,22 +9,23 @@ use super::agreement_doors::Doors;
 use super::agreement_moves::moves;
 use super::agreement_standing::Known;
 use super::agreement_unpaid::unpaid;
-use super::bind_connection::{bind, unbind};
+use super::bind_connection::{bind_many, unbind};
 use super::gather_facts::gather;
 use super::settle_agreements::grouped;
 use super::{AppError, PgConnection};
 use crate::domain::actor::Actor;
-use crate::domain::agreement::{Agreement, Seat, Unbound};
+use crate::domain::agreement::{Agreement, Seat, Unbound, surplus};
 use crate::domain::decision::AgreementState;
 use crate::domain::ids::{AgreementId, ConnectionId};
+use crate::store::agreement_bindings::NewBinding;
 use crate::store::{agreement_work, connections};
 
 /// What is connected by each agreement.
 #[derive(Debug, Default)]
 pub(super) struct Seats {
     by_agreement: HashMap<AgreementId, Vec<Seat>>,
-    /// Connections for which another agreement pays now.
-    pub(super) moved: HashSet<ConnectionId>,
+    /// Connections that are gone.
+    pub(super) gone: HashSet<ConnectionId>,
     /// Agreements by which something was connected that is gone.
     pub(super) freed: Vec<AgreementId>,
     /// Whether there may be more that nobody pays for.
@@ -49,23 +50,23 @@ pub(super) async fn seat(
 ) -> Result<Seats, AppError> {
     let ids: HashSet<AgreementId> = of.iter().map(|one| one.id).collect();
     let listed: Vec<AgreementId> = ids.iter().copied().collect();
-    let mut seats = grouped(agreement_work::seats(conn, &listed).await?);
+    let mut seats = read(conn, doors, of, &listed).await?;
     let mut moves = moves(conn, known, of, &seats, at).await?;
-    let is_let_in = |one: &Agreement, seat: &Seat| {
-        let mut all = doors.accounts.get(&one.id).into_iter().flatten();
-        // Whoever goes over to the agreement that took its place is among the moves.
-        one.succeeded_at.is_none() && all.any(|row| row.account.as_str() == seat.account)
-    };
-    let (mut gone, mut left, mut freed) = (Vec::new(), HashSet::new(), Vec::new());
+    let (mut gone, mut left, mut freed) = (Vec::new(), HashMap::new(), Vec::new());
     for one in of {
+        let own = seats.get(&one.id).map_or(&[][..], Vec::as_slice);
         let over = matches!(one.state, AgreementState::Grace | AgreementState::Ended);
-        for seat in seats.get(&one.id).into_iter().flatten() {
-            if !seat.live {
+        let beyond = beyond(known, one, own)?;
+        for seat in own {
+            if seat.gone {
                 gone.push(seat.connection);
                 freed.push(one.id);
                 moves.remove(&seat.connection);
-            } else if (over || !is_let_in(one, seat)) && !moves.contains_key(&seat.connection) {
-                left.insert(seat.connection);
+            } else if (over || !seat.let_in || beyond.contains(&seat.connection))
+                && seat.live
+                && !moves.contains_key(&seat.connection)
+            {
+                left.insert(seat.connection, one.id);
             }
         }
     }
@@ -78,15 +79,7 @@ pub(super) async fn seat(
     may_pay.extend(&ids);
     let all = gone.iter().chain(&unpaid.ids).chain(moves.keys());
     let touched: Vec<ConnectionId> = all.copied().collect();
-    let mark = |seats: &mut HashMap<AgreementId, Vec<Seat>>| {
-        for one in of {
-            for seat in seats.get_mut(&one.id).into_iter().flatten() {
-                seat.let_in = is_let_in(one, seat);
-            }
-        }
-    };
     if touched.is_empty() {
-        mark(&mut seats);
         return Ok(Seats {
             by_agreement: seats,
             more: unpaid.more,
@@ -95,35 +88,77 @@ pub(super) async fn seat(
     }
     connections::lock_many(conn, &touched).await?;
     unbind(conn, actor, &gone, Unbound::Gone, at).await?;
-    let mut elsewhere: HashSet<ConnectionId> = moves.keys().copied().collect();
-    for (connection, (successor, since)) in moves {
-        bind(conn, actor, successor, connection, since, at).await?;
-    }
+    let binds = moves
+        .into_iter()
+        .map(|(connection, (agreement, since))| NewBinding {
+            agreement,
+            connection,
+            since,
+        });
+    bind_many(conn, actor, &binds.collect::<Vec<_>>(), at).await?;
+    let mut binds = Vec::new();
     let mut found = gather(conn, &unpaid.ids, at).await?;
     let mut busy = false;
     for id in unpaid.ids {
         // What is cut otherwise goes to another one only if that has room for it.
-        let payer = found
-            .payer(id)
-            .filter(|_| !left.contains(&id) || found.has_room(id));
+        let payer = match left.get(&id) {
+            Some(than) => found.other_payer(id, *than),
+            None => found.payer(id),
+        };
         let Some(payer) = payer else { continue };
         if may_pay.contains(&payer) {
-            bind(conn, actor, payer, id, at, at).await?;
-            found.seated(id);
-            elsewhere.insert(id);
+            found.seated(id, payer);
+            binds.push(NewBinding {
+                agreement: payer,
+                connection: id,
+                since: at,
+            });
         } else {
             busy = true;
         }
     }
+    bind_many(conn, actor, &binds, at).await?;
     // Whoever pays for more now is looked at as well.
     let others: Vec<AgreementId> = payers.difference(&ids).copied().collect();
     agreement_work::wake(conn, &others).await?;
-    seats = grouped(agreement_work::seats(conn, &listed).await?);
-    mark(&mut seats);
+    seats = read(conn, doors, of, &listed).await?;
     Ok(Seats {
         by_agreement: seats,
-        moved: elsewhere,
+        gone: gone.into_iter().collect(),
         freed,
         more: unpaid.more || busy,
     })
+}
+
+/// What is connected by these agreements, and who of that is let in.
+async fn read(
+    conn: &mut PgConnection,
+    doors: &Doors,
+    of: &[Agreement],
+    listed: &[AgreementId],
+) -> Result<HashMap<AgreementId, Vec<Seat>>, AppError> {
+    let mut seats = grouped(agreement_work::seats(conn, listed).await?);
+    for one in of {
+        let all = || doors.accounts.get(&one.id).into_iter().flatten();
+        for seat in seats.get_mut(&one.id).into_iter().flatten() {
+            // Whoever goes over to the agreement that took its place is among the moves.
+            seat.let_in =
+                one.succeeded_at.is_none() && all().any(|row| row.account.as_str() == seat.account);
+        }
+    }
+    Ok(seats)
+}
+
+/// What of the seats of one in force goes beyond what it grants.
+fn beyond(
+    known: &Known,
+    one: &Agreement,
+    seats: &[Seat],
+) -> Result<HashSet<ConnectionId>, AppError> {
+    match one.state {
+        AgreementState::Active | AgreementState::Review => {
+            Ok(surplus(seats, known.granted(one)?).into_iter().collect())
+        }
+        _ => Ok(HashSet::new()),
+    }
 }

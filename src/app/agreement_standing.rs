@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use super::{AppError, PgConnection};
 use crate::domain::actor::Actor;
-use crate::domain::agreement::{Agreement, Notice, Patience, Record, Standing, Terms, Told};
+use crate::domain::agreement::{
+    Agreement, Granted, Notice, Patience, Record, Standing, Terms, Told,
+};
 use crate::domain::decision::{AgreementSource, AgreementState};
 use crate::domain::ids::{AgreementId, ListingId, PlanId};
 use crate::domain::listing::{EndCause, Plan, Quotas};
@@ -124,6 +126,17 @@ impl Known {
         let plan = self.plan(of)?.quotas;
         let own = self.terms(of.id).map(|terms| terms.quotas);
         Ok(own.unwrap_or_default().or(plan))
+    }
+
+    /// How much it grants, in which Regions, and how long more than that may be connected.
+    pub(super) fn granted(&self, of: &Agreement) -> Result<Granted<'_>, AppError> {
+        let plan = self.plan(of)?;
+        let grace = i64::try_from(plan.grace_seconds(EndCause::Cancelled)).unwrap_or_default();
+        Ok(Granted {
+            quotas: self.quotas(of)?,
+            regions: plan.regions.as_ref(),
+            grace: TimeDelta::seconds(grace),
+        })
     }
 
     /// Where it stands.

@@ -1,6 +1,6 @@
 //! Connections for which somebody would pay who does not: those that nobody pays for, and those that are cut otherwise.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
@@ -28,22 +28,22 @@ pub(super) struct Unpaid {
 }
 
 impl Unpaid {
-    /// Those of some that are cut otherwise and for which another agreement of their account has room.
+    /// Adds those of some that are cut otherwise, each with the agreement that lets go of it, for which another agreement of their account has room.
     pub(super) async fn add_left(
         &mut self,
         conn: &mut PgConnection,
-        left: &HashSet<ConnectionId>,
+        left: &HashMap<ConnectionId, AgreementId>,
         at: DateTime<Utc>,
     ) -> Result<(), AppError> {
         if left.is_empty() {
             return Ok(());
         }
-        let ids: Vec<ConnectionId> = left.iter().copied().collect();
+        let ids: Vec<ConnectionId> = left.keys().copied().collect();
         let found = gather(conn, &ids, at).await?;
-        for id in ids {
-            if let Some(payer) = found.payer(id).filter(|_| found.has_room(id)) {
+        for (id, than) in left {
+            if let Some(payer) = found.other_payer(*id, *than) {
                 self.payers.insert(payer);
-                self.ids.push(id);
+                self.ids.push(*id);
             }
         }
         Ok(())

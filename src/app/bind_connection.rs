@@ -1,39 +1,54 @@
-//! Has an agreement pay for a connection.
+//! Has agreements pay for connections.
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::agreement_standing::note;
+use super::agreement_standing::Steps;
 use super::{AppError, PgConnection};
 use crate::domain::actor::Actor;
 use crate::domain::agreement::Unbound;
 use crate::domain::ids::{AgreementId, ConnectionId};
-use crate::store::agreement_bindings;
+use crate::store::agreement_bindings::{self, NewBinding};
 
-/// Has an agreement pay for a connection from a time on, in place of any other, and notes it with both, as of now. The caller has locked the agreement and the connection.
+/// Has an agreement pay for a connection from now on, in place of any other, and notes it with both. The caller has locked the agreement and the connection.
 pub(super) async fn bind(
     conn: &mut PgConnection,
     actor: &Actor,
     agreement: AgreementId,
     connection: ConnectionId,
-    since: DateTime<Utc>,
     at: DateTime<Utc>,
 ) -> Result<(), AppError> {
-    let before = agreement_bindings::of_connections(conn, &[connection]).await?;
-    let before = before.get(&connection).map(|row| row.agreement);
-    if !agreement_bindings::bind(conn, agreement, connection, since).await? {
+    let one = NewBinding {
+        agreement,
+        connection,
+        since: at,
+    };
+    bind_many(conn, actor, &[one], at).await
+}
+
+/// The same for many, each from a time of its own on.
+pub(super) async fn bind_many(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    all: &[NewBinding],
+    at: DateTime<Utc>,
+) -> Result<(), AppError> {
+    if all.is_empty() {
         return Ok(());
     }
-    if let Some(before) = before {
-        let after = json!({ "connection_id": connection, "because": Unbound::Moved, "agreement_id": agreement });
-        let change = (None, Some(after));
-        note(conn, actor, before, "agreement.unbind", change, None, at).await?;
+    let connections: Vec<ConnectionId> = all.iter().map(|one| one.connection).collect();
+    let before = agreement_bindings::of_connections(conn, &connections).await?;
+    let new = agreement_bindings::bind_many(conn, all).await?;
+    let mut steps = Steps::of(actor, at);
+    for one in all.iter().filter(|one| new.contains(&one.connection)) {
+        if let Some(before) = before.get(&one.connection) {
+            let after = json!({ "connection_id": one.connection, "because": Unbound::Moved, "agreement_id": one.agreement });
+            steps.add(before.agreement, "agreement.unbind", (None, Some(after)));
+        }
+        let after = json!({ "connection_id": one.connection, "since": one.since });
+        steps.add(one.agreement, "agreement.bind", (None, Some(after)));
     }
-    let change = (
-        None,
-        Some(json!({ "connection_id": connection, "since": since })),
-    );
-    note(conn, actor, agreement, "agreement.bind", change, None, at).await
+    steps.write(conn).await
 }
 
 /// Has nobody pay for connections any more.
@@ -44,19 +59,10 @@ pub(super) async fn unbind(
     why: Unbound,
     at: DateTime<Utc>,
 ) -> Result<(), AppError> {
+    let mut steps = Steps::of(actor, at);
     for row in agreement_bindings::unbind(conn, connections, why, at).await? {
         let after = json!({ "connection_id": row.connection, "because": why });
-        let change = (None, Some(after));
-        note(
-            conn,
-            actor,
-            row.agreement,
-            "agreement.unbind",
-            change,
-            None,
-            at,
-        )
-        .await?;
+        steps.add(row.agreement, "agreement.unbind", (None, Some(after)));
     }
-    Ok(())
+    steps.write(conn).await
 }

@@ -176,6 +176,8 @@ codes! {
     ConnectionNotAccepted = "connection_not_accepted", "The connection is not accepted";
     /// There is nothing to cancel.
     RevocationNotScheduled = "revocation_not_scheduled", "No revocation is scheduled";
+    /// What an agreement plans is given up with the agreement's own verbs.
+    RevocationByAgreement = "revocation_by_agreement", "An agreement takes the access away";
     /// Somebody else changed them first.
     ReviewRulesChanged = "review_rules_changed", "The review rules were changed by somebody else";
     /// More than one connection is named by it.

@@ -8,7 +8,7 @@ use privatelink::AccountId;
 
 use super::agreement_standing::know;
 use super::{AppError, PgConnection};
-use crate::domain::agreement::{Asks, Candidate, InUse, choose};
+use crate::domain::agreement::{Asks, Candidate, InUse, choose, choose_other};
 use crate::domain::decision::{self, Acceptance, AgreementState, Licences};
 use crate::domain::ids::{AgreementId, ConnectionId, EndpointServiceId, ListingId};
 use crate::domain::listing::{Listing, Plan, Revision};
@@ -102,6 +102,7 @@ impl Commerce {
                 candidate.in_use.add(seat.service, &seat.region);
             }
         }
+        self.count_heirs(conn).await?;
         let connections: Vec<ConnectionId> = sold.iter().map(|subject| subject.id).collect();
         let bound = agreement_bindings::of_connections(conn, &connections).await?;
         self.bound = bound
@@ -109,6 +110,38 @@ impl Commerce {
             .map(|(id, row)| (id, row.agreement))
             .collect();
         self.claimed = agreement_bindings::claims(conn, &connections).await?;
+        Ok(())
+    }
+
+    /// What is connected by agreements whose place others have taken counts for those, before the worker has moved it.
+    async fn count_heirs(&mut self, conn: &mut PgConnection) -> Result<(), AppError> {
+        let active = |one: &&Candidate| one.agreement.state == AgreementState::Active;
+        let heirs = self.candidates.values().filter(active);
+        let heirs = heirs.filter_map(|one| Some((one.agreement.replaces?, one.agreement.id)));
+        let heirs: HashMap<AgreementId, AgreementId> = heirs.collect();
+        let before: Vec<AgreementId> = heirs.keys().copied().collect();
+        if before.is_empty() {
+            return Ok(());
+        }
+        let seats = agreement_work::seats(conn, &before).await?;
+        let mut seats = seats.into_iter().filter(|(_, seat)| seat.live).peekable();
+        if seats.peek().is_none() {
+            return Ok(());
+        }
+        let after: Vec<AgreementId> = heirs.values().copied().collect();
+        let attached = agreement_accounts::of_many(conn, &after).await?;
+        let attached = attached.into_iter().filter(|row| row.proof.lets_in());
+        let attached: HashSet<(AgreementId, String)> = attached
+            .map(|row| (row.agreement, row.account.to_string()))
+            .collect();
+        for (before, seat) in seats {
+            if let Some(heir) = heirs.get(&before)
+                && attached.contains(&(*heir, seat.account.clone()))
+                && let Some(candidate) = self.candidates.get_mut(heir)
+            {
+                candidate.in_use.add(seat.service, &seat.region);
+            }
+        }
         Ok(())
     }
 
@@ -203,14 +236,37 @@ impl Commerce {
         ids.filter_map(|id| self.candidates.get(id)).collect()
     }
 
+    /// Another agreement than the one that lets go of a connection, in force and with room for it.
+    pub fn other(&self, subject: &Subject, region: &str, than: AgreementId) -> Option<AgreementId> {
+        let seller = self.seller(subject.service)?;
+        let candidates = self.candidates(subject, seller);
+        let said = self.claimed.get(&subject.id).copied();
+        choose_other(
+            &candidates,
+            Asks {
+                service: subject.service,
+                region,
+                live: true,
+                said,
+                pays: None,
+            },
+            than,
+        )
+    }
+
+    /// Counts a connection for which an agreement pays from now on.
+    pub fn seated(&mut self, subject: &Subject, region: &str, payer: AgreementId) {
+        self.bound.insert(subject.id, payer);
+        if let Some(candidate) = self.candidates.get_mut(&payer) {
+            candidate.in_use.add(subject.service, region);
+        }
+    }
+
     /// Counts a connection that was accepted just now. Answers the agreement that pays for it.
     pub fn accepted(&mut self, subject: &Subject, region: &str) -> Option<AgreementId> {
         let payer = self.of(subject, region, false).payer;
         if let Some(payer) = payer {
-            self.bound.insert(subject.id, payer);
-            if let Some(candidate) = self.candidates.get_mut(&payer) {
-                candidate.in_use.add(subject.service, region);
-            }
+            self.seated(subject, region, payer);
         }
         payer
     }

@@ -241,15 +241,25 @@ impl Gathered {
 
     /// Counts a connection as used from here on: it was accepted in the transaction that gathered.
     pub fn accepted(&mut self, id: ConnectionId) {
-        self.seated(id);
-        self.count_one(id, true);
-    }
-
-    /// Counts a connection that was bound just now.
-    pub fn seated(&mut self, id: ConnectionId) {
         if let Some(subject) = self.subjects.get(&id) {
             self.commerce.accepted(subject, region_of(subject).as_str());
         }
+        self.count_one(id, true);
+    }
+
+    /// Counts a connection for which an agreement pays from here on.
+    pub fn seated(&mut self, id: ConnectionId, payer: AgreementId) {
+        if let Some(subject) = self.subjects.get(&id) {
+            let region = region_of(subject).as_str();
+            self.commerce.seated(subject, region, payer);
+        }
+    }
+
+    /// Another agreement than the one that lets go of a connection, in force and with room for it.
+    pub(super) fn other_payer(&self, id: ConnectionId, than: AgreementId) -> Option<AgreementId> {
+        let subject = self.subjects.get(&id)?;
+        self.commerce
+            .other(subject, region_of(subject).as_str(), than)
     }
 
     /// The agreement that would pay for a connection.
@@ -259,16 +269,6 @@ impl Gathered {
         self.commerce
             .of(subject, region_of(subject).as_str(), live)
             .payer
-    }
-
-    /// Whether the agreement that would pay for a connection grants one more.
-    pub(super) fn has_room(&self, id: ConnectionId) -> bool {
-        let Some(subject) = self.subjects.get(&id) else {
-            return false;
-        };
-        let live = subject.review == ReviewState::Accepted;
-        let sold = self.commerce.of(subject, region_of(subject).as_str(), live);
-        sold.quotas.iter().all(|it| it.would_be <= it.limit)
     }
 
     /// The agreement in force that would pay for one more, where that grants no more.

@@ -1,6 +1,6 @@
 //! Access for a time: renewing it, and planning to take it away.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
 use super::code::Code;
@@ -51,7 +51,8 @@ pub async fn renew(
     Ok(after)
 }
 
-/// Plans to take access away at a time. It takes the place of all that was planned about the connection before, whoever did: this is the later word about it.
+/// Plans to take access away at a time. It takes the place of all that was planned about the connection before, by whomever but agreements: this is the later word about it. The
+/// earliest counts.
 #[tracing::instrument(skip_all, fields(connection.id = %id))]
 pub async fn schedule_revocation(
     ctx: &AppContext,
@@ -71,7 +72,7 @@ pub async fn schedule_revocation(
     let mut tx = ctx.begin().await?;
     let before = desk::locked(&mut tx, ctx, id, at).await?;
     refuse_unless_given(&before)?;
-    planned_revocations::clear(&mut tx, id).await?;
+    planned_revocations::clear_all_but_agreements(&mut tx, id).await?;
     if !planned_revocations::add(&mut tx, id, &planned).await? {
         return Err(AppError::internal("the review changed under its own lock"));
     }
@@ -85,14 +86,13 @@ pub async fn schedule_revocation(
         at,
     };
     desk::note(&mut tx, note).await?;
-    let kind = NoticeKind::AccessEnding;
-    tell(&mut tx, actor, id, kind, planned.at, at).await?;
     let after = desk::read(&mut tx, ctx, id, at).await?;
+    tell(&mut tx, actor, &after, planned.at, at).await?;
     ctx.commit(tx).await?;
     Ok(after)
 }
 
-/// Gives up all that was planned, whoever did.
+/// Gives up all that was planned, by whomever but agreements.
 #[tracing::instrument(skip_all, fields(connection.id = %id))]
 pub async fn cancel_revocation(
     ctx: &AppContext,
@@ -108,7 +108,14 @@ pub async fn cancel_revocation(
         let detail = "no revocation is scheduled";
         return Err(AppError::new(Code::RevocationNotScheduled, detail));
     };
-    planned_revocations::clear(&mut tx, id).await?;
+    let is_cleared = planned_revocations::clear_all_but_agreements(&mut tx, id).await?;
+    if let (Planner::Agreement(agreement), false) = (planned.planner, is_cleared) {
+        let until = planned.at.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let detail = format!(
+            "agreement {agreement} takes the access away at {until}: renew or amend it, attach the account, or make another one with room"
+        );
+        return Err(AppError::new(Code::RevocationByAgreement, detail));
+    }
     let note = Note {
         actor,
         id,
@@ -119,28 +126,30 @@ pub async fn cancel_revocation(
         at,
     };
     desk::note(&mut tx, note).await?;
-    let kind = NoticeKind::AccessEndingCancelled;
-    tell(&mut tx, actor, id, kind, planned.at, at).await?;
     let after = desk::read(&mut tx, ctx, id, at).await?;
+    tell(&mut tx, actor, &after, planned.at, at).await?;
     ctx.commit(tx).await?;
     Ok(after)
 }
 
-/// Notes what the consumer is to be told of the end of access: whatever was told before, this is the later word.
+/// Notes what the consumer is to be told of the end of access: when it comes now, or that what was planned for `planned` does not. Whatever was told before, this is the later word.
 async fn tell(
     conn: &mut PgConnection,
     actor: &Actor,
-    id: ConnectionId,
-    kind: NoticeKind,
-    ends_at: DateTime<Utc>,
+    after: &UnderReview,
+    planned: DateTime<Utc>,
     at: DateTime<Utc>,
 ) -> Result<(), AppError> {
+    let (kind, ends_at) = match &after.desk.revocation {
+        Some(standing) => (NoticeKind::AccessEnding, standing.at),
+        None => (NoticeKind::AccessEndingCancelled, planned),
+    };
     let notice = Notice {
         kind,
         since: at,
         content: json!({ "ends_at": ends_at }),
     };
-    tell_consumer(conn, actor, id, &notice, at).await
+    tell_consumer(conn, actor, after.connection.id, &notice, at).await
 }
 
 /// Refuses where there is no access, or where the endpoint is gone.

@@ -104,7 +104,7 @@ impl Hearing {
         match verb {
             Verb::Accept => {
                 if let Some(payer) = self.known.payer(id) {
-                    bind(conn, actor, payer, id, self.at, self.at).await?;
+                    bind(conn, actor, payer, id, self.at).await?;
                 }
                 self.known.accepted(id);
             }

@@ -163,7 +163,7 @@ impl Bench<'_> {
         };
         if outcome == Outcome::Accept {
             if let Some(payer) = session.known.payer(id) {
-                bind(conn, &actor, payer, id, self.at, self.at).await?;
+                bind(conn, &actor, payer, id, self.at).await?;
             }
             session.known.accepted(id);
         }

@@ -10,14 +10,18 @@ use super::admission::Gate;
 use super::decide_connection::{Leave, decide_locked};
 use super::decision_words::Why;
 use super::desk::{self, Note, UnderReview};
+use super::gather_facts::gather;
 use super::spare::spare;
 use super::{AppContext, AppError};
 use crate::domain::actor::Actor;
 use crate::domain::approval::ApprovalEnd;
-use crate::domain::ids::ConnectionId;
+use crate::domain::ids::{AgreementId, ConnectionId};
 use crate::domain::review_desk::{Planner, ReviewStep};
 use crate::domain::review_timer::{Facts, TimerStep, steps};
-use crate::store::{PgConnection, agreements, approvals, rejudgements, review_timers};
+use crate::store::{
+    PgConnection, agreement_bindings, agreement_work, agreements, approvals, rejudgements,
+    review_timers,
+};
 
 /// Does all that is due for a connection, under its lock, and answers what that was. What is not due any more is left alone, so doing it
 /// twice, or by two, is the same as doing it once.
@@ -71,17 +75,9 @@ async fn wanted(
     let planner = before.desk.revocation.as_ref().map(|plan| plan.planner);
     let rejudgement = match planner {
         Some(Planner::Rejudgement(rejudgement)) => rejudgement,
-        // What an agreement plans is up to date unless it should have been looked at before the time of the plan: another may have taken its place meanwhile. That it is
-        // to be looked at since, because the first of its connections was cut, keeps none of the others.
         Some(Planner::Agreement(id)) => {
-            let agreement = agreements::by_id(conn, id).await?;
-            let due = agreement.and_then(|agreement| agreement.due_at);
-            let cut_at = before.desk.revocation.as_ref().map_or(at, |plan| plan.at);
-            return Ok(if due.is_some_and(|due| due < cut_at) {
-                Wanted::Later
-            } else {
-                Wanted::Yes
-            });
+            let stays = is_agreement_sure(conn, before, id, at).await?;
+            return Ok(if stays { Wanted::Yes } else { Wanted::Later });
         }
         Some(Planner::Person | Planner::AccessRemoval(_)) | None => return Ok(Wanted::Yes),
     };
@@ -92,6 +88,36 @@ async fn wanted(
         return Ok(Wanted::NoMore);
     }
     Ok(Wanted::Yes)
+}
+
+/// Whether an agreement still cuts what it planned to. What it plans is up to date unless it should have been looked at before the time of the plan: another may have taken its
+/// place meanwhile. That it is to be looked at since, because the first of its connections was cut, keeps none of the others. And nobody is cut for whom another agreement has
+/// room: both are looked at first.
+async fn is_agreement_sure(
+    conn: &mut PgConnection,
+    before: &UnderReview,
+    planner: AgreementId,
+    at: DateTime<Utc>,
+) -> Result<bool, AppError> {
+    let cut_at = before.desk.revocation.as_ref().map_or(at, |plan| plan.at);
+    let agreement = agreements::by_id(conn, planner).await?;
+    let due = agreement.and_then(|agreement| agreement.due_at);
+    if due.is_some_and(|due| due < cut_at) {
+        return Ok(false);
+    }
+    let id = before.connection.id;
+    if !agreement_work::may_have_another_payer(conn, id, planner, at).await? {
+        return Ok(true);
+    }
+    let pays = agreement_bindings::of_connections(conn, &[id]).await?;
+    let pays = pays.get(&id).map(|row| row.agreement);
+    let other = match pays.filter(|pays| *pays != planner) {
+        Some(other) => Some(other),
+        None => gather(conn, &[id], at).await?.other_payer(id, planner),
+    };
+    let Some(other) = other else { return Ok(true) };
+    agreement_work::wake(conn, &[planner, other]).await?;
+    Ok(false)
 }
 
 /// What the timers of a connection look at.

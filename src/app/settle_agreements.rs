@@ -14,10 +14,9 @@ use super::agreement_seats::seat;
 use super::agreement_standing::{Steps, know, wake_accounts_of};
 use super::{AppContext, AppError, PgConnection};
 use crate::domain::actor::Actor;
-use crate::domain::agreement::{Agreement, Granted, OverQuota, cuts};
+use crate::domain::agreement::{Agreement, OverQuota, cuts};
 use crate::domain::decision::AgreementState;
 use crate::domain::ids::{AgreementId, ListingId};
-use crate::domain::listing::EndCause;
 use crate::store::agreements::DueAgreement;
 use crate::store::{StoreError, agreement_work, agreements, service_changes};
 
@@ -170,26 +169,19 @@ async fn settle_in(
     let doors = Doors::of(tx, listing, &known, &rows, at).await?;
     let (wishes, mut unmet) = doors.wishes(&locked);
     unmet.extend(give_and_take(tx, &actor, wishes, &mut steps, at).await?);
-    let seats = seat(tx, &actor, &doors, &known, &rows, at).await?;
+    let mut seats = seat(tx, &actor, &doors, &known, &rows, at).await?;
     let mut planned = agreement_work::planned(tx, ids).await?;
     let mut next = Vec::new();
     let mut changed = Vec::new();
     let mut more = seats.more;
-    let mut plans = CutChanges::default();
+    let mut plans = CutChanges::of(tx, &planned, std::mem::take(&mut seats.gone)).await?;
     for (before, mut after) in before.into_iter().zip(rows) {
-        let grace = known.plan(&after)?.grace_seconds(EndCause::Cancelled);
-        let grace = TimeDelta::seconds(i64::try_from(grace).unwrap_or_default());
-        let quotas = known.quotas(&after)?;
         let there = planned.remove(&after.id).unwrap_or_default();
-        let granted = Granted {
-            quotas,
-            regions: known.plan(&after)?.regions.as_ref(),
-            grace,
-        };
+        let granted = known.granted(&after)?;
         let wanted = cuts(&after, seats.of(after.id), granted, &there, at);
         note_quota(&mut steps, &after, wanted.over_quota);
         after.over_quota = wanted.over_quota;
-        let left = plans.add(&after, &wanted, &there, &seats.moved);
+        let left = plans.add(&after, &wanted, &there);
         let again = unmet.contains(&after.id).then(|| at + AGAIN);
         let until = known.standing(&after, at)?.until;
         more |= left;

@@ -1,6 +1,6 @@
 //! Which agreement pays for which connection, and which one somebody said shall.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -21,32 +21,47 @@ pub struct Binding {
     pub since: DateTime<Utc>,
 }
 
-/// Has an agreement pay for a connection from a time on, in place of any other. Answers whether that is new. The caller has locked both.
-pub async fn bind(
+/// That an agreement shall pay for a connection from a time on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewBinding {
+    /// The agreement.
+    pub agreement: AgreementId,
+    /// The connection.
+    pub connection: ConnectionId,
+    /// From when on.
+    pub since: DateTime<Utc>,
+}
+
+/// Has agreements pay for connections, in place of any others. Answers the connections of which that is new. No connection is named twice. The caller has locked both.
+pub async fn bind_many(
     conn: &mut PgConnection,
-    agreement: AgreementId,
-    connection: ConnectionId,
-    at: DateTime<Utc>,
-) -> Result<bool, StoreError> {
+    all: &[NewBinding],
+) -> Result<HashSet<ConnectionId>, StoreError> {
+    let agreements: Vec<Uuid> = all.iter().map(|one| one.agreement.uuid()).collect();
+    let connections: Vec<Uuid> = all.iter().map(|one| one.connection.uuid()).collect();
+    let since: Vec<DateTime<Utc>> = all.iter().map(|one| one.since).collect();
     sqlx::query!(
-        "UPDATE agreement_bindings SET ended_at = greatest($3, since), ended_as = 'moved'
-          WHERE connection_id = $1 AND agreement_id <> $2 AND ended_at IS NULL",
-        connection as _,
-        agreement as _,
-        at,
+        "UPDATE agreement_bindings AS b SET ended_at = greatest(u.since, b.since), ended_as = 'moved'
+           FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS u (agreement_id, connection_id, since)
+          WHERE b.connection_id = u.connection_id AND b.agreement_id <> u.agreement_id AND b.ended_at IS NULL",
+        &agreements,
+        &connections,
+        &since,
     )
     .execute(&mut *conn)
     .await?;
-    let done = sqlx::query!(
-        "INSERT INTO agreement_bindings (agreement_id, connection_id, since) VALUES ($1, $2, $3)
-         ON CONFLICT (connection_id) WHERE ended_at IS NULL DO NOTHING",
-        agreement as _,
-        connection as _,
-        at,
+    let new = sqlx::query_scalar!(
+        r#"INSERT INTO agreement_bindings (agreement_id, connection_id, since)
+           SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[])
+           ON CONFLICT (connection_id) WHERE ended_at IS NULL DO NOTHING
+           RETURNING connection_id AS "id: ConnectionId""#,
+        &agreements,
+        &connections,
+        &since,
     )
-    .execute(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(new.into_iter().collect())
 }
 
 /// Has nobody pay for these connections any more. Answers those that somebody paid for. The caller has locked them.

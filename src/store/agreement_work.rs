@@ -80,6 +80,30 @@ pub async fn wake_left_behind(
     Ok(())
 }
 
+/// Whether a connection that an agreement plans to cut has somebody else who pays for it, or might have: an agreement of its account and of the same listing that is in
+/// force, or should be by now.
+pub async fn may_have_another_payer(
+    conn: &mut PgConnection,
+    connection: ConnectionId,
+    planner: AgreementId,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let may = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM agreement_bindings AS b WHERE b.connection_id = $1 AND b.ended_at IS NULL AND b.agreement_id <> $2)
+               OR EXISTS (SELECT FROM connections AS c
+                            JOIN agreement_accounts AS m ON m.account_id = c.owner_account AND m.detached_at IS NULL AND m.proof <> 'none'
+                            JOIN agreements AS o ON o.id = m.agreement_id AND o.id <> $2
+                            JOIN agreements AS p ON p.id = $2 AND p.listing_id = o.listing_id
+                           WHERE c.id = $1 AND (o.state = 'active' OR (o.state = 'pending' AND o.starts_at <= $3))) AS "may!""#,
+        connection as _,
+        planner as _,
+        now,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(may)
+}
+
 /// Locks those of these agreements that nobody else holds, without waiting. Answers which.
 pub async fn lock_free(
     conn: &mut PgConnection,
@@ -126,7 +150,8 @@ pub async fn seats(
     let rows = sqlx::query!(
         r#"SELECT b.agreement_id AS "agreement: AgreementId", c.id AS "connection: ConnectionId", c.endpoint_service_id AS "service: EndpointServiceId",
                   coalesce(c.endpoint_region, r.region) AS "region!", c.owner_account AS account,
-                  (c.review_state = 'accepted' AND c.observed_state IN ('pendingAcceptance', 'pending', 'available', 'partial')) AS "live!"
+                  (c.review_state = 'accepted' AND c.observed_state IN ('pendingAcceptance', 'pending', 'available', 'partial')) AS "live!",
+                  (c.review_state <> 'accepted' OR c.observed_state IN ('deleting', 'deleted')) AS "gone!"
              FROM agreement_bindings AS b
              JOIN connections AS c ON c.id = b.connection_id
              JOIN account_regions AS r ON r.id = c.account_region_id
@@ -145,6 +170,7 @@ pub async fn seats(
                 region: row.region,
                 account: row.account,
                 live: row.live,
+                gone: row.gone,
                 let_in: true,
             };
             (row.agreement, seat)

@@ -166,6 +166,20 @@ pub async fn take_back(
     }))
 }
 
+/// Forgets what people, removals and re-judgements planned, and answers whether there was any. What agreements plan is not theirs to give up.
+pub async fn clear_all_but_agreements(
+    conn: &mut PgConnection,
+    id: ConnectionId,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query!(
+        "DELETE FROM planned_revocations WHERE connection_id = $1 AND agreement_id IS NULL",
+        id as _
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
 /// Forgets all that anybody planned.
 pub async fn clear(conn: &mut PgConnection, id: ConnectionId) -> Result<(), StoreError> {
     sqlx::query!(

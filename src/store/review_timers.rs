@@ -56,6 +56,8 @@ pub async fn due(
               JOIN connections c ON c.id = p.connection_id
               JOIN endpoint_services e ON e.id = c.endpoint_service_id AND e.lifecycle NOT IN ('deleted', 'released')
              WHERE c.account_region_id = $1 AND c.review_state = 'accepted' AND p.at <= $2
+               -- What an agreement planned that should have been looked at before waits, and keeps nobody else waiting.
+               AND NOT EXISTS (SELECT FROM agreements a WHERE a.id = p.agreement_id AND a.due_at < p.at)
                AND c.observed_state IN ('pendingAcceptance', 'pending', 'available', 'partial', 'rejected', 'expired', 'failed',
                                         'deleting', 'deleted')
             UNION ALL

@@ -71,7 +71,7 @@ pub(super) async fn renew_connection(
 
 /// Plans to revoke an accepted connection
 ///
-/// It takes the place of an earlier plan. When the time has come, the revocation is an ordinary decision of the actor `timer` with this reason.
+/// It takes the place of all earlier plans but those of agreements; the earliest counts. When the time has come, the revocation is an ordinary decision of the actor `timer` with this reason.
 #[utoipa::path(
     tag = "connections",
     params(("id" = ConnectionId, Path, description = "The connection.")),
@@ -95,7 +95,7 @@ pub(super) async fn schedule_revocation(
 
 /// Gives a planned revocation up
 ///
-/// Access goes on as before. What other reasons plan, such as a removal of access, stands.
+/// Access goes on as before, whoever planned to take it away: a person, a removal of access or a re-judgement. What an agreement plans stands: its own verbs change that.
 #[utoipa::path(
     tag = "connections",
     params(("id" = ConnectionId, Path, description = "The connection.")),

@@ -111,6 +111,36 @@ pub fn choose<'a>(candidates: &[&'a Candidate], asks: Asks<'_>) -> Choice<'a> {
     }
 }
 
+/// Chooses who pays for a connection that one agreement lets go of: another in force, whose plan has the Region and which grants one more. The one that somebody named, or else
+/// the oldest, whatever rule there is for new ones: the alternative is to cut it. None where somebody named the one that lets go, while that is in force.
+pub fn choose_other(
+    candidates: &[&Candidate],
+    asks: Asks<'_>,
+    than: AgreementId,
+) -> Option<AgreementId> {
+    let active = candidates
+        .iter()
+        .filter(|one| one.agreement.state == AgreementState::Active);
+    let (own, others): (Vec<&Candidate>, Vec<&Candidate>) =
+        active.copied().partition(|one| one.agreement.id == than);
+    if asks.said == Some(than) && !own.is_empty() {
+        return None;
+    }
+    let has_room = |one: &&Candidate| {
+        let regions = one.plan.regions.as_ref();
+        let sold =
+            regions.is_none_or(|all| all.iter().any(|region| region.as_str() == asks.region));
+        let limits = one.limits(asks.service, asks.region);
+        sold && limits.iter().all(|it| it.would_be <= it.limit)
+    };
+    let with_room = others.into_iter().filter(has_room);
+    let oldest = with_room.min_by_key(|one| {
+        let named = asks.said == Some(one.agreement.id);
+        (!named, one.agreement.starts_at, one.agreement.id)
+    });
+    oldest.map(|one| one.agreement.id)
+}
+
 /// The one to speak of where none is in force: that which is or comes next to it.
 fn rank(agreement: &Agreement) -> u8 {
     match agreement.state {

@@ -23,6 +23,9 @@ pub struct Seat {
     pub account: String,
     /// Whether it was accepted and lives in AWS.
     pub live: bool,
+    /// Whether it has no right any more, or AWS deleted it. What AWS shows otherwise is neither gone nor live: AWS does not say that nothing can be accepted again that somebody
+    /// rejected there by hand.
+    pub gone: bool,
     /// Whether the account is let in by the agreement. Nobody whom the agreement that took its place does not let in is.
     pub let_in: bool,
 }
@@ -119,8 +122,8 @@ pub fn cuts(
     now: DateTime<Utc>,
 ) -> Cuts {
     let all = |at: DateTime<Utc>| -> BTreeMap<ConnectionId, DateTime<Utc>> {
-        let live = seats.iter().filter(|seat| seat.live);
-        live.map(|seat| (seat.connection, at)).collect()
+        let held = seats.iter().filter(|seat| !seat.gone);
+        held.map(|seat| (seat.connection, at)).collect()
     };
     let soon = |id: &ConnectionId| planned.get(id).copied().unwrap_or(now + granted.grace);
     match agreement.state {
@@ -160,7 +163,7 @@ pub fn cuts(
 
 /// What is cut of those whose account is not let in any more.
 fn shut_out(seats: &[Seat], soon: impl Fn(&ConnectionId) -> DateTime<Utc>) -> Cuts {
-    let out = seats.iter().filter(|seat| seat.live && !seat.let_in);
+    let out = seats.iter().filter(|seat| !seat.gone && !seat.let_in);
     let shut_out: BTreeSet<ConnectionId> = out.map(|seat| seat.connection).collect();
     Cuts {
         over_quota: None,
@@ -216,6 +219,7 @@ mod tests {
             region: region.to_owned(),
             account: "210987654321".to_owned(),
             live,
+            gone: !live,
             let_in: true,
         }
     }
@@ -316,6 +320,21 @@ mod tests {
         overdue.grace_until = Some(at(50));
         let told = cuts(&overdue, &seats, day(at_most(0)), &none, at(40));
         assert_eq!(told.plans, [(first, at(50))].into());
+    }
+
+    #[test]
+    fn what_may_come_back_is_cut_but_takes_no_place() {
+        let mut seats = [
+            seat(1, 1, "eu-west-1", false),
+            seat(2, 1, "eu-west-1", true),
+        ];
+        seats[0].gone = false;
+        assert!(surplus(&seats, day(at_most(1))).is_empty());
+        let none = BTreeMap::new();
+        for state in [AgreementState::Grace, AgreementState::Ended] {
+            let planned = cuts(&agreement(state), &seats, day(at_most(9)), &none, at(12)).plans;
+            assert!(planned.contains_key(&seats[0].connection), "{state}");
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use choice::{Asks, Candidate, Choice, choose};
+pub use choice::{Asks, Candidate, Choice, choose, choose_other};
 pub use cuts::{Cuts, Granted, InUse, Seat, cuts, surplus};
 pub use kept::{Account, AccountProof, Agreement, HeardNotice, OverQuota, Unbound};
 pub use notice::{AgreementNoticeKind, Notice, Told};

@@ -9,6 +9,7 @@ use portcullis::domain::decision::{AgreementSource, AgreementState};
 use portcullis::domain::ids::{AgreementId, ConnectionId};
 use portcullis::domain::listing::EndCause;
 use portcullis::domain::policy::Stamp;
+use portcullis::store::agreement_bindings::NewBinding;
 use portcullis::store::{agreement_bindings, agreement_notices, agreements};
 use portcullis::worker::usage;
 use serde_json::{Value, json};
@@ -129,7 +130,12 @@ impl TestApp {
     pub(crate) async fn bind(&self, of: &Agreement, request: &Request, at: DateTime<Utc>) {
         let mut tx = self.db().begin().await.unwrap();
         let connection: ConnectionId = request.id.parse().unwrap();
-        agreement_bindings::bind(&mut tx, of.id, connection, at)
+        let one = NewBinding {
+            agreement: of.id,
+            connection,
+            since: at,
+        };
+        agreement_bindings::bind_many(&mut tx, &[one])
             .await
             .unwrap();
         tx.commit().await.unwrap();
