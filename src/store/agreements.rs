@@ -23,6 +23,7 @@ struct Row {
     offer_id: Option<OfferId>,
     buyer_account: String,
     term: Option<String>,
+    anchored_at: Option<DateTime<Utc>>,
     replaces: Option<AgreementId>,
     state: String,
     cause: Option<String>,
@@ -61,6 +62,7 @@ impl TryFrom<Row> for Agreement {
                 .map(str::parse)
                 .transpose()
                 .map_err(broken)?,
+            anchored_at: row.anchored_at,
             replaces: row.replaces,
             state: row.state.parse().map_err(broken)?,
             cause: row
@@ -91,7 +93,7 @@ macro_rules! agreement_rows {
         sqlx::query_as!(
             Row,
             r#"SELECT id AS "id: AgreementId", source, reference, listing_id AS "listing_id: ListingId", plan_id AS "plan_id: PlanId", revision,
-                      offer_id AS "offer_id: OfferId", buyer_account, term, replaces AS "replaces: AgreementId", state, cause, grace_until,
+                      offer_id AS "offer_id: OfferId", buyer_account, term, anchored_at, replaces AS "replaces: AgreementId", state, cause, grace_until,
                       succeeded_at, starts_at, ends_at, over_quota_since, over_quota_until, due_at, version, made_at, made_by, stood_at
                  FROM agreements "# + $rest
             $(, $argument)*
@@ -103,8 +105,8 @@ macro_rules! agreement_rows {
 pub async fn insert(conn: &mut PgConnection, new: &Agreement) -> Result<bool, StoreError> {
     let done = sqlx::query!(
         "INSERT INTO agreements (id, source, reference, listing_id, plan_id, revision, offer_id, buyer_account, term, replaces, state, cause, grace_until,
-                                 succeeded_at, starts_at, ends_at, due_at, version, made_at, made_by, stood_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+                                 succeeded_at, starts_at, ends_at, due_at, version, made_at, made_by, stood_at, anchored_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
          ON CONFLICT ON CONSTRAINT agreements_reference_unique DO NOTHING",
         new.id as _,
         new.source.as_str(),
@@ -127,6 +129,7 @@ pub async fn insert(conn: &mut PgConnection, new: &Agreement) -> Result<bool, St
         new.made.at,
         new.made.by,
         new.stood_at,
+        new.anchored_at,
     )
     .execute(conn)
     .await?;

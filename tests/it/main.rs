@@ -23,6 +23,7 @@ mod agreement_races;
 mod agreement_renewals;
 mod agreement_second_looks;
 mod agreement_sentences;
+mod agreement_terms;
 mod agreement_verbs;
 mod agreements;
 mod approvals;

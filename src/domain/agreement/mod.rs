@@ -4,6 +4,7 @@
 //! makes no difference, and [`Record::standing`] says what they come to at a time. So nothing is ever moved from state to state: a notice that comes late cannot lift
 //! what has ended, and one that comes twice does nothing. Pure.
 
+mod anchor;
 mod choice;
 mod cuts;
 mod kept;

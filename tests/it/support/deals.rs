@@ -91,6 +91,7 @@ impl TestApp {
             offer: None,
             buyer: buyer.parse().unwrap(),
             term: None,
+            anchored_at: None,
             replaces: None,
             state: AgreementState::Pending,
             cause: None,
