@@ -14,6 +14,7 @@ mod agreement_grants;
 mod agreement_heirs;
 mod agreement_seats;
 pub mod agreement_standing;
+pub mod amend_renewals;
 pub mod answer_access;
 pub mod approve;
 pub mod ask_access;

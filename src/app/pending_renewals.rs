@@ -89,6 +89,22 @@ impl<'a> Renewals<'a> {
         })
     }
 
+    /// The agreement.
+    pub(super) fn of(&self) -> AgreementId {
+        self.of
+    }
+
+    /// Those that would take its place, or that of one that would.
+    pub(super) fn pending(&self) -> &[&'a Agreement] {
+        &self.pending
+    }
+
+    /// When one of them begins, as people read it.
+    pub(super) fn begins(one: &Agreement) -> String {
+        let unknown = || "an unknown time".to_owned();
+        one.starts_at.map_or_else(unknown, shown)
+    }
+
     /// What becomes of them; nothing where there are none. Refuses where nobody said.
     pub(super) fn fate(
         &self,
@@ -102,9 +118,7 @@ impl<'a> Renewals<'a> {
             let detail = format!(
                 "{} is to take its place from {} on; say what becomes of it: keep, and it begins all the same, or roll_back, and it never comes to be",
                 first.id,
-                first
-                    .starts_at
-                    .map_or_else(|| "an unknown time".to_owned(), shown),
+                Self::begins(first),
             );
             return Err(AppError::new(Code::RenewalPending, detail).field("renewal"));
         };

@@ -12,6 +12,7 @@ mod access_gate;
 mod access_removal_races;
 mod access_removals;
 mod access_requests;
+mod agreement_amendments;
 mod agreement_drain;
 mod agreement_follow_ups;
 mod agreement_gate;

@@ -20,10 +20,11 @@ use crate::api::responses::{
     AgreementAmendConflict, AgreementEndConflict, AgreementMissing, AgreementPartsMissing,
     AgreementRenewalConflict, AgreementStepConflict, AuthProblems, BodyProblems,
 };
+use crate::app::amend_renewals::Figures;
 use crate::app::change_agreement::{Amendment, Said, change_agreement};
 use crate::app::renew_agreement::{Renewal, renew_agreement as renew};
 use crate::app::{AppContext, read_agreements};
-use crate::domain::agreement::RenewalFate;
+use crate::domain::agreement::{RenewalFate, RenewalTerms};
 use crate::domain::ids::{AgreementId, OfferId};
 use crate::domain::listing::{ContractTerm, Quotas};
 use crate::domain::money::Amount;
@@ -42,6 +43,8 @@ pub struct AmendmentBody {
     #[schema(value_type = Option<String>, format = DateTime, example = "2031-03-31T16:00:00Z")]
     #[expect(clippy::option_option, reason = "null is not absent")]
     ends_at: Option<Option<DateTime<Utc>>>,
+    /// What becomes of a renewal that has not begun. Needed where there is one that would have other figures or quantities than this one then.
+    renewal: Option<RenewalTerms>,
     /// Why, for the audit trail.
     #[schema(min_length = 1, max_length = 1000)]
     reason: Option<String>,
@@ -56,7 +59,7 @@ fn given_time<'de, D: serde::Deserializer<'de>>(
 
 /// Amends an agreement
 ///
-/// Its figures, quantities or end. The plan and the revision stay; for others, make one that takes its place.
+/// Its figures, quantities or end, and those figures and quantities of a renewal that has not begun, too, if you say so. The plan and the revision stay; for others, make one that takes its place.
 #[utoipa::path(
     tag = "agreements",
     params(("id" = AgreementId, Path, description = "The agreement.")),
@@ -74,8 +77,11 @@ pub(super) async fn amend_agreement(
     ctx: Data<AppContext>,
 ) -> Result<Json<AgreementView>, Problem> {
     let said = Said::Amended(Amendment {
-        quotas: body.quotas,
-        quantities: body.quantities,
+        figures: Figures {
+            quotas: body.quotas,
+            quantities: body.quantities,
+        },
+        renewal: body.renewal,
         ends_at: body.ends_at.map(|at| at.map(kept)),
     });
     say(&ctx, caller.subject, id, said, body.reason.as_deref()).await

@@ -25,5 +25,5 @@ pub use cuts::{Cuts, Granted, InUse, Seat, cuts, surplus};
 pub use kept::{Account, AccountProof, Agreement, HeardNotice, OverQuota, Unbound};
 pub use notice::{AgreementNoticeKind, Notice, Told};
 pub use record::{Record, Terms};
-pub use renewal::RenewalFate;
+pub use renewal::{RenewalFate, RenewalTerms};
 pub use standing::{Patience, SUCCESSOR_WAIT, Standing};
