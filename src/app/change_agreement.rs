@@ -42,8 +42,8 @@ pub enum Said {
     Questioned,
     /// Somebody looked, and it is good.
     Cleared,
-    /// It never came to be.
-    RolledBack,
+    /// It never came to be. And what becomes of its renewal.
+    RolledBack(Option<RenewalFate>),
 }
 
 /// Other terms. What is absent stays as it is.
@@ -66,7 +66,7 @@ impl Said {
             Self::NotPaid(_) => "agreement.fail_payment",
             Self::Questioned => "agreement.question",
             Self::Cleared => "agreement.clear",
-            Self::RolledBack => "agreement.roll_back",
+            Self::RolledBack(_) => "agreement.roll_back",
         }
     }
 
@@ -79,18 +79,19 @@ impl Said {
             | Self::NotPaid(_)
             | Self::Questioned
             | Self::Cleared
-            | Self::RolledBack => None,
+            | Self::RolledBack(_) => None,
         }
     }
 
-    /// Whether it ends the agreement, and what was said of its renewal then.
+    /// Whether it ends the agreement or takes it back, and what was said of its renewal then.
     #[expect(clippy::option_option, reason = "nothing said is not no end")]
     fn end(&self) -> Option<Option<RenewalFate>> {
         match self {
-            Self::Cancelled(_, renewal) | Self::Terminated(renewal) | Self::NotPaid(renewal) => {
-                Some(*renewal)
-            }
-            Self::Amended(_) | Self::Questioned | Self::Cleared | Self::RolledBack => None,
+            Self::Cancelled(_, renewal)
+            | Self::Terminated(renewal)
+            | Self::NotPaid(renewal)
+            | Self::RolledBack(renewal) => Some(*renewal),
+            Self::Amended(_) | Self::Questioned | Self::Cleared => None,
         }
     }
 }
@@ -131,8 +132,10 @@ pub async fn change_agreement(
         .find(|row| row.id == id)
         .ok_or_else(|| missing(id))?;
     refuse_foreign(row)?;
+    let before = pending_renewals::before(row, &rows, &known)?;
     let case = Case {
         row,
+        before: before.map(|one| one.id),
         now: known.now(row, at)?,
         known: &known,
         at,
@@ -156,7 +159,7 @@ pub async fn change_agreement(
     let mut stands = rows.clone();
     if amendment.is_some() {
         // Of those behind it only what is amended as well changes; and nothing of itself where it has what it shall have.
-        let own = |one: AgreementId| notice.is_some() && (one == id || Some(one) == row.replaces);
+        let own = |one: AgreementId| notice.is_some() && (one == id || Some(one) == case.before);
         stands.retain(|one| own(one.id) || amended.contains(&one.id));
     }
     let mut renewal = None;
@@ -216,6 +219,8 @@ pub(super) async fn refuse_attached(
 /// The agreement that something is said of.
 struct Case<'a> {
     row: &'a Agreement,
+    /// The one whose place it takes.
+    before: Option<AgreementId>,
     /// As it stands now.
     now: Agreement,
     known: &'a Known,
@@ -260,11 +265,11 @@ impl Case<'_> {
                 (word, Told::Cleared)
             }
             Said::Cleared => return Err(self.impossible("nobody has questioned it")),
-            Said::RolledBack if self.now.state == AgreementState::Pending => {
+            Said::RolledBack(_) if self.now.state == AgreementState::Pending => {
                 self.refuse_gap()?;
                 (self.at, Told::RolledBack)
             }
-            Said::RolledBack => {
+            Said::RolledBack(_) => {
                 let detail = "only what has not begun is rolled back; cancel or terminate it";
                 return Err(self.impossible(detail));
             }
@@ -324,7 +329,7 @@ impl Case<'_> {
 
     /// Refuses to leave nothing in the place of one that ends earlier because of this one.
     fn refuse_gap(&self) -> Result<(), AppError> {
-        let Some(before) = self.row.replaces else {
+        let Some(before) = self.before else {
             return Ok(());
         };
         let record = self.known.record(before)?;
@@ -333,6 +338,11 @@ impl Case<'_> {
             return Ok(());
         }
         let ends = record.ends_first();
+        // It ended earlier because of one in between that never came to be, and not of this one.
+        let begins = self.known.terms(self.row.id).map(|terms| terms.starts_at);
+        if self.row.replaces != Some(before) && begins > ends {
+            return Ok(());
+        }
         let by_itself = self.known.terms(before).and_then(|terms| terms.ends_at);
         if ends.is_some_and(|end| by_itself.is_none_or(|at| end < at)) {
             let detail = format!(

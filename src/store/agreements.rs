@@ -187,7 +187,7 @@ pub async fn locked(
     rows.into_iter().map(Agreement::try_from).collect()
 }
 
-/// Those that take the place of these.
+/// Those that were made to take the place of these, whatever became of them.
 pub async fn successors(
     conn: &mut PgConnection,
     ids: &[AgreementId],
@@ -197,6 +197,48 @@ pub async fn successors(
         .fetch_all(conn)
         .await?;
     rows.into_iter().map(Agreement::try_from).collect()
+}
+
+/// Those that take the place of these. Behind one that never came to be, whoever was to take its place takes theirs; it is among them itself.
+pub async fn heirs(
+    conn: &mut PgConnection,
+    ids: &[AgreementId],
+) -> Result<Vec<Agreement>, StoreError> {
+    let ids = uuids(ids);
+    let rows = agreement_rows!(
+        r#"WHERE id IN (WITH RECURSIVE line AS (
+                            SELECT id, source, reference FROM agreements WHERE replaces = ANY($1)
+                            UNION SELECT next.id, next.source, next.reference
+                                    FROM line JOIN agreements AS next ON next.replaces = line.id
+                                   WHERE EXISTS (SELECT FROM agreement_notices AS n
+                                                  WHERE n.source = line.source AND n.reference = line.reference AND n.kind = 'rolled_back'))
+                        SELECT id FROM line)
+           ORDER BY id"#,
+        &ids,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Agreement::try_from).collect()
+}
+
+/// The one whose place another takes, and before one that never came to be the one before that: the last of them is the first that did.
+pub async fn line_before(
+    conn: &mut PgConnection,
+    id: AgreementId,
+) -> Result<Vec<AgreementId>, StoreError> {
+    let rows = sqlx::query_scalar!(
+        r#"WITH RECURSIVE line AS (
+               SELECT replaces AS id, 1 AS steps FROM agreements WHERE id = $1 AND replaces IS NOT NULL
+               UNION SELECT gone.replaces, line.steps + 1 FROM line JOIN agreements AS gone ON gone.id = line.id
+                      WHERE gone.replaces IS NOT NULL
+                        AND EXISTS (SELECT FROM agreement_notices AS n
+                                     WHERE n.source = gone.source AND n.reference = gone.reference AND n.kind = 'rolled_back'))
+           SELECT id AS "id!: AgreementId" FROM line ORDER BY steps"#,
+        id as _,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows)
 }
 
 /// Those that take the place of one, those that take theirs, and so on; in the order of their ids.

@@ -17,6 +17,7 @@ mod agreement_drain;
 mod agreement_follow_ups;
 mod agreement_gate;
 mod agreement_left_behind;
+mod agreement_lines;
 mod agreement_notices;
 mod agreement_orders;
 mod agreement_principals;

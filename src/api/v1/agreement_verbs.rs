@@ -102,7 +102,7 @@ pub struct CancellationBody {
     renewal: Option<RenewalFate>,
 }
 
-/// Why an agreement ends at once.
+/// Why an agreement ends at once, or never comes to be.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AgreementEndBody {
@@ -235,31 +235,25 @@ pub(super) async fn clear_agreement(
 
 /// Rolls an agreement back
 ///
-/// It never came to be. Only what has not begun is rolled back.
+/// It never came to be. Only what has not begun is rolled back. Where another one was to take its place, say what becomes of that.
 #[utoipa::path(
     tag = "agreements",
     params(("id" = AgreementId, Path, description = "The agreement.")),
-    request_body = ReasonBody,
+    request_body = AgreementEndBody,
     responses(
         (status = 200, description = "Rolled back.", body = AgreementView),
-        AuthProblems, BodyProblems, AgreementMissing, AgreementStepConflict
+        AuthProblems, BodyProblems, AgreementMissing, AgreementEndConflict
     )
 )]
 #[post("/v1/agreements/{id}/roll-back")]
 pub(super) async fn roll_back_agreement(
     caller: Caller<Manage>,
     ApiPath(id): ApiPath<AgreementId>,
-    ApiJson(body): ApiJson<ReasonBody>,
+    ApiJson(body): ApiJson<AgreementEndBody>,
     ctx: Data<AppContext>,
 ) -> Result<Json<AgreementView>, Problem> {
-    say(
-        &ctx,
-        caller.subject,
-        id,
-        Said::RolledBack,
-        Some(body.reason()),
-    )
-    .await
+    let said = Said::RolledBack(body.renewal);
+    say(&ctx, caller.subject, id, said, Some(&body.reason)).await
 }
 
 /// How an agreement goes on. What is absent is as it was.
