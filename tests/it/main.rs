@@ -22,6 +22,7 @@ mod agreement_notices;
 mod agreement_orders;
 mod agreement_principals;
 mod agreement_races;
+mod agreement_regions;
 mod agreement_renewals;
 mod agreement_second_looks;
 mod agreement_sentences;
