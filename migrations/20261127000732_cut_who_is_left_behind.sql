@@ -1,7 +1,8 @@
 -- First, so that nobody who works at an agreement waits for the view while this waits for him.
 LOCK TABLE agreements IN ACCESS EXCLUSIVE MODE;
 
--- An agreement also cuts whoever it does not let in any more: an account that was detached, or that the agreement that took its place has not.
+-- An agreement also cuts whoever it does not let in any more: an account that was detached, or that the agreement that took its place has not. Behind one that never came to
+-- be, that is whoever was to take the place of that.
 CREATE OR REPLACE VIEW standing_revocations AS
     SELECT p.connection_id, p.access_removal_id, p.rejudgement_id, p.at, p.reason, p.by, p.agreement_id
       FROM planned_revocations p
@@ -19,7 +20,13 @@ CREATE OR REPLACE VIEW standing_revocations AS
                                      JOIN agreement_accounts m ON m.account_id = c.owner_account AND m.detached_at IS NULL AND m.proof <> 'none'
                                      JOIN agreements o ON o.id = m.agreement_id
                                     WHERE c.id = p.connection_id
-                                      AND CASE WHEN a.succeeded_at IS NULL THEN o.id = a.id ELSE o.replaces = a.id AND NOT (o.state = 'ended' AND o.cause IS NULL) END))));
+                                      AND CASE WHEN a.succeeded_at IS NULL THEN o.id = a.id
+                                               ELSE NOT (o.state = 'ended' AND o.cause IS NULL)
+                                                    AND a.id IN (WITH RECURSIVE line AS (
+                                                                     SELECT o.replaces AS id
+                                                                     UNION SELECT gone.replaces FROM line JOIN agreements gone ON gone.id = line.id
+                                                                            WHERE gone.state = 'ended' AND gone.cause IS NULL)
+                                                                 SELECT id FROM line) END))));
 
 -- Whether somebody could not carry an agreement out: it is tried again later, and later each time.
 ALTER TABLE agreements

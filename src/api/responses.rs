@@ -279,8 +279,8 @@ problems! {
     AgreementStepConflict = [AgreementOver, AgreementStepImpossible, AgreementForeign];
     /// Where the agreement stands, this makes no sense, or it was not said what becomes of its renewal.
     AgreementEndConflict = [AgreementOver, AgreementStepImpossible, RenewalPending, AgreementChanged, AgreementForeign];
-    /// Where the agreement stands, this makes no sense, or another one is in the way.
-    AgreementAmendConflict = [AgreementOver, AgreementStepImpossible, AgreementOverlaps, AgreementChanged, AgreementForeign];
+    /// Where the agreement stands, this makes no sense, another one is in the way, or it was not said what becomes of its renewal.
+    AgreementAmendConflict = [AgreementOver, AgreementStepImpossible, RenewalPending, AgreementOverlaps, AgreementChanged, AgreementForeign];
     /// The account may not be attached.
     AgreementAttachConflict = [AccountAttached, AccountTaken, AgreementOverlaps, TrialTaken, AgreementOver];
     /// The account may not be detached.

@@ -70,8 +70,11 @@ async fn back(
     let rolled_back = of
         .iter()
         .filter(|one| one.state == AgreementState::Ended && one.cause.is_none());
-    let pairs = rolled_back.filter_map(|one| Some((one.id, one.replaces?)));
-    let pairs: Vec<_> = pairs.filter(|(id, _)| seats.contains_key(id)).collect();
+    let mut pairs = Vec::new();
+    for one in rolled_back.filter(|one| seats.contains_key(&one.id)) {
+        let before = agreements::line_before(conn, one.id).await?;
+        pairs.extend(before.last().map(|before| (one.id, *before)));
+    }
     let mut all = BTreeMap::new();
     if pairs.is_empty() {
         return Ok(all);

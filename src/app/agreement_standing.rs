@@ -31,7 +31,7 @@ pub struct Known {
 /// Reads what there is to know of these agreements.
 pub async fn know(conn: &mut PgConnection, of: &[Agreement]) -> Result<Known, AppError> {
     let ids: Vec<AgreementId> = of.iter().map(|one| one.id).collect();
-    let successors = agreements::successors(conn, &ids).await?;
+    let successors = agreements::heirs(conn, &ids).await?;
     let mut by_reference: HashMap<(AgreementSource, String), AgreementId> = HashMap::new();
     for one in of.iter().chain(&successors) {
         by_reference.insert((one.source, one.reference.clone()), one.id);
@@ -47,14 +47,22 @@ pub async fn know(conn: &mut PgConnection, of: &[Agreement]) -> Result<Known, Ap
             record.hear(&heard.notice);
         }
     }
-    known.forsake(&successors);
-    for one in successors {
+    let rows: HashMap<AgreementId, &Agreement> = of
+        .iter()
+        .chain(&successors)
+        .map(|one| (one.id, one))
+        .collect();
+    let places: Vec<(AgreementId, &Agreement)> = successors
+        .iter()
+        .filter_map(|one| Some((known.place(one, &rows)?, one)))
+        .collect();
+    known.forsake(&places);
+    for (place, one) in places {
         let record = known.records.get(&one.id);
-        let since = record.and_then(|record| record.in_force_since(by_licence(&one)));
-        let (Some(before), Some(since)) = (one.replaces, since) else {
+        let Some(since) = record.and_then(|record| record.in_force_since(by_licence(one))) else {
             continue;
         };
-        let first = known.successors.entry(before).or_insert((one.id, since));
+        let first = known.successors.entry(place).or_insert((one.id, since));
         if since < first.1 {
             *first = (one.id, since);
         }
@@ -83,14 +91,33 @@ fn by_licence(agreement: &Agreement) -> bool {
 }
 
 impl Known {
-    /// Tells those of it whose successors, all of them, were rolled back.
-    fn forsake(&mut self, successors: &[Agreement]) {
+    /// Whose place one takes: before those that never came to be, that of the one before them. None where none of these is there.
+    fn place(
+        &self,
+        of: &Agreement,
+        rows: &HashMap<AgreementId, &Agreement>,
+    ) -> Option<AgreementId> {
+        let mut place = of.replaces?;
+        while self.records.get(&place).is_some_and(Record::is_rolled_back) {
+            place = rows.get(&place)?.replaces?;
+        }
+        Some(place)
+    }
+
+    /// Tells those of it whose successors, all of them, were rolled back or come when nobody waits for them any more.
+    fn forsake(&mut self, successors: &[(AgreementId, &Agreement)]) {
         let (mut gone, mut there) = (HashSet::new(), HashSet::new());
-        for one in successors {
+        for (place, one) in successors {
             let record = self.records.get(&one.id);
-            let is_gone = record.is_some_and(Record::is_rolled_back);
+            let begins = record.and_then(Record::terms).map(|terms| terms.starts_at);
+            // What comes instead of one that never came to be has a time of its own, maybe a year later.
+            let is_too_late = one.replaces != Some(*place)
+                && begins
+                    .zip(self.records.get(place))
+                    .is_some_and(|(at, before)| before.is_waited_out(at));
+            let is_gone = is_too_late || record.is_some_and(Record::is_rolled_back);
             let of = if is_gone { &mut gone } else { &mut there };
-            of.extend(one.replaces);
+            of.insert(*place);
         }
         for id in gone.difference(&there) {
             if let Some(record) = self.records.get_mut(id) {

@@ -1,13 +1,14 @@
 //! What people say happened to an agreement: each is a notice like any other, with an event of our own, so that order and repeats make no difference here either.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use privatelink::AccountId;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::agreement_checks::{Span, over, refuse_foreign, refuse_overlap};
-use super::agreement_standing::{Known, know, note, stand};
+use super::agreement_standing::{Change, Known, know, note, stand};
+use super::amend_renewals::{Alike, Figures};
 use super::code::Code;
 use super::hear_notice::locked_with_predecessor;
 use super::listing_parts::refuse;
@@ -17,12 +18,13 @@ use super::read_agreements::missing;
 use super::{AppContext, AppError, PgConnection, text};
 use crate::domain::actor::Actor;
 use crate::domain::agreement::notice_rules::FASTEST_CLOCK;
-use crate::domain::agreement::purchase::{lasting, quantities, quotas};
-use crate::domain::agreement::{Account, Agreement, Notice, RenewalFate, Terms, Told};
+use crate::domain::agreement::purchase::lasting;
+use crate::domain::agreement::{
+    Account, Agreement, Notice, RenewalFate, RenewalTerms, Terms, Told,
+};
 use crate::domain::decision::AgreementState;
 use crate::domain::ids::AgreementId;
-use crate::domain::listing::{EndCause, Quotas, Wrong};
-use crate::domain::money::Amount;
+use crate::domain::listing::{EndCause, Wrong};
 use crate::store::{agreement_accounts, agreements, parties};
 
 /// What somebody says happened.
@@ -40,17 +42,17 @@ pub enum Said {
     Questioned,
     /// Somebody looked, and it is good.
     Cleared,
-    /// It never came to be.
-    RolledBack,
+    /// It never came to be. And what becomes of its renewal.
+    RolledBack(Option<RenewalFate>),
 }
 
 /// Other terms. What is absent stays as it is.
 #[derive(Debug, Clone, Default)]
 pub struct Amendment {
-    /// Other figures than the plan's, all of them.
-    pub quotas: Option<Quotas>,
-    /// How much is bought in advance, of every dimension.
-    pub quantities: Option<BTreeMap<String, Amount>>,
+    /// Other figures and quantities.
+    pub figures: Figures,
+    /// What becomes of renewals that would have others then.
+    pub renewal: Option<RenewalTerms>,
     /// When it ends by itself; `Some(None)` where it runs until somebody ends it.
     pub ends_at: Option<Option<DateTime<Utc>>>,
 }
@@ -64,18 +66,32 @@ impl Said {
             Self::NotPaid(_) => "agreement.fail_payment",
             Self::Questioned => "agreement.question",
             Self::Cleared => "agreement.clear",
-            Self::RolledBack => "agreement.roll_back",
+            Self::RolledBack(_) => "agreement.roll_back",
         }
     }
 
-    /// Whether it ends the agreement, and what was said of its renewal then.
+    /// The amendment, where it is one.
+    fn amendment(&self) -> Option<&Amendment> {
+        match self {
+            Self::Amended(amendment) => Some(amendment),
+            Self::Cancelled(..)
+            | Self::Terminated(_)
+            | Self::NotPaid(_)
+            | Self::Questioned
+            | Self::Cleared
+            | Self::RolledBack(_) => None,
+        }
+    }
+
+    /// Whether it ends the agreement or takes it back, and what was said of its renewal then.
     #[expect(clippy::option_option, reason = "nothing said is not no end")]
     fn end(&self) -> Option<Option<RenewalFate>> {
         match self {
-            Self::Cancelled(_, renewal) | Self::Terminated(renewal) | Self::NotPaid(renewal) => {
-                Some(*renewal)
-            }
-            Self::Amended(_) | Self::Questioned | Self::Cleared | Self::RolledBack => None,
+            Self::Cancelled(_, renewal)
+            | Self::Terminated(renewal)
+            | Self::NotPaid(renewal)
+            | Self::RolledBack(renewal) => Some(*renewal),
+            Self::Amended(_) | Self::Questioned | Self::Cleared => None,
         }
     }
 }
@@ -95,15 +111,17 @@ pub async fn change_agreement(
     let seen = agreements::by_id(&mut tx, id)
         .await?
         .ok_or_else(|| missing(id))?;
+    let amendment = said.amendment().cloned();
     // An amendment may lead it into the time of another one: while its accounts are locked nobody makes one of theirs.
-    let held = match said {
-        Said::Amended(_) => Some(hold_accounts(&mut tx, id).await?),
-        _ => None,
+    let held = match amendment {
+        Some(_) => Some(hold_accounts(&mut tx, id).await?),
+        None => None,
     };
     let end = said.end();
-    let rows = match end {
-        Some(_) => pending_renewals::lock_line(&mut tx, &seen).await?,
-        None => locked_with_predecessor(&mut tx, &seen).await?,
+    let rows = if end.is_some() || amendment.is_some() {
+        pending_renewals::lock_line(&mut tx, &seen).await?
+    } else {
+        locked_with_predecessor(&mut tx, &seen).await?
     };
     if let Some(held) = held {
         refuse_attached(&mut tx, id, &held).await?;
@@ -114,47 +132,63 @@ pub async fn change_agreement(
         .find(|row| row.id == id)
         .ok_or_else(|| missing(id))?;
     refuse_foreign(row)?;
+    let before = pending_renewals::before(row, &rows, &known)?;
     let case = Case {
         row,
+        before: before.map(|one| one.id),
         now: known.now(row, at)?,
         known: &known,
         at,
     };
     let action = said.action();
     let notice = case.notice(&mut tx, said).await?;
-    let Some(notice) = notice else {
+    let renewals = Renewals::behind(row, &rows, &known, at)?;
+    let alike = match &amendment {
+        Some(amendment) => {
+            let changes = case.has_other_figures(notice.as_ref());
+            Some(Alike::find(&renewals, &known, amendment, changes)?)
+        }
+        None => None,
+    };
+    let amended = alike.as_ref().map_or_else(BTreeSet::new, Alike::ids);
+    if notice.is_none() && amended.is_empty() {
         let same = case.now.clone();
         ctx.commit(tx).await?;
         return Ok(same);
-    };
-    let renewals = Renewals::behind(row, &rows, &known, at)?;
-    let renewal = match end {
-        Some(fate) => renewals.fate(fate, &notice)?,
-        None => None,
-    };
-    let after = match &notice.told {
-        Told::Ended(_) if renewal.is_some() => {
-            json!({ "at": notice.at, "kind": notice.told.kind(), "renewal": renewal })
+    }
+    let mut stands = rows.clone();
+    if amendment.is_some() {
+        // Of those behind it only what is amended as well changes; and nothing of itself where it has what it shall have.
+        let own = |one: AgreementId| notice.is_some() && (one == id || Some(one) == case.before);
+        stands.retain(|one| own(one.id) || amended.contains(&one.id));
+    }
+    let mut renewal = None;
+    if let Some(notice) = notice {
+        if let Some(fate) = end {
+            renewal = renewals.fate(fate, &notice)?;
         }
-        Told::Made(terms) => json!({ "terms": terms }),
-        told => json!({ "at": notice.at, "kind": told.kind() }),
-    };
-    let before = match (&notice.told, known.terms(id)) {
-        (Told::Made(_), Some(terms)) => json!({ "terms": terms }),
-        _ => json!({ "state": case.now.state }),
-    };
-    tell(&mut tx, actor, row, notice, reason.clone(), at).await?;
-    let change = (Some(before), Some(after));
-    note(&mut tx, actor, id, action, change, reason.as_deref(), at).await?;
+        let said_of_renewal = match (renewal, alike.as_ref().and_then(Alike::said)) {
+            (Some(fate), _) => Some(json!(fate)),
+            (None, terms) => terms.map(|terms| json!(terms)),
+        };
+        let change = case.change(&notice, said_of_renewal);
+        tell(&mut tx, actor, row, notice, reason.clone(), at).await?;
+        note(&mut tx, actor, id, action, change, reason.as_deref(), at).await?;
+    }
     if renewal == Some(RenewalFate::RollBack) {
         renewals
             .roll_back(&mut tx, actor, reason.as_deref())
             .await?;
     }
-    let stood = stand(&mut tx, actor, &rows, at).await?;
+    if let Some(alike) = &alike {
+        alike
+            .amend(&mut tx, &known, actor, reason.as_deref(), at)
+            .await?;
+    }
+    let stood = stand(&mut tx, actor, &stands, at).await?;
     ctx.commit(tx).await?;
     let changed = stood.into_iter().find(|row| row.id == id);
-    changed.ok_or_else(|| missing(id))
+    Ok(changed.unwrap_or(case.now))
 }
 
 /// Locks the accounts that are attached to an agreement.
@@ -185,6 +219,8 @@ pub(super) async fn refuse_attached(
 /// The agreement that something is said of.
 struct Case<'a> {
     row: &'a Agreement,
+    /// The one whose place it takes.
+    before: Option<AgreementId>,
     /// As it stands now.
     now: Agreement,
     known: &'a Known,
@@ -229,17 +265,46 @@ impl Case<'_> {
                 (word, Told::Cleared)
             }
             Said::Cleared => return Err(self.impossible("nobody has questioned it")),
-            Said::RolledBack if self.now.state == AgreementState::Pending => {
+            Said::RolledBack(_) if self.now.state == AgreementState::Pending => {
                 self.refuse_gap()?;
                 (self.at, Told::RolledBack)
             }
-            Said::RolledBack => {
+            Said::RolledBack(_) => {
                 let detail = "only what has not begun is rolled back; cancel or terminate it";
                 return Err(self.impossible(detail));
             }
         };
         let id = own_event(self.at);
         Ok(Some(Notice { id, at, told }))
+    }
+
+    /// Whether it has other figures or quantities after a notice.
+    fn has_other_figures(&self, after: Option<&Notice>) -> bool {
+        match (
+            after.map(|notice| &notice.told),
+            self.known.terms(self.row.id),
+        ) {
+            (Some(Told::Made(after)), Some(before)) => {
+                (after.quotas, &after.quantities) != (before.quotas, &before.quantities)
+            }
+            _ => false,
+        }
+    }
+
+    /// What the timeline says of a notice, and of what was said of renewals with it.
+    fn change(&self, notice: &Notice, renewal: Option<Value>) -> Change {
+        let mut after = match &notice.told {
+            Told::Made(terms) => json!({ "terms": terms }),
+            told => json!({ "at": notice.at, "kind": told.kind() }),
+        };
+        if let Some(renewal) = renewal {
+            after["renewal"] = renewal;
+        }
+        let before = match (&notice.told, self.known.terms(self.row.id)) {
+            (Told::Made(_), Some(terms)) => json!({ "terms": terms }),
+            _ => json!({ "state": self.now.state }),
+        };
+        (Some(before), Some(after))
     }
 
     /// Refuses where it is over. In grace some things still make sense.
@@ -264,7 +329,7 @@ impl Case<'_> {
 
     /// Refuses to leave nothing in the place of one that ends earlier because of this one.
     fn refuse_gap(&self) -> Result<(), AppError> {
-        let Some(before) = self.row.replaces else {
+        let Some(before) = self.before else {
             return Ok(());
         };
         let record = self.known.record(before)?;
@@ -273,6 +338,11 @@ impl Case<'_> {
             return Ok(());
         }
         let ends = record.ends_first();
+        // It ended earlier because of one in between that never came to be, and not of this one.
+        let begins = self.known.terms(self.row.id).map(|terms| terms.starts_at);
+        if self.row.replaces != Some(before) && begins > ends {
+            return Ok(());
+        }
         let by_itself = self.known.terms(before).and_then(|terms| terms.ends_at);
         if ends.is_some_and(|end| by_itself.is_none_or(|at| end < at)) {
             let detail = format!(
@@ -322,15 +392,7 @@ impl Case<'_> {
         let before = before.ok_or_else(|| self.impossible("its terms are not known yet"))?;
         let plan = self.known.plan(self.row)?;
         let mut terms = before.clone();
-        let mut wrong = Vec::new();
-        if let Some(own) = change.quotas {
-            wrong.extend(quotas(&own));
-            terms.quotas = own;
-        }
-        if let Some(much) = change.quantities {
-            wrong.extend(quantities(&much, plan, self.row.term));
-            terms.quantities = much;
-        }
+        let mut wrong = change.figures.put_into(&mut terms, plan, self.row.term);
         if let Some(ends_at) = change.ends_at {
             if ends_at.is_none() && (self.row.term.is_some() || terms.trial) {
                 wrong.push(Wrong {

@@ -136,11 +136,12 @@ pub(super) async fn keep(
     Err(AppError::new(Code::EventDiffers, detail).field("event_id"))
 }
 
-/// An agreement and the one whose place it takes, locked: that one stands where it stands because of this one.
+/// An agreement and the one whose place it takes, with those in between that never came to be, locked: that one stands where it stands because of this one.
 pub(super) async fn locked_with_predecessor(
     conn: &mut PgConnection,
     of: &Agreement,
 ) -> Result<Vec<Agreement>, AppError> {
-    let ids: Vec<AgreementId> = of.replaces.into_iter().chain([of.id]).collect();
+    let mut ids: Vec<AgreementId> = agreements::line_before(conn, of.id).await?;
+    ids.push(of.id);
     Ok(agreements::locked(conn, &ids).await?)
 }

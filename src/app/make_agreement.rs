@@ -85,13 +85,16 @@ pub async fn make_agreement(
         goes_on: new.replaces.is_some(),
     };
     let sold = find(&mut tx, &asked, at).await?;
-    let term = new.wanted.term;
-    let terms = new.wanted.terms(&sold.plan, at);
-    let terms = terms.map_err(wrongs)?;
     let replaces = match new.replaces {
         Some(id) => Some(replaced(&mut tx, id, &sold, &new.buyer).await?),
         None => None,
     };
+    let starts_at = new.wanted.starts_at.unwrap_or(at);
+    let anchor = replaces
+        .as_ref()
+        .and_then(|old| old.anchor_for(sold.plan_id, starts_at));
+    let term = new.wanted.term;
+    let terms = new.wanted.terms(&sold.plan, anchor, at).map_err(wrongs)?;
     let (buyer_account, accounts) = (new.buyer.clone(), new.accounts.clone());
     let place = move |account: &AccountId| {
         let index = accounts.iter().position(|it| it == account);
@@ -112,6 +115,7 @@ pub async fn make_agreement(
         event_id: new.event_id,
         made_at: new.made_at.unwrap_or(at),
         term,
+        anchor,
         terms,
         replaces,
         reason,
@@ -191,6 +195,8 @@ pub(super) struct Deal {
     pub(super) event_id: Option<String>,
     pub(super) made_at: DateTime<Utc>,
     pub(super) term: Option<ContractTerm>,
+    /// From when a term is counted, where it goes on another one.
+    pub(super) anchor: Option<DateTime<Utc>>,
     pub(super) terms: Terms,
     /// The one whose place it takes, locked.
     pub(super) replaces: Option<Agreement>,
@@ -282,6 +288,12 @@ pub(super) async fn close(
     made.ok_or_else(|| AppError::internal("an agreement was made and does not stand"))
 }
 
+/// From when the term is counted, where that is not its own beginning.
+fn anchor(deal: &Deal) -> Option<DateTime<Utc>> {
+    let anchor = deal.anchor.filter(|_| deal.term.is_some());
+    anchor.filter(|it| *it != deal.terms.starts_at)
+}
+
 fn row(deal: &Deal, actor: &Actor, at: DateTime<Utc>) -> Agreement {
     let id = AgreementId::new(at);
     Agreement {
@@ -294,6 +306,7 @@ fn row(deal: &Deal, actor: &Actor, at: DateTime<Utc>) -> Agreement {
         offer: deal.sold.offer,
         buyer: deal.buyer.clone(),
         term: deal.term,
+        anchored_at: anchor(deal),
         replaces: deal.replaces.as_ref().map(|old| old.id),
         state: AgreementState::Pending,
         cause: None,

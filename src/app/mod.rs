@@ -16,6 +16,7 @@ mod agreement_moves;
 mod agreement_seats;
 pub mod agreement_standing;
 mod agreement_unpaid;
+pub mod amend_renewals;
 pub mod answer_access;
 pub mod approve;
 pub mod ask_access;

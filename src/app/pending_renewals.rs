@@ -1,4 +1,4 @@
-//! What becomes of renewals that have not begun when the agreement whose place they would take is ended: whoever ends it says so, because otherwise they begin by themselves
+//! What becomes of renewals that have not begun when the agreement whose place they would take is ended or rolled back: whoever ends it says so, because otherwise they begin by themselves
 //! and let the same accounts in again.
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -15,18 +15,22 @@ use crate::domain::decision::AgreementState;
 use crate::domain::ids::AgreementId;
 use crate::store::agreements;
 
-/// Locks an agreement, the one whose place it takes, and all that are to take its place, one behind the other.
+/// Locks an agreement, the one whose place it takes, with those in between that never came to be, and all that are to take its place, one behind the other.
 pub(super) async fn lock_line(
     conn: &mut PgConnection,
     of: &Agreement,
 ) -> Result<Vec<Agreement>, AppError> {
     let behind = agreements::line_behind(conn, of.id).await?;
-    let before = of.replaces.into_iter().chain([of.id]);
-    let ids: Vec<AgreementId> = before.chain(behind.iter().copied()).collect();
+    let before = agreements::line_before(conn, of.id).await?;
+    let own = [of.id].into_iter().chain(behind.iter().copied());
+    let ids: Vec<AgreementId> = own.chain(before.iter().copied()).collect();
     let rows = agreements::locked(conn, &ids).await?;
-    // Whoever makes another one locks the one whose place it takes: from here on there is no other.
-    if agreements::line_behind(conn, of.id).await? != behind {
-        let detail = "it was renewed at this moment; read it again";
+    // Whoever makes another one locks the one whose place it takes, and whoever rolls one back locks that: from here on the line stays as it is.
+    if agreements::line_behind(conn, of.id).await? != behind
+        || agreements::line_before(conn, of.id).await? != before
+    {
+        let detail =
+            "it was renewed, or another of its line rolled back, at this moment; read it again";
         return Err(AppError::new(Code::AgreementChanged, detail));
     }
     Ok(rows)
@@ -55,6 +59,26 @@ pub(super) fn pending_behind<'a>(
     Ok(pending)
 }
 
+/// The one of a line that was locked whose place an agreement takes: before those that never came to be, the one before them.
+pub(super) fn before<'a>(
+    of: &Agreement,
+    line: &'a [Agreement],
+    known: &Known,
+) -> Result<Option<&'a Agreement>, AppError> {
+    let mut place = of.replaces;
+    while let Some(id) = place {
+        let one = line.iter().find(|one| one.id == id);
+        let Some(one) = one else {
+            return Ok(None);
+        };
+        if !known.record(id)?.is_rolled_back() {
+            return Ok(Some(one));
+        }
+        place = one.replaces;
+    }
+    Ok(None)
+}
+
 /// Those that would take an agreement's place and have not begun.
 #[derive(Debug)]
 pub(super) struct Renewals<'a> {
@@ -73,20 +97,28 @@ impl<'a> Renewals<'a> {
         known: &Known,
         at: DateTime<Utc>,
     ) -> Result<Self, AppError> {
-        let mut pending = Vec::new();
-        // Everything in the line but the agreement and the one before it is behind it.
-        let behind = |one: &&Agreement| one.id != of.id && Some(one.id) != of.replaces;
-        for one in line.iter().filter(behind) {
-            if known.now(one, at)?.state == AgreementState::Pending {
-                pending.push(one);
-            }
-        }
         Ok(Self {
             of: of.id,
             ends: known.record(of.id)?.ends_first(),
-            pending,
+            pending: pending_behind(of.id, line, known, at)?,
             at,
         })
+    }
+
+    /// The agreement.
+    pub(super) fn of(&self) -> AgreementId {
+        self.of
+    }
+
+    /// Those that would take its place, or that of one that would.
+    pub(super) fn pending(&self) -> &[&'a Agreement] {
+        &self.pending
+    }
+
+    /// When one of them begins, as people read it.
+    pub(super) fn begins(one: &Agreement) -> String {
+        let unknown = || "an unknown time".to_owned();
+        one.starts_at.map_or_else(unknown, shown)
     }
 
     /// What becomes of them; nothing where there are none. Refuses where nobody said.
@@ -102,9 +134,7 @@ impl<'a> Renewals<'a> {
             let detail = format!(
                 "{} is to take its place from {} on; say what becomes of it: keep, and it begins all the same, or roll_back, and it never comes to be",
                 first.id,
-                first
-                    .starts_at
-                    .map_or_else(|| "an unknown time".to_owned(), shown),
+                Self::begins(first),
             );
             return Err(AppError::new(Code::RenewalPending, detail).field("renewal"));
         };

@@ -114,7 +114,8 @@ pub async fn renew_agreement(
         quantities: new.quantities.unwrap_or_else(|| before.quantities.clone()),
         quotas: new.quotas.unwrap_or(before.quotas),
     };
-    let terms = wanted.terms(&sold.plan, at).map_err(wrongs)?;
+    let anchor = old.anchor_for(sold.plan_id, starts_at);
+    let terms = wanted.terms(&sold.plan, anchor, at).map_err(wrongs)?;
     let others = attached
         .into_iter()
         .filter(|it| it.proof != AccountProof::Buyer);
@@ -126,6 +127,7 @@ pub async fn renew_agreement(
         event_id: new.event_id,
         made_at: at,
         term,
+        anchor,
         terms,
         replaces: Some(old),
         reason,

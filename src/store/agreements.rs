@@ -23,6 +23,7 @@ struct Row {
     offer_id: Option<OfferId>,
     buyer_account: String,
     term: Option<String>,
+    anchored_at: Option<DateTime<Utc>>,
     replaces: Option<AgreementId>,
     state: String,
     cause: Option<String>,
@@ -61,6 +62,7 @@ impl TryFrom<Row> for Agreement {
                 .map(str::parse)
                 .transpose()
                 .map_err(broken)?,
+            anchored_at: row.anchored_at,
             replaces: row.replaces,
             state: row.state.parse().map_err(broken)?,
             cause: row
@@ -91,7 +93,7 @@ macro_rules! agreement_rows {
         sqlx::query_as!(
             Row,
             r#"SELECT id AS "id: AgreementId", source, reference, listing_id AS "listing_id: ListingId", plan_id AS "plan_id: PlanId", revision,
-                      offer_id AS "offer_id: OfferId", buyer_account, term, replaces AS "replaces: AgreementId", state, cause, grace_until,
+                      offer_id AS "offer_id: OfferId", buyer_account, term, anchored_at, replaces AS "replaces: AgreementId", state, cause, grace_until,
                       succeeded_at, starts_at, ends_at, over_quota_since, over_quota_until, due_at, version, made_at, made_by, stood_at
                  FROM agreements "# + $rest
             $(, $argument)*
@@ -103,8 +105,8 @@ macro_rules! agreement_rows {
 pub async fn insert(conn: &mut PgConnection, new: &Agreement) -> Result<bool, StoreError> {
     let done = sqlx::query!(
         "INSERT INTO agreements (id, source, reference, listing_id, plan_id, revision, offer_id, buyer_account, term, replaces, state, cause, grace_until,
-                                 succeeded_at, starts_at, ends_at, due_at, version, made_at, made_by, stood_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+                                 succeeded_at, starts_at, ends_at, due_at, version, made_at, made_by, stood_at, anchored_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
          ON CONFLICT ON CONSTRAINT agreements_reference_unique DO NOTHING",
         new.id as _,
         new.source.as_str(),
@@ -127,6 +129,7 @@ pub async fn insert(conn: &mut PgConnection, new: &Agreement) -> Result<bool, St
         new.made.at,
         new.made.by,
         new.stood_at,
+        new.anchored_at,
     )
     .execute(conn)
     .await?;
@@ -184,7 +187,7 @@ pub async fn locked(
     rows.into_iter().map(Agreement::try_from).collect()
 }
 
-/// Those that take the place of these.
+/// Those that were made to take the place of these, whatever became of them.
 pub async fn successors(
     conn: &mut PgConnection,
     ids: &[AgreementId],
@@ -194,6 +197,48 @@ pub async fn successors(
         .fetch_all(conn)
         .await?;
     rows.into_iter().map(Agreement::try_from).collect()
+}
+
+/// Those that take the place of these. Behind one that never came to be, whoever was to take its place takes theirs; it is among them itself.
+pub async fn heirs(
+    conn: &mut PgConnection,
+    ids: &[AgreementId],
+) -> Result<Vec<Agreement>, StoreError> {
+    let ids = uuids(ids);
+    let rows = agreement_rows!(
+        r#"WHERE id IN (WITH RECURSIVE line AS (
+                            SELECT id, source, reference FROM agreements WHERE replaces = ANY($1)
+                            UNION SELECT next.id, next.source, next.reference
+                                    FROM line JOIN agreements AS next ON next.replaces = line.id
+                                   WHERE EXISTS (SELECT FROM agreement_notices AS n
+                                                  WHERE n.source = line.source AND n.reference = line.reference AND n.kind = 'rolled_back'))
+                        SELECT id FROM line)
+           ORDER BY id"#,
+        &ids,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Agreement::try_from).collect()
+}
+
+/// The one whose place another takes, and before one that never came to be the one before that: the last of them is the first that did.
+pub async fn line_before(
+    conn: &mut PgConnection,
+    id: AgreementId,
+) -> Result<Vec<AgreementId>, StoreError> {
+    let rows = sqlx::query_scalar!(
+        r#"WITH RECURSIVE line AS (
+               SELECT replaces AS id, 1 AS steps FROM agreements WHERE id = $1 AND replaces IS NOT NULL
+               UNION SELECT gone.replaces, line.steps + 1 FROM line JOIN agreements AS gone ON gone.id = line.id
+                      WHERE gone.replaces IS NOT NULL
+                        AND EXISTS (SELECT FROM agreement_notices AS n
+                                     WHERE n.source = gone.source AND n.reference = gone.reference AND n.kind = 'rolled_back'))
+           SELECT id AS "id!: AgreementId" FROM line ORDER BY steps"#,
+        id as _,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows)
 }
 
 /// Those that take the place of one, those that take theirs, and so on; in the order of their ids.

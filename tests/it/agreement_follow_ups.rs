@@ -88,8 +88,8 @@ async fn an_amendment_cuts_nobody_who_has_a_renewal(pool: PgPool) {
         "renewal_pending",
     );
     app.act(&first, "amend", &gap(72)).await.good();
-    // What else is amended is no matter of the renewal.
-    let quotas = json!({ "quotas": { "max_endpoints": 9 } });
+    // What else is amended cuts nobody.
+    let quotas = json!({ "quotas": { "max_endpoints": 9 }, "renewal": "keep" });
     app.act(&first, "amend", &quotas).await.good();
 
     // What the refusal says to do.

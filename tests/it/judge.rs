@@ -56,11 +56,16 @@ impl TestApp {
     /// Carries wakes out and judges what is due; a second pass must find nothing.
     pub(crate) async fn judge(&self) -> Report {
         carry_out_wakes(&self.shared).await.expect("wakes");
-        let place = self.place().await;
-        let report = run_pass(&place).await.expect("a pass");
-        let again = run_pass(&place).await.expect("a second pass");
-        assert_eq!(again.judged, [], "what was judged is judged again");
-        report
+        let mut all = Report::default();
+        for place in self.places().await {
+            let report = run_pass(&place).await.expect("a pass");
+            let again = run_pass(&place).await.expect("a second pass");
+            assert_eq!(again.judged, [], "what was judged is judged again");
+            all.judged.extend(report.judged);
+            all.failed.extend(report.failed);
+            all.next_due = all.next_due.into_iter().chain(report.next_due).min();
+        }
+        all
     }
 
     /// The same, and what was said in the end.

@@ -20,10 +20,11 @@ use crate::api::responses::{
     AgreementAmendConflict, AgreementEndConflict, AgreementMissing, AgreementPartsMissing,
     AgreementRenewalConflict, AgreementStepConflict, AuthProblems, BodyProblems,
 };
+use crate::app::amend_renewals::Figures;
 use crate::app::change_agreement::{Amendment, Said, change_agreement};
 use crate::app::renew_agreement::{Renewal, renew_agreement as renew};
 use crate::app::{AppContext, read_agreements};
-use crate::domain::agreement::RenewalFate;
+use crate::domain::agreement::{RenewalFate, RenewalTerms};
 use crate::domain::ids::{AgreementId, OfferId};
 use crate::domain::listing::{ContractTerm, Quotas};
 use crate::domain::money::Amount;
@@ -42,6 +43,8 @@ pub struct AmendmentBody {
     #[schema(value_type = Option<String>, format = DateTime, example = "2031-03-31T16:00:00Z")]
     #[expect(clippy::option_option, reason = "null is not absent")]
     ends_at: Option<Option<DateTime<Utc>>>,
+    /// What becomes of a renewal that has not begun. Needed where there is one that would have other figures or quantities than this one then.
+    renewal: Option<RenewalTerms>,
     /// Why, for the audit trail.
     #[schema(min_length = 1, max_length = 1000)]
     reason: Option<String>,
@@ -56,7 +59,7 @@ fn given_time<'de, D: serde::Deserializer<'de>>(
 
 /// Amends an agreement
 ///
-/// Its figures, quantities or end. The plan and the revision stay; for others, make one that takes its place.
+/// Its figures, quantities or end, and those figures and quantities of a renewal that has not begun, too, if you say so. The plan and the revision stay; for others, make one that takes its place.
 #[utoipa::path(
     tag = "agreements",
     params(("id" = AgreementId, Path, description = "The agreement.")),
@@ -74,8 +77,11 @@ pub(super) async fn amend_agreement(
     ctx: Data<AppContext>,
 ) -> Result<Json<AgreementView>, Problem> {
     let said = Said::Amended(Amendment {
-        quotas: body.quotas,
-        quantities: body.quantities,
+        figures: Figures {
+            quotas: body.quotas,
+            quantities: body.quantities,
+        },
+        renewal: body.renewal,
         ends_at: body.ends_at.map(|at| at.map(kept)),
     });
     say(&ctx, caller.subject, id, said, body.reason.as_deref()).await
@@ -96,7 +102,7 @@ pub struct CancellationBody {
     renewal: Option<RenewalFate>,
 }
 
-/// Why an agreement ends at once.
+/// Why an agreement ends at once, or never comes to be.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AgreementEndBody {
@@ -229,31 +235,25 @@ pub(super) async fn clear_agreement(
 
 /// Rolls an agreement back
 ///
-/// It never came to be. Only what has not begun is rolled back.
+/// It never came to be. Only what has not begun is rolled back. Where another one was to take its place, say what becomes of that.
 #[utoipa::path(
     tag = "agreements",
     params(("id" = AgreementId, Path, description = "The agreement.")),
-    request_body = ReasonBody,
+    request_body = AgreementEndBody,
     responses(
         (status = 200, description = "Rolled back.", body = AgreementView),
-        AuthProblems, BodyProblems, AgreementMissing, AgreementStepConflict
+        AuthProblems, BodyProblems, AgreementMissing, AgreementEndConflict
     )
 )]
 #[post("/v1/agreements/{id}/roll-back")]
 pub(super) async fn roll_back_agreement(
     caller: Caller<Manage>,
     ApiPath(id): ApiPath<AgreementId>,
-    ApiJson(body): ApiJson<ReasonBody>,
+    ApiJson(body): ApiJson<AgreementEndBody>,
     ctx: Data<AppContext>,
 ) -> Result<Json<AgreementView>, Problem> {
-    say(
-        &ctx,
-        caller.subject,
-        id,
-        Said::RolledBack,
-        Some(body.reason()),
-    )
-    .await
+    let said = Said::RolledBack(body.renewal);
+    say(&ctx, caller.subject, id, said, Some(&body.reason)).await
 }
 
 /// How an agreement goes on. What is absent is as it was.

@@ -41,6 +41,9 @@ pub struct AgreementSummaryView {
     buyer_account: String,
     /// For how long a quantity was bought; null where nothing is bought in advance.
     term: Option<ContractTerm>,
+    /// From when its term is counted, where it goes on others of the same plan: what began on a 31st comes back to it after a shorter month. Null where that is its own beginning.
+    #[schema(example = "2031-01-31T16:00:00Z")]
+    anchored_at: Option<DateTime<Utc>>,
     /// The one whose place it takes.
     replaces: Option<AgreementId>,
     /// Where it stands.
@@ -78,6 +81,7 @@ impl From<&Agreement> for AgreementSummaryView {
             offer_id: row.offer,
             buyer_account: row.buyer.to_string(),
             term: row.term,
+            anchored_at: row.anchored_at,
             replaces: row.replaces,
             state: row.state,
             cause: row.cause,

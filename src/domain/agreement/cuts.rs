@@ -178,39 +178,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::agreement::tests::at;
-    use crate::domain::decision::AgreementSource;
-    use crate::domain::ids::{AgreementId, ListingId, PlanId};
-    use crate::domain::policy::Stamp;
-
-    fn agreement(state: AgreementState) -> Agreement {
-        Agreement {
-            id: AgreementId::new(at(0)),
-            source: AgreementSource::Private,
-            reference: "one".to_owned(),
-            listing: ListingId::new(at(0)),
-            plan: PlanId::new(at(0)),
-            revision: 1,
-            offer: None,
-            buyer: "210987654321".parse().unwrap(),
-            term: None,
-            replaces: None,
-            state,
-            cause: None,
-            grace_until: (state == AgreementState::Grace).then(|| at(30)),
-            succeeded_at: None,
-            starts_at: Some(at(0)),
-            ends_at: None,
-            over_quota: None,
-            due_at: None,
-            version: 1,
-            made: Stamp {
-                at: at(0),
-                by: "ann".to_owned(),
-            },
-            stood_at: at(10),
-        }
-    }
+    use crate::domain::agreement::tests::{agreement, at};
 
     fn seat(number: u128, service: u128, region: &str, live: bool) -> Seat {
         Seat {

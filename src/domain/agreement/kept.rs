@@ -42,6 +42,8 @@ pub struct Agreement {
     pub buyer: AccountId,
     /// For how long a quantity was bought.
     pub term: Option<ContractTerm>,
+    /// From when its term is counted, where it goes on one of the same plan that began then; `None` for its own beginning.
+    pub anchored_at: Option<DateTime<Utc>>,
     /// The one whose place it takes.
     pub replaces: Option<AgreementId>,
     /// Where it stood when it was last looked at.

@@ -4,6 +4,7 @@
 //! makes no difference, and [`Record::standing`] says what they come to at a time. So nothing is ever moved from state to state: a notice that comes late cannot lift
 //! what has ended, and one that comes twice does nothing. Pure.
 
+mod anchor;
 mod choice;
 mod cuts;
 mod kept;
@@ -24,5 +25,5 @@ pub use cuts::{Cuts, Granted, InUse, Seat, cuts, surplus};
 pub use kept::{Account, AccountProof, Agreement, HeardNotice, OverQuota, Unbound};
 pub use notice::{AgreementNoticeKind, Notice, Told};
 pub use record::{Record, Terms};
-pub use renewal::RenewalFate;
+pub use renewal::{RenewalFate, RenewalTerms};
 pub use standing::{Patience, SUCCESSOR_WAIT, Standing};

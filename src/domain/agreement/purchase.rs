@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Months, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::record::Terms;
 use crate::domain::listing::{ContractTerm, DimensionType, Plan, Quotas, Wrong};
@@ -32,26 +32,14 @@ pub struct Wanted {
     pub quotas: Quotas,
 }
 
-impl ContractTerm {
-    /// How many calendar months it lasts.
-    pub fn months(self) -> Months {
-        Months::new(match self {
-            Self::Month => 1,
-            Self::Year => 12,
-            Self::TwoYears => 24,
-            Self::ThreeYears => 36,
-        })
-    }
-
-    /// When it is over if it begins at a time: on the same day of the month, or on the last one of a month that is shorter.
-    pub fn ends_at(self, starts_at: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        starts_at.checked_add_months(self.months())
-    }
-}
-
 impl Wanted {
-    /// The terms of it by a plan, or all that is wrong with it.
-    pub fn terms(self, plan: &Plan, now: DateTime<Utc>) -> Result<Terms, Vec<Wrong>> {
+    /// The terms of it by a plan, or all that is wrong with it. What is bought for a term is counted from an anchor, where it goes on another one.
+    pub fn terms(
+        self,
+        plan: &Plan,
+        anchor: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> Result<Terms, Vec<Wrong>> {
         let mut wrong = Vec::new();
         let starts_at = self.starts_at.unwrap_or(now);
         if starts_at < now - LONGEST_PAST || starts_at > now + LONGEST_AHEAD {
@@ -64,7 +52,7 @@ impl Wanted {
             return Err(wrong);
         }
         self.length(plan, &mut wrong);
-        let by_itself = self.by_itself(plan, starts_at);
+        let by_itself = self.by_itself(plan, starts_at, anchor);
         let ends_at = by_itself.or(self.ends_at);
         match (by_itself, self.ends_at) {
             (Some(by_itself), Some(given)) if by_itself != given => {
@@ -124,12 +112,17 @@ impl Wanted {
     }
 
     /// When it ends because of how long it was bought for.
-    fn by_itself(&self, plan: &Plan, starts_at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    fn by_itself(
+        &self,
+        plan: &Plan,
+        starts_at: DateTime<Utc>,
+        anchor: Option<DateTime<Utc>>,
+    ) -> Option<DateTime<Utc>> {
         if self.trial {
             let days = TimeDelta::days(i64::from(plan.trial_days?));
             return Some(starts_at + days);
         }
-        self.term?.ends_at(starts_at)
+        self.term?.ends_at(starts_at, anchor)
     }
 }
 
@@ -208,46 +201,5 @@ fn said(field: &str, detail: impl Into<String>) -> Wrong {
     Wrong {
         field: field.to_owned(),
         detail: detail.into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn day(text: &str) -> DateTime<Utc> {
-        text.parse().expect("a time")
-    }
-
-    #[test]
-    fn a_term_ends_on_the_same_day_of_the_month() {
-        for (starts, term, ends) in [
-            (
-                "2026-01-31T10:00:00Z",
-                ContractTerm::Month,
-                "2026-02-28T10:00:00Z",
-            ),
-            (
-                "2024-02-29T00:00:00Z",
-                ContractTerm::Year,
-                "2025-02-28T00:00:00Z",
-            ),
-            (
-                "2024-02-29T00:00:00Z",
-                ContractTerm::TwoYears,
-                "2026-02-28T00:00:00Z",
-            ),
-            (
-                "2026-11-27T09:30:00Z",
-                ContractTerm::ThreeYears,
-                "2029-11-27T09:30:00Z",
-            ),
-        ] {
-            assert_eq!(
-                term.ends_at(day(starts)),
-                Some(day(ends)),
-                "{starts} {term}"
-            );
-        }
     }
 }

@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::notice::{Notice, Told};
+use super::standing::SUCCESSOR_WAIT;
 use crate::domain::listing::{EndCause, Quotas};
 use crate::domain::money::Amount;
 
@@ -59,7 +60,7 @@ pub struct Record {
     /// The first time that another was said to take its place.
     replaced: Option<DateTime<Utc>>,
     rolled_back: Option<DateTime<Utc>>,
-    /// Whatever should have taken its place never came to be.
+    /// Whatever should have taken its place never came to be, or comes too late.
     forsaken: bool,
 }
 
@@ -122,7 +123,7 @@ impl Record {
         !self.ends.is_empty()
     }
 
-    /// Takes in that all that should have taken its place were rolled back.
+    /// Takes in that all that should have taken its place were rolled back, or come too late.
     pub fn forsake(&mut self) {
         self.forsaken = true;
     }
@@ -150,6 +151,12 @@ impl Record {
 
     pub(super) fn replaced(&self) -> Option<DateTime<Utc>> {
         self.replaced
+    }
+
+    /// Whether nobody waits any more at a time for what was said to take its place.
+    pub fn is_waited_out(&self, at: DateTime<Utc>) -> bool {
+        self.replaced
+            .is_some_and(|replaced| at >= replaced + SUCCESSOR_WAIT)
     }
 
     /// Whether it never came to be.

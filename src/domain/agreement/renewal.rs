@@ -1,4 +1,4 @@
-//! What becomes of a renewal when the agreement whose place it would take is ended.
+//! What becomes of a renewal that has not begun when something happens to the agreement whose place it would take.
 
 use crate::domain::text::text_enum;
 
@@ -9,5 +9,15 @@ text_enum!(
         Keep = "keep",
         /// They never come to be.
         RollBack = "roll_back",
+    }
+);
+
+text_enum!(
+    /// What becomes of those that would take an agreement's place and have not begun, when its figures or quantities are amended.
+    RenewalTerms {
+        /// They stay as they were agreed.
+        Keep = "keep",
+        /// They are amended alike.
+        Amend = "amend",
     }
 );

@@ -2,8 +2,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::decision::AgreementState;
+use crate::domain::decision::{AgreementSource, AgreementState};
+use crate::domain::ids::{AgreementId, ListingId, PlanId};
 use crate::domain::listing::EndCause;
+use crate::domain::policy::Stamp;
 
 pub(super) fn at(hour: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::hours(hour)
@@ -35,6 +37,37 @@ pub(super) fn record(notices: &[(i64, Told)]) -> Record {
 
 pub(super) fn made(starts: i64, ends: Option<i64>) -> Told {
     Told::Made(Terms::lasting(at(starts), ends.map(at)))
+}
+
+/// One that stands so.
+pub(super) fn agreement(state: AgreementState) -> Agreement {
+    Agreement {
+        id: AgreementId::new(at(0)),
+        source: AgreementSource::Private,
+        reference: "one".to_owned(),
+        listing: ListingId::new(at(0)),
+        plan: PlanId::new(at(0)),
+        revision: 1,
+        offer: None,
+        buyer: "210987654321".parse().unwrap(),
+        term: None,
+        anchored_at: None,
+        replaces: None,
+        state,
+        cause: None,
+        grace_until: (state == AgreementState::Grace).then(|| at(30)),
+        succeeded_at: None,
+        starts_at: Some(at(0)),
+        ends_at: None,
+        over_quota: None,
+        due_at: None,
+        version: 1,
+        made: Stamp {
+            at: at(0),
+            by: "ann".to_owned(),
+        },
+        stood_at: at(10),
+    }
 }
 
 fn told() -> impl Strategy<Value = Told> {

@@ -232,11 +232,16 @@ impl TestApp {
         panic!("the database still works for the dead");
     }
 
-    /// The places that the worker holds; a test with one AccountRegion has one.
+    /// The place that the worker holds, in a test with one AccountRegion.
     pub(crate) async fn place(&self) -> Place {
-        let mut places = self.worker.lease_once().await.expect("leases");
+        let mut places = self.places().await;
         assert_eq!(places.len(), 1, "one AccountRegion");
         places.remove(0)
+    }
+
+    /// All of them.
+    pub(crate) async fn places(&self) -> Vec<Place> {
+        self.worker.lease_once().await.expect("leases")
     }
 
     /// Steps the worker until nothing is due at the present time.

@@ -67,6 +67,7 @@ impl TestApp {
             offer: None,
             buyer: CONSUMER.parse().unwrap(),
             term: None,
+            anchored_at: None,
             replaces: None,
             state: AgreementState::Active,
             cause: None,
