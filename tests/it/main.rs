@@ -15,6 +15,7 @@ mod access_requests;
 mod agreement_drain;
 mod agreement_follow_ups;
 mod agreement_gate;
+mod agreement_hands;
 mod agreement_left_behind;
 mod agreement_notices;
 mod agreement_orders;
