@@ -145,6 +145,7 @@ pub fn start(
             clock: clock.clone(),
             nudge: nudge.clone(),
             patience,
+            evidence_lasts: settings.worker.evidence_lasts(),
             reviews: settings.reviews.defaults(),
             answers_kept: settings.http.answers_kept(),
             shelf: shelf.clone(),

@@ -143,6 +143,7 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::ReviewBySamePerson
         | Code::ServiceListed
         | Code::ServiceSold
+        | Code::PrincipalsOfAgreements
         | Code::ListingInUse
         | Code::ListingNotSelling
         | Code::OfferExists

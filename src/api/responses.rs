@@ -64,7 +64,7 @@ problems! {
     /// The endpoint service is not as the caller believes, or not known well enough.
     ServiceChangeConflict = [
         ServiceChanged, ServiceNotObserved, ConfirmationRequired, PayerIrreversible, LoadBalancerTaken,
-        ServiceDraining, ServiceDeleting, ServiceEnded, ServiceSold
+        ServiceDraining, ServiceDeleting, ServiceEnded, ServiceSold, PrincipalsOfAgreements
     ];
     /// AWS has not told enough about the endpoint service yet.
     ServiceUnread = [ServiceNotObserved, ServiceDraining, ServiceDeleting, ServiceEnded];
@@ -117,7 +117,7 @@ problems! {
     DriftConflict = [
         DriftSettled, DriftNotAdoptable, DriftNotRevertible, DriftBlocked, ConnectionNotStalled, ServiceExists,
         ServiceDraining, ServiceDeleting, ServiceEnded, AccountDenied, QuotaExceeded,
-        ApprovalsRequired, AccessEnding, ServiceSold
+        ApprovalsRequired, AccessEnding, ServiceSold, PrincipalsOfAgreements
     ];
     /// The endpoint service cannot be drained or deleted, or not so.
     DrainConflict = [
@@ -223,7 +223,7 @@ problems! {
     AccessPreviewConflict = [AccessRequestNotApproved, ServiceDraining, ServiceDeleting, ServiceEnded];
     /// It cannot be taken away now, or what would be done is not what was shown.
     AccessRemovalConflict = [
-        PreviewChanged, AccessRequestNotApproved, ConsumerDenied, ServiceDraining, ServiceDeleting, ServiceEnded
+        PreviewChanged, AccessRequestNotApproved, ConsumerDenied, ServiceDraining, ServiceDeleting, ServiceEnded, PrincipalsOfAgreements
     ];
     /// The listing named does not exist.
     ListingMissing = [ListingNotFound];
@@ -290,7 +290,7 @@ problems! {
     /// The agreement or the connection named does not exist.
     UsageSubjectMissing = [AgreementNotFound, ConnectionNotFound];
     /// The agreement gives nobody access.
-    AgreementGrantConflict = [AgreementNotInForce];
+    AgreementGrantConflict = [AgreementNotInForce, BuyerNotAllowed];
     /// What is reported cannot be taken in.
     UsageConflict = [UsageEventReused, UsageOutsideAgreement, UsageBelowZero];
     /// Its grace is over, or the account belongs to somebody else by now.

@@ -13,10 +13,12 @@ use crate::domain::lifecycle::LifecycleState;
 use crate::store::access_reach::{self, Counts, Door, Standing, Touched, Without};
 use crate::store::access_request_parts::Stood;
 use crate::store::access_requests;
-use crate::store::agreement_grants::{self, Grant};
+use crate::store::agreement_grants::{self, Grant, Held};
 
 /// How many connections are shown one by one.
 const SHOWN: i64 = 20;
+/// How many principals are shown that agreements stand on.
+const HELD_SHOWN: usize = 20;
 
 /// What a principal of the account stands on, so that it stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +78,7 @@ impl Plan {
     }
 
     /// Principals that go now, each with its service.
-    fn gone(&self) -> Vec<(EndpointServiceId, String)> {
+    pub(super) fn gone(&self) -> Vec<(EndpointServiceId, String)> {
         let of = |plan: &DoorPlan| {
             let service = plan.door.service;
             let goes = plan.goes.iter().cloned();
@@ -98,6 +100,8 @@ pub struct Preview {
     pub losing: Vec<Touched>,
     /// The first that keep it, and by what.
     pub keeping: Vec<Touched>,
+    /// The first principals that go although agreements in force stand on them.
+    pub held: Vec<Held>,
 }
 
 impl Preview {
@@ -290,10 +294,13 @@ pub(super) async fn look(conn: &mut PgConnection, cause: &Cause) -> Result<Previ
     };
     let losing = access_reach::first(conn, without, true, SHOWN).await?;
     let keeping = access_reach::first(conn, without, false, SHOWN).await?;
+    let mut held = agreement_grants::holding(conn, &gone).await?;
+    held.truncate(HELD_SHOWN);
     Ok(Preview {
         plan,
         counts,
         losing,
         keeping,
+        held,
     })
 }

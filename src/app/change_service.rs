@@ -13,7 +13,7 @@ use super::code::Code;
 use super::preconditions::ExpectedVersion;
 use super::principals::{has_everybody, normalised_principals, refuse_everybody};
 use super::settle_service_drift::settle_by_change;
-use super::{AppContext, AppError, sold_services, text};
+use super::{AppContext, AppError, held_principals, sold_services, text};
 use crate::domain::actor::Actor;
 use crate::domain::endpoint_service::{Origin, RegisteredService, WantedName};
 use crate::domain::ids::EndpointServiceId;
@@ -65,6 +65,8 @@ pub struct ServiceChange {
     pub tags: Option<BTreeMap<String, String>>,
     /// Whether it is meant that everybody with an AWS account may connect unasked.
     pub confirm_open_to_everybody: bool,
+    /// Whether it is meant that accounts lose their principal although an agreement in force stands on it.
+    pub confirm_principals_of_agreements: bool,
     /// Why.
     pub reason: Option<String>,
     /// The Network Load Balancers behind it, all of them.
@@ -100,6 +102,7 @@ pub async fn change_service(
     change: ServiceChange,
 ) -> Result<Changed, AppError> {
     let names_principals = change.allowed_principals.is_some();
+    let knows_agreements = change.confirm_principals_of_agreements;
     let reason = change
         .reason
         .as_deref()
@@ -119,12 +122,17 @@ pub async fn change_service(
     sold_services::refuse_everybody(&mut tx, &before, &desired.allowed_principals)
         .await
         .map_err(|refusal| refusal.field("allowed_principals"))?;
+    let left_out = held_principals::left_out(&before, &desired);
+    let held = held_principals::confirm(&mut tx, &left_out, knows_agreements).await?;
     if !service_changes::record_desired(&mut tx, &desired, at).await? {
         return Err(AppError::internal("the service changed under its own lock"));
     }
     let why = reason.as_deref().unwrap_or("the service was changed");
     settle_by_change(&mut tx, actor, &desired, why, at).await?;
-    let (old, new) = differences(&before, &desired);
+    let (old, mut new) = differences(&before, &desired);
+    if let Some(agreements) = held_principals::on_record(&held) {
+        new["principals_of_agreements"] = agreements;
+    }
     let entry = Entry {
         at,
         actor,

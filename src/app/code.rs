@@ -266,6 +266,8 @@ codes! {
     ServiceListed = "service_listed", "Another listing sells the endpoint service";
     /// What a listing sells is neither opened to everybody nor ended unnoticed.
     ServiceSold = "service_sold", "A listing sells the endpoint service";
+    /// Nobody who has paid is taken out unnoticed.
+    PrincipalsOfAgreements = "principals_of_agreements", "Agreements in force let these principals in";
     /// Agreements or connections are bound to it.
     ListingInUse = "listing_in_use", "The listing is in use";
     /// Nothing new can be bought there.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use chrono::Duration;
+use chrono::{DateTime, Duration, Utc};
 use tokio::sync::watch;
 
 use super::AppError;
@@ -54,6 +54,8 @@ pub struct AppContext {
     pub nudge: Nudge,
     /// How long AWS may take to show a decision before the connection counts as stalled.
     pub patience: Duration,
+    /// For how long what was seen of a service is good enough to sell by.
+    pub evidence_lasts: Duration,
     /// How long reviews may take where a service does not say otherwise.
     pub reviews: ReviewDefaults,
     /// For how long a POST that is repeated by its `Idempotency-Key` gets the answer of the first.
@@ -74,6 +76,13 @@ impl AppContext {
         }
         let conn = self.pool.acquire().await.map_err(StoreError::from)?;
         Ok(Reader::Pooled(conn))
+    }
+
+    /// What was seen of services before this time is too old to sell by.
+    pub(super) fn fresh_since(&self) -> DateTime<Utc> {
+        let now = self.clock.now();
+        now.checked_sub_signed(self.evidence_lasts)
+            .unwrap_or(DateTime::<Utc>::MIN_UTC)
     }
 
     /// Begins a transaction, or goes on in the one of the request's unit of work.

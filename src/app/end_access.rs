@@ -14,7 +14,7 @@ use super::code::Code;
 use super::decide_connection::LONGEST_REASON;
 use super::{
     AppContext, AppError, PgConnection, ask_access, change_principals, consumer_accounts,
-    drain_service, principals, text,
+    drain_service, held_principals, principals, text,
 };
 use crate::domain::access_removal::{AccessRemoval, Cause, RemovalState};
 use crate::domain::access_request::{AccessNoticeKind, AccessRequestState, AccessVerb};
@@ -25,6 +25,7 @@ use crate::domain::endpoint_service::RegisteredService;
 use crate::domain::ids::{AccessRemovalId, AccessRequestId, EndpointServiceId};
 use crate::domain::judgement::Wake;
 use crate::store::access_removals::Concerned;
+use crate::store::agreement_grants::Held;
 use crate::store::audit::{self, Entry, Subject};
 use crate::store::{
     access_removals, access_request_parts as parts, access_requests, access_work, judge_wakes,
@@ -50,6 +51,8 @@ pub struct Ending {
     pub confirmed: Extent,
     /// How long connections keep access.
     pub grace: TimeDelta,
+    /// Whether it is meant also where agreements in force stand on principals that go.
+    pub confirm_principals_of_agreements: bool,
     /// Why.
     pub reason: String,
 }
@@ -76,11 +79,14 @@ pub async fn end_access(
         );
         return Err(AppError::new(Code::PreviewChanged, detail).field("confirm"));
     }
+    let confirmed = ending.confirm_principals_of_agreements;
+    let held = held_principals::confirm(&mut tx, &plan.gone(), confirmed).await?;
     let given = Given {
         cause,
         extent,
         grace: ending.grace,
         reason,
+        held,
     };
     let removal = begin(&mut tx, ctx, actor, &plan, given, AccessVerb::Revoke).await?;
     ctx.commit(tx).await?;
@@ -107,6 +113,8 @@ pub async fn expire(ctx: &AppContext, id: AccessRequestId) -> Result<bool, AppEr
             extent,
             grace: TimeDelta::zero(),
             reason: expired(seen.expires_at),
+            // What an agreement stands on as well stays.
+            held: Vec::new(),
         };
         begin(&mut tx, ctx, &timer, &plan, given, AccessVerb::Expire).await?;
         ctx.commit(tx).await?;
@@ -173,6 +181,8 @@ struct Given {
     extent: Extent,
     grace: TimeDelta,
     reason: String,
+    /// Principals that go although agreements in force stand on them.
+    held: Vec<Held>,
 }
 
 async fn begin(
@@ -239,16 +249,20 @@ async fn begin(
         None => Wake::All,
     };
     judge_wakes::wake(conn, &woken, at).await?;
+    let mut after = json!({
+        "cause": removal.cause.kind(), "account_id": removal.account, "service_ids": plan.services(), "ends_at": removal.ends_at,
+        "connections": removal.confirmed.connections, "principals": removal.confirmed.principals,
+    });
+    if let Some(agreements) = held_principals::on_record(&given.held) {
+        after["principals_of_agreements"] = agreements;
+    }
     let entry = Entry {
         at,
         actor,
         action: "access_removal.begin",
         subject: Subject::AccessRemoval(removal.id),
         before: None,
-        after: Some(json!({
-            "cause": removal.cause.kind(), "account_id": removal.account, "service_ids": plan.services(), "ends_at": removal.ends_at,
-            "connections": removal.confirmed.connections, "principals": removal.confirmed.principals,
-        })),
+        after: Some(after),
         reason: Some(&removal.reason),
         decision: None,
     };

@@ -28,6 +28,13 @@ pub async fn grant_again(
         let detail = format!("it is {}", agreement.state);
         return Err(AppError::new(Code::AgreementNotInForce, detail));
     }
+    if let Some(closed) = findings::closed(&mut tx, &[id]).await?.get(&id) {
+        let detail = format!(
+            "the listing {} is limited, and the buyer {} is not on its allow-list, so nothing is given by the agreement; put the buyer back on it first",
+            closed.listing, closed.buyer
+        );
+        return Err(AppError::new(Code::BuyerNotAllowed, detail));
+    }
     let ended = findings::end_missing_grants(&mut tx, id, now).await?;
     agreements::put_off(&mut tx, &[(id, Some(now))]).await?;
     let after = Some(json!({ "missing_grants": ended }));

@@ -25,6 +25,8 @@ pub(super) struct Case<'a> {
     pub(super) reason: Option<&'a str>,
     pub(super) taken: Taken,
     pub(super) at: DateTime<Utc>,
+    /// What was seen of services before this is too old to sell by.
+    pub(super) fresh_since: DateTime<Utc>,
 }
 
 impl Case<'_> {
@@ -110,7 +112,7 @@ impl Case<'_> {
                 } else {
                     self.live(conn).await?
                 };
-                unready(examine(conn, self.listing, &sold).await?)
+                unready(examine(conn, self.listing, &sold, self.fresh_since).await?)
             }
             StepGuard::Reason if self.reason.is_some() => Ok(()),
             StepGuard::Reason => {
@@ -132,7 +134,7 @@ impl Case<'_> {
 
     /// What a service has to be wherever it is sold, asked for a review and again before the sale: it may have changed meanwhile.
     async fn sellable(&self, conn: &mut PgConnection, sold: &Revision) -> Result<(), AppError> {
-        let mut checks = examine(conn, self.listing, sold).await?;
+        let mut checks = examine(conn, self.listing, sold, self.fresh_since).await?;
         checks.retain(|one| one.check.before_review());
         unready(checks)
     }

@@ -65,6 +65,7 @@ pub mod give_access_for;
 pub mod grant_again;
 pub mod hear_notice;
 mod hearing;
+mod held_principals;
 pub mod hold_review;
 pub mod idempotency;
 pub mod import_services;

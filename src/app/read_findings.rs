@@ -17,9 +17,12 @@ pub async fn findings(
     let rows = findings::page(conn, filter, before, limit + 1).await?;
     let services: Vec<_> = rows.iter().filter_map(|row| row.service).collect();
     let named = findings::named(conn, &services).await?;
+    let agreements: Vec<_> = rows.iter().filter_map(|row| row.agreement).collect();
+    let closed = findings::closed(conn, &agreements).await?;
     let rows = rows.into_iter().map(|row| {
         let service = row.service.and_then(|id| named.get(&id));
-        let mend = row.mend(service);
+        let closed = row.agreement.and_then(|id| closed.get(&id));
+        let mend = row.mend(service, closed);
         (row, mend)
     });
     Ok(Listed::cut(rows.collect(), limit, |(row, _)| row.id))

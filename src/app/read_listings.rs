@@ -1,5 +1,7 @@
 //! Lookups and lists of listings, their revisions, and whether they are ready.
 
+use chrono::{DateTime, Utc};
+
 use super::code::Code;
 use super::read::Listed;
 use super::{AppContext, AppError};
@@ -117,23 +119,24 @@ pub async fn readiness_of(
             .or(found.live)
             .ok_or_else(|| AppError::internal("a listing without a revision"))?,
     };
-    let checks = examine(conn, &found.listing, &revision).await?;
+    let checks = examine(conn, &found.listing, &revision, ctx.fresh_since()).await?;
     Ok((revision.number, checks))
 }
 
-/// Every readiness check of a revision.
+/// Every readiness check of a revision. What was seen before `since` is too old.
 pub(super) async fn examine(
     conn: &mut PgConnection,
     listing: &Listing,
     revision: &Revision,
+    since: DateTime<Utc>,
 ) -> Result<Vec<Readiness>, AppError> {
     let ids = revision.content.service_ids();
     let accounts: Vec<String> = listing.allow_list.iter().map(ToString::to_string).collect();
     let facts = ReadinessFacts {
         services: listing_services::readiness(conn, listing.id, &ids).await?,
-        test_connection: listing_services::has_been_connected(conn, &ids, &accounts).await?,
+        test_connection: listing_services::connected_at(conn, &ids, &accounts).await?,
     };
-    Ok(readiness(&revision.content, &facts))
+    Ok(readiness(&revision.content, &facts, since))
 }
 
 pub(super) fn missing(id: ListingId) -> AppError {

@@ -23,6 +23,10 @@ use crate::store::{PgConnection, agreement_work, connection_drifts, connections,
 
 /// What to do about a drift.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each confirms a thing of its own, and is named after it"
+)]
 pub struct Settlement {
     /// Adopt, revert or ignore.
     pub verb: DriftVerb,
@@ -30,6 +34,8 @@ pub struct Settlement {
     pub reason: String,
     /// Whether it is meant that everybody with an AWS account may connect unasked.
     pub confirm_open_to_everybody: bool,
+    /// Whether it is meant that accounts lose their principal although an agreement in force stands on it.
+    pub confirm_principals_of_agreements: bool,
     /// Whether an accept that follows is meant also beyond a quota.
     pub over_quota: bool,
     /// Whether the caller may settle drifts of services.
@@ -43,6 +49,7 @@ pub(super) struct Remedy<'a> {
     pub(super) verb: DriftVerb,
     pub(super) reason: &'a str,
     pub(super) confirm_open_to_everybody: bool,
+    pub(super) confirm_principals_of_agreements: bool,
     pub(super) at: DateTime<Utc>,
 }
 
@@ -62,6 +69,7 @@ pub async fn settle_drift(
         verb,
         reason: &reason,
         confirm_open_to_everybody: settlement.confirm_open_to_everybody,
+        confirm_principals_of_agreements: settlement.confirm_principals_of_agreements,
         at: ctx.clock.now(),
     };
     let mut tx = ctx.begin().await?;

@@ -5,13 +5,14 @@ use super::change_service::differences;
 use super::code::Code;
 use super::principals::has_everybody;
 use super::settle_drift::{Remedy, inapplicable};
-use super::{AppError, sold_services};
+use super::{AppError, held_principals, sold_services};
 use crate::domain::drift::DriftKind;
 use crate::domain::drift_inbox::{Drift, DriftState, DriftVerb, Inapplicable};
 use crate::domain::endpoint_service::RegisteredService;
 use crate::domain::judgement::Wake;
 use crate::domain::principal::normalise;
 use crate::domain::service_drift::{adopted, of_service, revertible};
+use crate::store::agreement_grants::Held;
 use crate::store::audit::{self, Entry, Subject};
 use crate::store::judge_wakes;
 use crate::store::{PgConnection, drifts, endpoint_services, service_changes};
@@ -86,10 +87,13 @@ async fn adopt(
     }
     after.open_to_everybody = !after.acceptance_required && asked;
     sold_services::refuse_everybody(conn, &before, &after.allowed_principals).await?;
+    let left_out = held_principals::left_out(&before, &after);
+    let confirmed = remedy.confirm_principals_of_agreements;
+    let held = held_principals::confirm(conn, &left_out, confirmed).await?;
     if !service_changes::record_adopted(conn, &after).await? {
         return Err(AppError::internal("the service changed under its own lock"));
     }
-    audit_change(conn, remedy, &before, &after).await
+    audit_change(conn, remedy, &before, &after, &held).await
 }
 
 /// Whether AWS lets everybody with an account connect.
@@ -130,7 +134,7 @@ async fn revert(
     if !service_changes::record_desired(conn, &service, remedy.at).await? {
         return Err(AppError::internal("the service changed under its own lock"));
     }
-    audit_change(conn, remedy, &service, &service).await
+    audit_change(conn, remedy, &service, &service, &[]).await
 }
 
 /// What AWS showed last, as long as it is still what the drift is about: nobody adopts or overwrites what they have not seen.
@@ -160,8 +164,12 @@ async fn audit_change(
     remedy: &Remedy<'_>,
     before: &RegisteredService,
     after: &RegisteredService,
+    held: &[Held],
 ) -> Result<(), AppError> {
-    let (old, new) = differences(before, after);
+    let (old, mut new) = differences(before, after);
+    if let Some(agreements) = held_principals::on_record(held) {
+        new["principals_of_agreements"] = agreements;
+    }
     let entry = Entry {
         at: remedy.at,
         actor: remedy.actor,

@@ -74,6 +74,7 @@ pub async fn take(
         reason: reason.as_deref(),
         taken,
         at: ctx.clock.now(),
+        fresh_since: ctx.fresh_since(),
     };
     for guard in taken.step.guards {
         case.ask(&mut tx, *guard).await?;

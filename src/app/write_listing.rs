@@ -21,7 +21,7 @@ use crate::domain::listing::{
     LONGEST_OWNER, Listing, ListingContent, ListingState, Revision, RevisionStatus, Visibility,
 };
 use crate::domain::policy::Stamp;
-use crate::store::{PgConnection, listing_revisions as revisions, listings};
+use crate::store::{PgConnection, agreements, listing_revisions as revisions, listings};
 
 /// What a listing begins with.
 #[derive(Debug)]
@@ -199,6 +199,10 @@ pub async fn change(
         reason.as_deref(),
     )
     .await?;
+    if !after.allow_list.is_subset(&before.allow_list) && after.state.is_released() {
+        // Who came, or came back, onto the list may be let in by what they bought.
+        agreements::look_at_listing(&mut tx, id, at).await?;
+    }
     let changed = whole(&mut tx, id).await?;
     ctx.commit(tx).await?;
     Ok(changed)

@@ -68,6 +68,19 @@ pub struct Named {
     pub principals: Vec<String>,
 }
 
+/// A listing that lets nobody in by an agreement: it is limited, and the buyer is not on its allow-list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    /// The listing.
+    pub listing: ListingId,
+    /// Its version.
+    pub version: i64,
+    /// Who is on its allow-list.
+    pub allow_list: Vec<String>,
+    /// Who bought.
+    pub buyer: String,
+}
+
 /// The operation of this API that mends a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mend {
@@ -85,21 +98,14 @@ pub struct Mend {
 const FRESH: &str = "The body is of the service as it is now: if that is changed before it is sent (service_changed), read the finding again, or make the body anew from GET /v1/services/{id}.";
 
 impl Finding {
-    /// What mends it; `None` once it is resolved, and where the service is not known any more.
-    pub fn mend(&self, service: Option<&Named>) -> Option<Mend> {
+    /// What mends it; `None` once it is resolved, and where the service is not known any more. `closed` is the listing of its agreement, where that lets nobody in by it.
+    pub fn mend(&self, service: Option<&Named>, closed: Option<&Closed>) -> Option<Mend> {
         if self.resolved_at.is_some() {
             return None;
         }
         let account = self.account.as_deref().unwrap_or_default();
         match self.kind {
-            FindingKind::PaidNotGranted => Some(Mend {
-                method: "POST",
-                path: format!("/v1/agreements/{}/grant", self.agreement?),
-                body: json!({ "reason": "paid_not_granted" }),
-                sentence: format!(
-                    "Lets {account} in again. If the principal was taken out in AWS behind our back, revert that drift."
-                ),
-            }),
+            FindingKind::PaidNotGranted => self.let_in(account, service, closed),
             FindingKind::GrantedNotPaid => {
                 let (named, principal) = (service?, self.principal.as_ref()?);
                 let left = named.principals.iter().filter(|it| *it != principal);
@@ -150,5 +156,48 @@ impl Finding {
                 ),
             }),
         }
+    }
+
+    /// What lets in an account that has paid: it depends on what keeps it out.
+    fn let_in(
+        &self,
+        account: &str,
+        service: Option<&Named>,
+        closed: Option<&Closed>,
+    ) -> Option<Mend> {
+        let root = format!("::{account}:root");
+        let asked = |named: &&Named| named.principals.iter().any(|it| it.ends_with(&root));
+        if let Some(named) = service.filter(asked) {
+            // It is asked for here, so what is missing is missing in AWS: nothing that is given once more would be told to AWS.
+            return Some(Mend {
+                method: "PATCH",
+                path: format!("/v1/services/{}", self.service?),
+                body: json!({ "version": named.version, "reason": "paid_not_granted" }),
+                sentence: format!(
+                    "{account} is asked for here, and AWS does not name it: has AWS follow again, in all that differs on the service. {FRESH} If it shall not be let in, end the agreement or detach the account."
+                ),
+            });
+        }
+        if let Some(closed) = closed {
+            let mut all = closed.allow_list.clone();
+            all.push(closed.buyer.clone());
+            return Some(Mend {
+                method: "PATCH",
+                path: format!("/v1/listings/{}", closed.listing),
+                body: json!({ "version": closed.version, "allow_list": all, "reason": "paid_not_granted" }),
+                sentence: format!(
+                    "The listing is limited, and its buyer {} is not on its allow-list, so nobody is let in by the agreement: puts the buyer back on it. The worker then lets {account} in; if somebody had taken it out by hand, read the finding again. The body is of the listing as it is now: if that is changed before it is sent (listing_changed), read the finding again. If the buyer shall not be a customer any more, POST /v1/agreements/{}/cancel.",
+                    closed.buyer, self.agreement?
+                ),
+            });
+        }
+        Some(Mend {
+            method: "POST",
+            path: format!("/v1/agreements/{}/grant", self.agreement?),
+            body: json!({ "reason": "paid_not_granted" }),
+            sentence: format!(
+                "Lets {account} in again. If it shall not be let in, end the agreement or detach the account."
+            ),
+        })
     }
 }

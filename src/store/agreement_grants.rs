@@ -109,6 +109,42 @@ pub async fn requested(
         .collect())
 }
 
+/// A principal of a service, and an agreement that it stands on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The service.
+    pub service: EndpointServiceId,
+    /// The principal.
+    pub principal: String,
+    /// The agreement.
+    pub agreement: AgreementId,
+}
+
+/// Which of these principals agreements in force stand on, by service, principal and agreement. One that another has replaced holds what it has until that one has it too; what has
+/// ended, and an account that was detached, hold nothing, whether or not the worker has been there.
+pub async fn holding(
+    conn: &mut PgConnection,
+    principals: &[(EndpointServiceId, String)],
+) -> Result<Vec<Held>, StoreError> {
+    let services: Vec<Uuid> = principals.iter().map(|(id, _)| id.uuid()).collect();
+    let principals: Vec<&str> = principals.iter().map(|(_, name)| name.as_str()).collect();
+    let rows = sqlx::query_as!(
+        Held,
+        r#"SELECT g.endpoint_service_id AS "service: EndpointServiceId", g.principal, g.agreement_id AS "agreement: AgreementId"
+             FROM unnest($1::uuid[], $2::text[]) AS u (service_id, principal)
+             JOIN agreement_grants g ON g.endpoint_service_id = u.service_id AND g.principal = u.principal AND g.ended_at IS NULL
+             JOIN agreements a ON a.id = g.agreement_id AND a.state IN ('active', 'review', 'superseded')
+            WHERE EXISTS (SELECT FROM agreement_accounts aa
+                           WHERE aa.agreement_id = g.agreement_id AND aa.account_id = g.account_id AND aa.detached_at IS NULL)
+            ORDER BY g.endpoint_service_id, g.principal, g.agreement_id"#,
+        &services,
+        &principals as &[&str],
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows)
+}
+
 /// Notes that principals stand because of agreements. The caller has locked the services and the agreements.
 pub async fn give(
     conn: &mut PgConnection,

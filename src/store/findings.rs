@@ -7,7 +7,7 @@ use privatelink::AccountId;
 use uuid::Uuid;
 
 use super::{PgConnection, StoreError};
-use crate::domain::finding::{Finding, FindingKind, FindingState, Named};
+use crate::domain::finding::{Closed, Finding, FindingKind, FindingState, Named};
 use crate::domain::ids::{
     AgreementId, ConnectionId, EndpointServiceId, FindingId, ListingId, uuid_at,
 };
@@ -209,6 +209,32 @@ pub async fn named(
         (row.id, named)
     });
     Ok(named.collect())
+}
+
+/// The listings that let nobody in by one of these agreements, because they are limited and the buyer is not on the allow-list.
+pub async fn closed(
+    conn: &mut PgConnection,
+    agreements: &[AgreementId],
+) -> Result<HashMap<AgreementId, Closed>, StoreError> {
+    let agreements: Vec<Uuid> = agreements.iter().map(|id| id.uuid()).collect();
+    let rows = sqlx::query!(
+        r#"SELECT a.id AS "agreement: AgreementId", a.buyer_account, l.id AS "listing: ListingId", l.version, l.allow_list
+             FROM agreements a JOIN listings l ON l.id = a.listing_id
+            WHERE a.id = ANY($1) AND l.state = 'limited' AND a.buyer_account <> ALL (l.allow_list)"#,
+        &agreements,
+    )
+    .fetch_all(conn)
+    .await?;
+    let closed = rows.into_iter().map(|row| {
+        let closed = Closed {
+            listing: row.listing,
+            version: row.version,
+            allow_list: row.allow_list,
+            buyer: row.buyer_account,
+        };
+        (row.agreement, closed)
+    });
+    Ok(closed.collect())
 }
 
 /// Ends the grants of an agreement whose principal is missing, as desired or as AWS was read, so that they are given anew. Answers how many. The caller has locked the

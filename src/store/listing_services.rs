@@ -211,19 +211,18 @@ pub async fn live(conn: &mut PgConnection, listing: ListingId) -> Result<Live, S
     Ok(found)
 }
 
-/// Whether one of these accounts has ever been connected to one of these services.
-pub async fn has_been_connected(
+/// When one of these accounts was seen connected to one of these services last: as it was last read where it is connected now, else when it came to be. `None` where none ever was.
+pub async fn connected_at(
     conn: &mut PgConnection,
     services: &[EndpointServiceId],
     accounts: &[String],
-) -> Result<bool, StoreError> {
+) -> Result<Option<DateTime<Utc>>, StoreError> {
     let ids: Vec<uuid::Uuid> = services.iter().map(|id| id.uuid()).collect();
     let found = sqlx::query_scalar!(
-        r#"SELECT EXISTS (
-               SELECT FROM connections AS c
-                WHERE c.endpoint_service_id = ANY($1) AND c.owner_account = ANY($2)
-                  AND (c.observed_state = 'available'
-                       OR EXISTS (SELECT FROM observations AS o WHERE o.connection_id = c.id AND o.to_state = 'available'))) AS "connected!""#,
+        r#"SELECT max(CASE WHEN c.observed_state = 'available' THEN c.observed_at
+                           ELSE (SELECT max(o.at) FROM observations AS o WHERE o.connection_id = c.id AND o.to_state = 'available') END) AS at
+             FROM connections AS c
+            WHERE c.endpoint_service_id = ANY($1) AND c.owner_account = ANY($2)"#,
         &ids,
         accounts,
     )
@@ -283,10 +282,12 @@ fn of_service(
         id: service.id,
         lifecycle: service.lifecycle.state,
         state: observed.map(|observed| observed.service.state.to_string()),
+        read_at: observed.map(|observed| observed.at),
         principals: principals.cloned().collect(),
         principals_read,
         private_dns,
         healthy_zones: facts.and_then(healthy_zones),
+        looked_at: service.checks.as_ref().map(|checks| checks.at),
         sold_by,
     }
 }

@@ -62,6 +62,7 @@ impl Shared {
             clock: self.clock.clone(),
             nudge: self.nudge.clone(),
             patience: delta(self.settings.patience),
+            evidence_lasts: self.settings.evidence_lasts(),
             reviews: self.reviews,
             answers_kept: self.answers_kept,
             shelf: self.shelf.clone(),

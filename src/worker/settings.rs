@@ -9,6 +9,9 @@ pub use crate::app::retain::Retention;
 use crate::domain::private_dns::Pace;
 use crate::domain::sync_step::Rules;
 
+/// The least time for which what was seen of a service is good enough to sell by: twice the longest pause of a service that waits for endpoints.
+const SHORTEST_EVIDENCE: TimeDelta = TimeDelta::minutes(30);
+
 /// The worker's settings. Every key has a default.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -128,6 +131,11 @@ impl WorkerSettings {
             patience: delta(self.patience),
             retry_base: self.retry_base,
         }
+    }
+
+    /// For how long what was seen of a service is good enough to sell by: three looks may fail, and one that waits for endpoints is looked at every 15 minutes only.
+    pub fn evidence_lasts(&self) -> TimeDelta {
+        delta(self.service_interval.saturating_mul(3)).max(SHORTEST_EVIDENCE)
     }
 
     /// How often private DNS names are looked at.

@@ -25,8 +25,8 @@ async fn what_a_person_takes_out_stays_out_until_somebody_grants_it_again(pool: 
         .await;
     app.come_to_rest().await;
     assert_eq!(app.let_in(&service).await.len(), 1);
-    app.change(&service, &json!({ "allowed_principals": [] }))
-        .await;
+    let out = json!({ "allowed_principals": [], "confirm_principals_of_agreements": true });
+    app.change(&service, &out).await;
     for _ in 0..3 {
         app.later(HOUR).await;
         assert!(app.let_in(&service).await.is_empty(), "it came back");

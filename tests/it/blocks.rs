@@ -60,6 +60,7 @@ impl TestApp {
             clock: self.shared.clock.clone(),
             nudge: self.shared.nudge.clone(),
             patience: chrono::TimeDelta::minutes(5),
+            evidence_lasts: self.shared.settings.evidence_lasts(),
             reviews: self.shared.reviews,
             answers_kept: self.shared.answers_kept,
             shelf: self.shared.shelf.clone(),

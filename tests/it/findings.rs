@@ -1,6 +1,6 @@
 //! Findings: where what was bought, who is let in and who is connected do not fit together. Each goes once what mends it is done.
 
-use portcullis::domain::agreement::{Account, AccountProof, Agreement};
+use portcullis::domain::agreement::{Account, AccountProof, Agreement, Terms};
 use portcullis::domain::clock::Clock;
 use portcullis::domain::ids::AgreementAccountId;
 use portcullis::domain::policy::Stamp;
@@ -10,10 +10,12 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
+use crate::service_changes::root;
+use crate::support::deals::Deal;
 use crate::support::http::send;
 use crate::support::removals::of_principal;
 use crate::support::usage::metered;
-use crate::support::{CONSUMER, TestApp, Who};
+use crate::support::{CONSUMER, Service, TestApp, Who};
 
 const ELSEWHERE: &str = "777788889999";
 
@@ -329,6 +331,95 @@ async fn whom_somebody_keeps_out_is_not_missing(pool: PgPool) {
         .await
         .unwrap();
     assert!(missing().await, "it was taken back");
+}
+
+/// A limited listing, and an agreement of it by which two accounts are let in.
+async fn limited(app: &TestApp) -> (Service, Value, Deal) {
+    let (service, listing) = app.limited("ledger").await;
+    let terms = Terms::lasting(app.clock.now(), None);
+    let deal = app.agree(&listing, &[CONSUMER, ELSEWHERE], terms).await;
+    app.come_to_rest().await;
+    (service, listing, deal)
+}
+
+async fn allow_only(app: &TestApp, listing: &Value, account: &str) {
+    let now = app.listing(listing).await;
+    let list = json!({ "allow_list": [account] });
+    app.try_to_change_listing(&now, list).await.good();
+}
+
+/// `grant` would end what is missing and never give it again, so it is not what is named, and it is refused.
+#[sqlx::test(migrations = "./migrations")]
+async fn who_was_taken_off_an_allow_list_is_put_back_on_it(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let (service, listing) = app.limited("ledger").await;
+    allow_only(&app, &listing, "123456789012").await;
+    let terms = Terms::lasting(app.clock.now(), None);
+    let deal = app.agree(&listing, &[CONSUMER, ELSEWHERE], terms).await;
+    app.come_to_rest().await;
+    assert_eq!(app.let_in(&service).await, [root(CONSUMER)]);
+    let missing = one(&app, "paid_not_granted").await;
+    assert_eq!(missing["account_id"], json!(ELSEWHERE));
+    let (path, body) = (&missing["mend"]["path"], &missing["mend"]["body"]);
+    let id = listing["id"].as_str().unwrap();
+    assert_eq!(path, &json!(format!("/v1/listings/{id}")));
+    assert_eq!(body["allow_list"], json!(["123456789012", CONSUMER]));
+    let grant = format!("/v1/agreements/{}/grant", deal.agreement.id);
+    let again = json!({ "reason": "again" });
+    let refusal = app.post(Who::Admin, &grant, &again).await;
+    refusal.refused("of nobody who may buy", 409, "buyer_not_allowed");
+    mend(&app, &missing, "").await;
+    app.come_to_rest().await;
+    gone(&app, &missing).await;
+    assert_eq!(
+        app.let_in(&service).await,
+        [root(CONSUMER), root(ELSEWHERE)]
+    );
+}
+
+/// What has two causes has two mends: each is named when its turn has come.
+#[sqlx::test(migrations = "./migrations")]
+async fn who_was_taken_out_by_hand_as_well_is_let_in_by_one_mend_after_the_other(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let (service, listing, deal) = limited(&app).await;
+    let out = json!({ "allowed_principals": [CONSUMER], "confirm_principals_of_agreements": true });
+    app.change(&service, &out).await;
+    allow_only(&app, &listing, "123456789012").await;
+    app.come_to_rest().await;
+    let missing = one(&app, "paid_not_granted").await;
+    mend(&app, &missing, "").await;
+    app.come_to_rest().await;
+    let missing = one(&app, "paid_not_granted").await;
+    let grant = format!("/v1/agreements/{}/grant", deal.agreement.id);
+    assert_eq!(missing["mend"]["path"], json!(grant));
+    assert_eq!(mend(&app, &missing, "").await["missing_grants"], 1);
+    app.come_to_rest().await;
+    gone(&app, &missing).await;
+    assert_eq!(
+        app.let_in(&service).await,
+        [root(CONSUMER), root(ELSEWHERE)]
+    );
+}
+
+/// It is asked for here, so there is nothing to grant: AWS has to follow.
+#[sqlx::test(migrations = "./migrations")]
+async fn who_was_taken_out_in_aws_is_let_in_by_aws_that_follows(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let (service, listing, _) = limited(&app).await;
+    app.grant(&service, &[], &[&root(ELSEWHERE)]).await;
+    app.look_again().await;
+    // Who is off the list keeps what it has.
+    allow_only(&app, &listing, "123456789012").await;
+    let missing = one(&app, "paid_not_granted").await;
+    let path = format!("/v1/services/{}", service.id);
+    assert_eq!(missing["mend"]["path"], json!(path));
+    mend(&app, &missing, "").await;
+    app.come_to_rest().await;
+    gone(&app, &missing).await;
+    assert_eq!(
+        app.let_in(&service).await,
+        [root(CONSUMER), root(ELSEWHERE)]
+    );
 }
 
 /// A plan of other Regions stands for no principal here.

@@ -1,5 +1,7 @@
 //! What listings refuse, each with the part to blame and a sentence.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
@@ -217,6 +219,65 @@ async fn nothing_is_sold_that_everybody_may_ask_for(pool: PgPool) {
     refusal.refused("everybody may ask", 409, "listing_not_ready");
     app.grant(&service, &[&root(OTHER)], &["*"]).await;
     app.look_again().await;
+    assert_eq!(app.steps(&listing, &["publish"]).await["state"], "public");
+}
+
+/// The worker does not look for a while, so nobody knows what is so now. What it saw is shown with its time, and nothing is sold by it.
+#[sqlx::test(migrations = "./migrations")]
+async fn nothing_is_sold_by_what_was_seen_too_long_ago(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let (service, listing) = app.limited("ledger").await;
+    app.connect(&service).await;
+    let path = format!("/v1/listings/{}/readiness", listing["id"].as_str().unwrap());
+    let ready = async || app.get(Who::Viewer, &path).await.good();
+    let of = |shown: &Value, check: &str| {
+        let mut all = shown["checks"].as_array().unwrap().iter();
+        all.find(|one| one["check"] == check).unwrap().clone()
+    };
+    let shown = ready().await;
+    let seen = app.service(&service.id).await;
+    for check in [
+        "service_available",
+        "no_wildcard_principal",
+        "private_dns_verified",
+    ] {
+        assert_eq!(
+            of(&shown, check)["observed_at"],
+            seen["observed"]["at"],
+            "{seen}"
+        );
+    }
+    assert!(of(&shown, "zones_healthy")["observed_at"].is_string());
+    assert!(of(&shown, "test_connection")["observed_at"].is_string());
+    for check in ["service_free", "fulfilment_url", "support_contact"] {
+        assert_eq!(of(&shown, check)["observed_at"], Value::Null);
+    }
+
+    // Some looks are missed, and that is no reason.
+    app.advance(Duration::from_mins(25));
+    assert_eq!(ready().await["ready"], true);
+    app.advance(Duration::from_mins(10));
+    let shown = ready().await;
+    assert_eq!(shown["ready"], false);
+    assert_eq!(of(&shown, "test_connection")["status"], "pass");
+    let refusal = app.step(&listing, "publish", &json!({})).await;
+    refusal.refused("nobody has looked", 409, "listing_not_ready");
+    let body = refusal.json();
+    let stale = [
+        "service_available",
+        "no_wildcard_principal",
+        "private_dns_verified",
+        "zones_healthy",
+    ];
+    assert_eq!(checks(&refusal), stale);
+    for one in body["checks"].as_array().unwrap() {
+        assert_eq!(one["status"], "stale");
+        assert!(
+            one["evidence"].as_str().unwrap().contains("too long ago"),
+            "{one}"
+        );
+    }
+    app.run_until_rest().await;
     assert_eq!(app.steps(&listing, &["publish"]).await["state"], "public");
 }
 

@@ -16,6 +16,7 @@ mod agreement_amendments;
 mod agreement_drain;
 mod agreement_follow_ups;
 mod agreement_gate;
+mod agreement_hands;
 mod agreement_last_looks;
 mod agreement_left_behind;
 mod agreement_lines;

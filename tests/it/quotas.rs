@@ -46,6 +46,7 @@ impl TestApp {
             clock: self.shared.clock.clone(),
             nudge: portcullis::app::Nudge::new(),
             patience: TimeDelta::minutes(5),
+            evidence_lasts: self.shared.settings.evidence_lasts(),
             reviews: self.shared.reviews,
             answers_kept: self.shared.answers_kept,
             shelf: self.shared.shelf.clone(),

@@ -17,6 +17,7 @@ use crate::domain::ids::{
 };
 use crate::store::access_reach::Touched;
 use crate::store::access_removals::Concerned;
+use crate::store::agreement_grants::Held;
 
 /// What is taken away.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -98,6 +99,8 @@ pub struct AccessRemovalPreview {
     account_id: Option<String>,
     /// The services that are concerned.
     services: Vec<DoorPlanView>,
+    /// The first 20 principals that go although an agreement in force stands on them: it is taken away only with `confirm_principals_of_agreements`.
+    principals_of_agreements: Vec<HeldView>,
     /// The first 20 connections that lose access.
     connections: Vec<TouchedView>,
     /// The first 20 that keep it, each with what lets it in.
@@ -146,6 +149,28 @@ impl From<Kept> for KeptView {
             principal: kept.principal,
             access_request_id,
             agreement_id,
+        }
+    }
+}
+
+/// A principal that goes, and an agreement in force that stands on it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HeldView {
+    /// The service.
+    service_id: EndpointServiceId,
+    /// The principal.
+    #[schema(example = "arn:aws:iam::444455556666:root")]
+    principal: String,
+    /// The agreement.
+    agreement_id: AgreementId,
+}
+
+impl From<Held> for HeldView {
+    fn from(held: Held) -> Self {
+        Self {
+            service_id: held.service,
+            principal: held.principal,
+            agreement_id: held.agreement,
         }
     }
 }
@@ -205,6 +230,7 @@ impl From<Preview> for AccessRemovalPreview {
             confirm,
             account_id: preview.plan.account.map(Into::into),
             services: preview.plan.doors.into_iter().map(door).collect(),
+            principals_of_agreements: preview.held.into_iter().map(Into::into).collect(),
             connections: preview.losing.into_iter().map(Into::into).collect(),
             connections_that_stay: preview.keeping.into_iter().map(Into::into).collect(),
         }

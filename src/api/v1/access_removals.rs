@@ -46,6 +46,9 @@ pub struct AccessRemovalBody {
     /// How long connections keep access, in seconds: 0 is at once, 7776000 (90 days) the most. Principals go at once in any case.
     #[schema(minimum = 0, maximum = 7_776_000)]
     grace_seconds: u32,
+    /// Yes, it is meant also where agreements in force stand on principals that go: see `principals_of_agreements` of the preview.
+    #[serde(default)]
+    confirm_principals_of_agreements: bool,
     /// Why, for the record. Every decision that follows says it too.
     #[schema(min_length = 1, max_length = 1000, example = "The contract ended")]
     reason: String,
@@ -123,6 +126,7 @@ pub(super) async fn end_access(
         cause: body.cause.try_into()?,
         confirmed: body.confirm.into(),
         grace: TimeDelta::seconds(body.grace_seconds.into()),
+        confirm_principals_of_agreements: body.confirm_principals_of_agreements,
         reason: body.reason,
     };
     let begun = app::end_access(&ctx, &actor(caller.subject), ending).await?;

@@ -119,6 +119,9 @@ pub struct SettleBody {
     /// For adopting: yes, it is meant that `*` may connect without acceptance.
     #[serde(default)]
     confirm_open_to_everybody: bool,
+    /// For adopting that AWS has not a principal any more: yes, it is meant although an agreement in force stands on it.
+    #[serde(default)]
+    confirm_principals_of_agreements: bool,
     /// For adopting what AWS accepted: yes, it is meant although it goes beyond a quota.
     #[serde(default)]
     over_quota: bool,
@@ -137,6 +140,9 @@ pub struct AdoptManyBody {
     /// Yes, it is meant that `*` may connect without acceptance.
     #[serde(default)]
     confirm_open_to_everybody: bool,
+    /// Yes, it is meant that AWS has not a principal any more although an agreement in force stands on it.
+    #[serde(default)]
+    confirm_principals_of_agreements: bool,
     /// Yes, it is meant although it goes beyond quotas.
     #[serde(default)]
     over_quota: bool,
@@ -327,6 +333,7 @@ pub(super) async fn adopt_drifts(
         verb: DriftVerb::Adopt,
         reason: body.reason,
         confirm_open_to_everybody: body.confirm_open_to_everybody,
+        confirm_principals_of_agreements: body.confirm_principals_of_agreements,
         over_quota: body.over_quota,
         may_manage: caller.may::<Manage>(),
     };
@@ -372,6 +379,7 @@ async fn settle(
         verb,
         reason: body.reason,
         confirm_open_to_everybody: body.confirm_open_to_everybody,
+        confirm_principals_of_agreements: body.confirm_principals_of_agreements,
         over_quota: body.over_quota,
         may_manage: caller.may::<Manage>(),
     };

@@ -228,7 +228,8 @@ pub struct GrantedAgain {
 
 /// Lets the accounts of an agreement in again
 ///
-/// Grants whose principal is missing on a service are ended, and the worker gives them anew. An agreement that is not in force gives nothing.
+/// Grants whose principal is missing on a service are ended, and the worker gives them anew. An agreement that is not in force gives nothing,
+/// nor does one whose listing is limited while its buyer is not on the allow-list.
 #[utoipa::path(
     tag = "findings",
     params(("id" = AgreementId, Path, description = "The agreement.")),

@@ -37,8 +37,8 @@ pub struct ServiceChangeBody {
     name: Option<String>,
     /// Whether each connection has to be accepted. Connections that wait already go on waiting.
     acceptance_required: Option<bool>,
-    /// Principals that shall be able to connect. One that is left out is removed from AWS if Portcullis put it there. Connections that
-    /// exist are not touched: revoke them.
+    /// Principals that shall be able to connect. One that is left out is removed from AWS if Portcullis put it there; one that an agreement in force
+    /// stands on is left out only with `confirm_principals_of_agreements`. Connections that exist are not touched: revoke them.
     allowed_principals: Option<Vec<String>>,
     /// `ipv4`, `ipv6` or both.
     supported_ip_address_types: Option<Vec<String>>,
@@ -49,6 +49,9 @@ pub struct ServiceChangeBody {
     /// Yes, it is meant that `*` may connect without acceptance.
     #[serde(default)]
     confirm_open_to_everybody: bool,
+    /// Yes, it is meant that principals are left out although agreements in force stand on them. They stay out until somebody names or grants them again.
+    #[serde(default)]
+    confirm_principals_of_agreements: bool,
     /// Why, for the audit trail.
     #[schema(min_length = 1, max_length = 1000)]
     reason: Option<String>,
@@ -131,6 +134,7 @@ pub(super) async fn change_service(
         supported_regions: body.supported_regions,
         tags: body.tags,
         confirm_open_to_everybody: body.confirm_open_to_everybody,
+        confirm_principals_of_agreements: body.confirm_principals_of_agreements,
         reason: body.reason,
         load_balancer_arns: load_balancers(body.load_balancer_arns)?,
         confirm_listeners_differ: body.confirm_listeners_differ,

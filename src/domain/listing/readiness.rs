@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -53,6 +54,8 @@ text_enum!(
         Fail = "fail",
         /// Nobody has looked yet, or AWS did not tell.
         Unknown = "unknown",
+        /// It held when somebody looked last, and that is too long ago to sell by.
+        Stale = "stale",
     }
 );
 
@@ -68,6 +71,9 @@ pub struct Readiness {
     /// What was seen.
     #[schema(example = "AWS shows the service as Available")]
     pub evidence: String,
+    /// When that was seen last; null where nobody has looked, and where the check rests on nothing that is looked at.
+    #[schema(example = "2026-11-27T09:30:00Z")]
+    pub observed_at: Option<DateTime<Utc>>,
 }
 
 /// What is known of a service.
@@ -79,6 +85,8 @@ pub struct ServiceReadiness {
     pub lifecycle: LifecycleState,
     /// What AWS says of it; `None` until it was read.
     pub state: Option<String>,
+    /// When it was read last, with its principals and its private DNS name.
+    pub read_at: Option<DateTime<Utc>>,
     /// The principals that are desired, and those that AWS has.
     pub principals: BTreeSet<String>,
     /// Whether AWS's were read.
@@ -87,6 +95,8 @@ pub struct ServiceReadiness {
     pub private_dns: Option<DnsState>,
     /// The zones with a healthy target, by id; `None` where that cannot be told.
     pub healthy_zones: Option<BTreeSet<String>>,
+    /// When somebody looked behind it last.
+    pub looked_at: Option<DateTime<Utc>>,
     /// The other listing that sells it.
     pub sold_by: Option<ListingId>,
 }
@@ -96,22 +106,27 @@ pub struct ServiceReadiness {
 pub struct ReadinessFacts {
     /// The services, as many as are registered.
     pub services: Vec<ServiceReadiness>,
-    /// Whether an account of the allow-list has ever been connected to one of them.
-    pub test_connection: bool,
+    /// When an account of the allow-list was seen connected to one of them last; `None` where none ever was.
+    pub test_connection: Option<DateTime<Utc>>,
 }
 
-/// Asks every check, service by service, then the listing's own.
-pub fn readiness(content: &ListingContent, facts: &ReadinessFacts) -> Vec<Readiness> {
+/// Asks every check, service by service, then the listing's own. What held when it was last seen, before `since`, does not pass.
+pub fn readiness(
+    content: &ListingContent,
+    facts: &ReadinessFacts,
+    since: DateTime<Utc>,
+) -> Vec<Readiness> {
     let mut all = Vec::new();
     for listed in &content.services {
         let id = listed.service_id;
         match facts.services.iter().find(|service| service.id == id) {
-            Some(service) => all.extend(of_service(service)),
+            Some(service) => all.extend(of_service(service, since)),
             None => all.push(Readiness {
                 check: ReadinessCheck::ServiceAvailable,
                 status: ReadinessStatus::Fail,
                 service_id: Some(id),
                 evidence: format!("there is no service {id}"),
+                observed_at: None,
             }),
         }
     }
@@ -124,17 +139,22 @@ pub fn readiness(content: &ListingContent, facts: &ReadinessFacts) -> Vec<Readin
         },
         service_id: None,
         evidence: evidence.to_owned(),
+        observed_at: None,
     };
-    let connected = if facts.test_connection {
+    let connected = if facts.test_connection.is_some() {
         "an account of the allow-list has been connected"
     } else {
         "no account of the allow-list has been connected yet"
     };
-    all.push(own(
-        ReadinessCheck::TestConnection,
-        facts.test_connection,
-        connected,
-    ));
+    // That it once worked stays true: whoever reads it is told when, and may ask for another test.
+    all.push(Readiness {
+        observed_at: facts.test_connection,
+        ..own(
+            ReadinessCheck::TestConnection,
+            facts.test_connection.is_some(),
+            connected,
+        )
+    });
     let address = content.fulfilment_url.as_deref();
     all.push(own(
         ReadinessCheck::FulfilmentUrl,
@@ -153,12 +173,16 @@ pub fn readiness(content: &ListingContent, facts: &ReadinessFacts) -> Vec<Readin
     all
 }
 
-fn of_service(service: &ServiceReadiness) -> Vec<Readiness> {
-    let said = |check, status, evidence: String| Readiness {
-        check,
-        status,
-        service_id: Some(service.id),
-        evidence,
+fn of_service(service: &ServiceReadiness, since: DateTime<Utc>) -> Vec<Readiness> {
+    let said = |check, (status, evidence): (ReadinessStatus, String), observed_at| {
+        let (status, evidence) = aged(status, evidence, observed_at, since);
+        Readiness {
+            check,
+            status,
+            service_id: Some(service.id),
+            evidence,
+            observed_at,
+        }
     };
     let verdict = |good| {
         if good {
@@ -234,16 +258,32 @@ fn of_service(service: &ServiceReadiness) -> Vec<Readiness> {
             format!("the listing {other} sells the service"),
         ),
     };
-    [
-        (ReadinessCheck::ServiceAvailable, available),
-        (ReadinessCheck::NoWildcardPrincipal, principals),
-        (ReadinessCheck::PrivateDnsVerified, dns),
-        (ReadinessCheck::ZonesHealthy, zones),
-        (ReadinessCheck::ServiceFree, free),
+    let (read, looked) = (service.read_at, service.looked_at);
+    vec![
+        said(ReadinessCheck::ServiceAvailable, available, read),
+        said(ReadinessCheck::NoWildcardPrincipal, principals, read),
+        said(ReadinessCheck::PrivateDnsVerified, dns, read),
+        said(ReadinessCheck::ZonesHealthy, zones, looked),
+        said(ReadinessCheck::ServiceFree, free, None),
     ]
-    .into_iter()
-    .map(|(check, (status, evidence))| said(check, status, evidence))
-    .collect()
+}
+
+/// What passes by what was seen before `since` does not pass. What fails goes on failing, however old it is.
+fn aged(
+    status: ReadinessStatus,
+    evidence: String,
+    observed_at: Option<DateTime<Utc>>,
+    since: DateTime<Utc>,
+) -> (ReadinessStatus, String) {
+    match observed_at {
+        Some(at) if status == ReadinessStatus::Pass && at < since => {
+            let at = at.to_rfc3339_opts(SecondsFormat::Secs, true);
+            let evidence =
+                format!("{evidence}, when it was last looked at, at {at}: too long ago to sell by");
+            (ReadinessStatus::Stale, evidence)
+        }
+        _ => (status, evidence),
+    }
 }
 
 /// Those that do not pass.

@@ -1,5 +1,7 @@
 //! When a listing is ready, and who sees it.
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use super::readiness::{
     ReadinessCheck, ReadinessFacts, ReadinessStatus, ServiceReadiness, failing, readiness,
 };
@@ -11,26 +13,33 @@ use crate::domain::private_dns::DnsState;
 /// A change of the facts, and what it makes of which check.
 type Change = (fn(&mut ReadinessFacts), ReadinessCheck, ReadinessStatus);
 
+/// When all was seen.
+fn seen() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+}
+
 fn ready() -> ReadinessFacts {
     ReadinessFacts {
         services: vec![ServiceReadiness {
             id: service(),
             lifecycle: LifecycleState::Active,
             state: Some("Available".to_owned()),
+            read_at: Some(seen()),
+            looked_at: Some(seen()),
             principals: ["arn:aws:iam::222222222222:root".to_owned()].into(),
             principals_read: true,
             private_dns: Some(DnsState::Verified),
             healthy_zones: Some(["euw1-az1".to_owned(), "euw1-az2".to_owned()].into()),
             sold_by: None,
         }],
-        test_connection: true,
+        test_connection: Some(seen()),
     }
 }
 
 #[test]
 fn each_check_fails_by_its_own_fact_and_what_is_unknown_does_not_pass() {
     let whole = content(complete());
-    assert_eq!(failing(readiness(&whole, &ready())), []);
+    assert_eq!(failing(readiness(&whole, &ready(), seen())), []);
     let changes: [Change; 11] = [
         (
             |f| f.services[0].state = Some("Pending".to_owned()),
@@ -83,7 +92,7 @@ fn each_check_fails_by_its_own_fact_and_what_is_unknown_does_not_pass() {
             ReadinessStatus::Fail,
         ),
         (
-            |f| f.test_connection = false,
+            |f| f.test_connection = None,
             ReadinessCheck::TestConnection,
             ReadinessStatus::Fail,
         ),
@@ -91,7 +100,7 @@ fn each_check_fails_by_its_own_fact_and_what_is_unknown_does_not_pass() {
     for (change, check, status) in changes {
         let mut facts = ready();
         change(&mut facts);
-        let found: Vec<_> = failing(readiness(&whole, &facts))
+        let found: Vec<_> = failing(readiness(&whole, &facts, seen()))
             .into_iter()
             .map(|one| (one.check, one.status))
             .collect();
@@ -103,7 +112,38 @@ fn each_check_fails_by_its_own_fact_and_what_is_unknown_does_not_pass() {
         support_email: None,
         ..whole
     };
-    assert_eq!(failing(readiness(&bare, &ready())).len(), 2);
+    assert_eq!(failing(readiness(&bare, &ready(), seen())).len(), 2);
+}
+
+#[test]
+fn what_held_too_long_ago_does_not_pass_and_says_when_it_was_seen() {
+    let whole = content(complete());
+    let late = seen() + TimeDelta::seconds(1);
+    let old = readiness(&whole, &ready(), late);
+    let found: Vec<_> = failing(old.clone())
+        .into_iter()
+        .map(|one| (one.check, one.status))
+        .collect();
+    let stale = [
+        ReadinessCheck::ServiceAvailable,
+        ReadinessCheck::NoWildcardPrincipal,
+        ReadinessCheck::PrivateDnsVerified,
+        ReadinessCheck::ZonesHealthy,
+    ];
+    assert_eq!(found, stale.map(|check| (check, ReadinessStatus::Stale)));
+    assert!(old[0].evidence.contains("2027-01-15T08:00:00Z"), "{old:?}");
+    for one in &old {
+        let is_seen = stale.contains(&one.check) || one.check == ReadinessCheck::TestConnection;
+        assert_eq!(one.observed_at, is_seen.then(seen), "{one:?}");
+    }
+    // What is behind it is looked at on its own.
+    let mut facts = ready();
+    facts.services[0].looked_at = Some(late);
+    assert_eq!(failing(readiness(&whole, &facts, late)).len(), 3);
+    // What fails says so, however old it is.
+    facts.services[0].state = Some("Failed".to_owned());
+    let failed = readiness(&whole, &facts, late);
+    assert_eq!(failed[0].status, ReadinessStatus::Fail);
 }
 
 #[test]

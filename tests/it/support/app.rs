@@ -399,6 +399,7 @@ fn serve(
         clock: shared.clock.clone(),
         nudge: shared.nudge.clone(),
         patience: TimeDelta::from_std(shared.settings.patience).unwrap(),
+        evidence_lasts: shared.settings.evidence_lasts(),
         reviews: shared.reviews,
         answers_kept: shared.answers_kept,
         shelf: shared.shelf.clone(),

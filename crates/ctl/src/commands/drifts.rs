@@ -85,6 +85,9 @@ pub(crate) struct Said {
     /// Yes, although every AWS account may connect unasked then
     #[arg(long)]
     confirm_open_to_everybody: bool,
+    /// Yes, although agreements in force stand on principals that AWS has not any more
+    #[arg(long)]
+    confirm_principals_of_agreements: bool,
     /// Yes, although it goes beyond a quota
     #[arg(long)]
     over_quota: bool,
@@ -121,6 +124,7 @@ async fn settle(session: &Session, id: &str, verb: &str, said: &Said) -> Result<
     let body = json!({
         "reason": said.reason,
         "confirm_open_to_everybody": said.confirm_open_to_everybody,
+        "confirm_principals_of_agreements": said.confirm_principals_of_agreements,
         "over_quota": said.over_quota,
     });
     let answer = session
@@ -138,6 +142,7 @@ async fn adopt(session: &Session, given: &[String], said: &Said) -> Result<(), F
             "ids": some,
             "reason": said.reason,
             "confirm_open_to_everybody": said.confirm_open_to_everybody,
+            "confirm_principals_of_agreements": said.confirm_principals_of_agreements,
             "over_quota": said.over_quota,
         });
         let mut answer = session
