@@ -57,7 +57,7 @@ impl TestApp {
 async fn whoever_buys_a_second_before_the_cut_is_not_cut(pool: PgPool) {
     let app = TestApp::start(pool);
     let (_, listing, old, request) = app.in_grace(|_| {}).await;
-    app.later(HOUR * 24 - SECOND).await;
+    app.later(Duration::from_secs(86_399)).await;
     let terms = Terms::lasting(app.clock.now(), None);
     let new = app.agree(&listing, &[BUYER], terms).await;
     app.advance(SECOND * 2);
