@@ -272,11 +272,11 @@ problems! {
         AgreementStepImpossible, AgreementRenewed, AgreementChanged, AgreementForeign
     ];
     /// The event was told otherwise, or not by whoever keeps the agreement.
-    AgreementNoticeConflict = [EventDiffers, AgreementForeign];
+    AgreementNoticeConflict = [EventDiffers, AgreementForeign, AgreementChanged];
     /// The event was told otherwise.
-    EventConflict = [EventDiffers];
+    EventConflict = [EventDiffers, AgreementChanged];
     /// Where the agreement stands, this makes no sense.
-    AgreementStepConflict = [AgreementOver, AgreementStepImpossible, AgreementForeign];
+    AgreementStepConflict = [AgreementOver, AgreementStepImpossible, AgreementChanged, AgreementForeign];
     /// Where the agreement stands, this makes no sense, or it was not said what becomes of its renewal.
     AgreementEndConflict = [AgreementOver, AgreementStepImpossible, RenewalPending, AgreementChanged, AgreementForeign];
     /// Where the agreement stands, this makes no sense, another one is in the way, or it was not said what becomes of its renewal.

@@ -79,13 +79,25 @@ impl Plan {
 
     /// Principals that go now, each with its service.
     pub(super) fn gone(&self) -> Vec<(EndpointServiceId, String)> {
-        let of = |plan: &DoorPlan| {
+        self.principals(|plan| &plan.goes).collect()
+    }
+
+    /// Principals that go, now or when a drain is taken back, each with its service.
+    pub(super) fn all_that_go(&self) -> Vec<(EndpointServiceId, String)> {
+        let now = self.principals(|plan| &plan.goes);
+        now.chain(self.principals(|plan| &plan.later)).collect()
+    }
+
+    fn principals<'a>(
+        &'a self,
+        which: impl Fn(&'a DoorPlan) -> &'a Vec<String> + 'a,
+    ) -> impl Iterator<Item = (EndpointServiceId, String)> + 'a {
+        self.doors.iter().flat_map(move |plan| {
             let service = plan.door.service;
-            let goes = plan.goes.iter().cloned();
-            goes.map(|principal| (service, principal))
-                .collect::<Vec<_>>()
-        };
-        self.doors.iter().flat_map(of).collect()
+            which(plan)
+                .iter()
+                .map(move |principal| (service, principal.clone()))
+        })
     }
 }
 
@@ -294,7 +306,7 @@ pub(super) async fn look(conn: &mut PgConnection, cause: &Cause) -> Result<Previ
     };
     let losing = access_reach::first(conn, without, true, SHOWN).await?;
     let keeping = access_reach::first(conn, without, false, SHOWN).await?;
-    let mut held = agreement_grants::holding(conn, &gone).await?;
+    let mut held = agreement_grants::holding(conn, &plan.all_that_go()).await?;
     held.truncate(HELD_SHOWN);
     Ok(Preview {
         plan,

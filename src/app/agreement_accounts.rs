@@ -190,7 +190,7 @@ async fn refuse_taken(
     if terms.trial {
         refuse_second_trial(conn, row.plan, account, Some(row.id)).await?;
     }
-    let next = agreements::successors(conn, &[row.id]).await?.into_iter();
+    let next = agreements::heirs(conn, &[row.id]).await?.into_iter();
     let but: Vec<AgreementId> = next
         .map(|it| it.id)
         .chain(row.replaces)

@@ -279,9 +279,11 @@ pub(super) async fn refuse_replacing(
 ) -> Result<(), AppError> {
     refuse_foreign(old)?;
     let now = known.now(old, at)?;
-    for next in agreements::successors(conn, &[old.id]).await? {
-        let rolled_back = know(conn, std::slice::from_ref(&next)).await?;
-        if !rolled_back.record(next.id)?.is_rolled_back() {
+    // Also one that was to take the place of one that never came to be.
+    let next = agreements::heirs(conn, &[old.id]).await?;
+    let told = know(conn, &next).await?;
+    for next in next {
+        if !told.record(next.id)?.is_rolled_back() {
             let detail = format!("{} takes its place", next.id);
             return Err(AppError::new(Code::AgreementRenewed, detail));
         }

@@ -291,7 +291,8 @@ pub async fn stand(
     let mut steps = Steps::of(actor, at);
     for before in of {
         let mut after = known.now(before, at)?;
-        after.due_at = Some(at);
+        // One that should have been looked at already keeps that time, so that timers go on waiting for it.
+        after.due_at = Some(before.due_at.map_or(at, |due| due.min(at)));
         steps.turn(before, &after);
         rows.push(after);
     }

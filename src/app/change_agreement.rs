@@ -415,6 +415,7 @@ impl Case<'_> {
             self.refuse_overlap(conn, &terms).await?;
         }
         self.refuse_cut(&terms)?;
+        self.refuse_vain(&terms)?;
         Ok(Some(terms))
     }
 
@@ -430,10 +431,27 @@ impl Case<'_> {
         Err(AppError::new(Code::RenewalPending, detail).field("ends_at"))
     }
 
+    /// Refuses a later end than the time at which another was to take its place that never came to be: it ends then all the same.
+    fn refuse_vain(&self, terms: &Terms) -> Result<(), AppError> {
+        let replaced = self.known.record(self.row.id)?.replaced();
+        let is_later = |at: &DateTime<Utc>| terms.ends_at.is_none_or(|end| end > *at);
+        let Some(at) = replaced.filter(is_later) else {
+            return Ok(());
+        };
+        if self.known.successor(self.row.id).is_some() {
+            return Ok(());
+        }
+        let detail = format!(
+            "it ends at {} because another was to take its place then, which was rolled back: renew it again instead",
+            shown(at)
+        );
+        Err(self.impossible(&detail))
+    }
+
     async fn refuse_overlap(&self, conn: &mut PgConnection, terms: &Terms) -> Result<(), AppError> {
         let attached = agreement_accounts::of_many(conn, &[self.row.id]).await?;
         let accounts: Vec<AccountId> = attached.into_iter().map(|it| it.account).collect();
-        let next = agreements::successors(conn, &[self.row.id]).await?;
+        let next = agreements::heirs(conn, &[self.row.id]).await?;
         let mut but: Vec<AgreementId> = next.into_iter().map(|it| it.id).collect();
         but.extend([self.row.id].into_iter().chain(self.row.replaces));
         let span = Span {

@@ -73,8 +73,8 @@ pub async fn claim_agreement(
         at,
     )
     .await?;
-    let due: Vec<_> = rows.iter().map(|row| (row.id, Some(at))).collect();
-    agreements::put_off(&mut tx, &due).await?;
+    let due: Vec<AgreementId> = rows.iter().map(|row| row.id).collect();
+    agreements::look_at(&mut tx, &due, at).await?;
     judge_wakes::wake(&mut tx, &Wake::Account(owner), at).await?;
     ctx.commit(tx).await?;
     Ok(Paying {

@@ -115,14 +115,20 @@ impl Commerce {
 
     /// What is connected by agreements whose place others have taken counts for those, before the worker has moved it.
     async fn count_heirs(&mut self, conn: &mut PgConnection) -> Result<(), AppError> {
-        let active = |one: &&Candidate| one.agreement.state == AgreementState::Active;
-        let heirs = self.candidates.values().filter(active);
-        let heirs = heirs.filter_map(|one| Some((one.agreement.replaces?, one.agreement.id)));
-        let heirs: HashMap<AgreementId, AgreementId> = heirs.collect();
-        let before: Vec<AgreementId> = heirs.keys().copied().collect();
-        if before.is_empty() {
+        let takes_a_place = |one: &&Candidate| {
+            one.agreement.state == AgreementState::Active && one.agreement.replaces.is_some()
+        };
+        let heirs = self.candidates.values().filter(takes_a_place);
+        let heirs: Vec<AgreementId> = heirs.map(|one| one.agreement.id).collect();
+        if heirs.is_empty() {
             return Ok(());
         }
+        let places = agreements::places(conn, &heirs).await?;
+        let heirs: HashMap<AgreementId, AgreementId> = places
+            .into_iter()
+            .map(|(heir, place)| (place, heir))
+            .collect();
+        let before: Vec<AgreementId> = heirs.keys().copied().collect();
         let seats = agreement_work::seats(conn, &before).await?;
         let mut seats = seats.into_iter().filter(|(_, seat)| seat.live).peekable();
         if seats.peek().is_none() {

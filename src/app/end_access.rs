@@ -80,7 +80,7 @@ pub async fn end_access(
         return Err(AppError::new(Code::PreviewChanged, detail).field("confirm"));
     }
     let confirmed = ending.confirm_principals_of_agreements;
-    let held = held_principals::confirm(&mut tx, &plan.gone(), confirmed).await?;
+    let held = held_principals::confirm(&mut tx, &plan.all_that_go(), confirmed).await?;
     let given = Given {
         cause,
         extent,

@@ -36,7 +36,7 @@ pub async fn grant_again(
         return Err(AppError::new(Code::BuyerNotAllowed, detail));
     }
     let ended = findings::end_missing_grants(&mut tx, id, now).await?;
-    agreements::put_off(&mut tx, &[(id, Some(now))]).await?;
+    agreements::look_at(&mut tx, &[id], now).await?;
     let after = Some(json!({ "missing_grants": ended }));
     let change = (None, after);
     note(

@@ -141,7 +141,13 @@ pub(super) async fn locked_with_predecessor(
     conn: &mut PgConnection,
     of: &Agreement,
 ) -> Result<Vec<Agreement>, AppError> {
-    let mut ids: Vec<AgreementId> = agreements::line_before(conn, of.id).await?;
-    ids.push(of.id);
-    Ok(agreements::locked(conn, &ids).await?)
+    let before = agreements::line_before(conn, of.id).await?;
+    let ids: Vec<AgreementId> = before.iter().copied().chain([of.id]).collect();
+    let rows = agreements::locked(conn, &ids).await?;
+    // Whoever rolls one of them back has it locked: from here on the line stays as it is.
+    if agreements::line_before(conn, of.id).await? != before {
+        let detail = "another of its line was rolled back at this moment; send it again";
+        return Err(AppError::new(Code::AgreementChanged, detail));
+    }
+    Ok(rows)
 }

@@ -113,7 +113,11 @@ async fn is_agreement_sure(
     let pays = pays.get(&id).map(|row| row.agreement);
     let other = match pays.filter(|pays| *pays != planner) {
         Some(other) => Some(other),
-        None => gather(conn, &[id], at).await?.other_payer(id, planner),
+        // What somebody rejected in AWS by hand goes to nobody else: no place is taken for it.
+        None => {
+            let found = gather(conn, &[id], at).await?;
+            found.other_payer(id, planner).filter(|_| found.is_live(id))
+        }
     };
     let Some(other) = other else { return Ok(true) };
     agreement_work::wake(conn, &[planner, other]).await?;

@@ -55,7 +55,8 @@ pub async fn wake(conn: &mut PgConnection, agreements: &[AgreementId]) -> Result
     Ok(())
 }
 
-/// Has agreements looked at by which accounts of these, which are in force, are still connected although they are not let in by them any more: somebody may pay for them now.
+/// Has agreements looked at by which accounts of these, which are in force, are still connected although they are not let in by them any more, or by which more is connected than
+/// they grant: somebody may pay for that now.
 pub async fn wake_left_behind(
     conn: &mut PgConnection,
     agreements: &[AgreementId],
@@ -70,7 +71,7 @@ pub async fn wake_left_behind(
            JOIN agreement_bindings AS b ON b.connection_id = c.id AND b.ended_at IS NULL AND b.agreement_id <> n.id
            JOIN agreements AS a ON a.id = b.agreement_id AND a.listing_id = n.listing_id
           WHERE n.id = ANY($1) AND n.state IN ('active', 'review')
-            AND (a.state IN ('grace', 'ended', 'superseded')
+            AND (a.state IN ('grace', 'ended', 'superseded') OR a.over_quota_since IS NOT NULL
                  OR NOT EXISTS (SELECT FROM agreement_accounts AS o
                                  WHERE o.agreement_id = a.id AND o.account_id = c.owner_account AND o.detached_at IS NULL AND o.proof <> 'none'))",
         &ids,
@@ -151,7 +152,7 @@ pub async fn seats(
         r#"SELECT b.agreement_id AS "agreement: AgreementId", c.id AS "connection: ConnectionId", c.endpoint_service_id AS "service: EndpointServiceId",
                   coalesce(c.endpoint_region, r.region) AS "region!", c.owner_account AS account,
                   (c.review_state = 'accepted' AND c.observed_state IN ('pendingAcceptance', 'pending', 'available', 'partial')) AS "live!",
-                  (c.review_state <> 'accepted' OR c.observed_state IN ('deleting', 'deleted')) AS "gone!"
+                  (c.review_state <> 'accepted' OR c.observed_state IN ('expired', 'failed', 'deleting', 'deleted')) AS "gone!"
              FROM agreement_bindings AS b
              JOIN connections AS c ON c.id = b.connection_id
              JOIN account_regions AS r ON r.id = c.account_region_id

@@ -187,18 +187,6 @@ pub async fn locked(
     rows.into_iter().map(Agreement::try_from).collect()
 }
 
-/// Those that were made to take the place of these, whatever became of them.
-pub async fn successors(
-    conn: &mut PgConnection,
-    ids: &[AgreementId],
-) -> Result<Vec<Agreement>, StoreError> {
-    let ids = uuids(ids);
-    let rows = agreement_rows!(r#"WHERE replaces = ANY($1) ORDER BY id"#, &ids)
-        .fetch_all(conn)
-        .await?;
-    rows.into_iter().map(Agreement::try_from).collect()
-}
-
 /// Those that take the place of these. Behind one that never came to be, whoever was to take its place takes theirs; it is among them itself.
 pub async fn heirs(
     conn: &mut PgConnection,
@@ -219,6 +207,26 @@ pub async fn heirs(
     .fetch_all(conn)
     .await?;
     rows.into_iter().map(Agreement::try_from).collect()
+}
+
+/// Whose place each of these takes, where it takes any: before those that never came to be, that of the one before them.
+pub async fn places(
+    conn: &mut PgConnection,
+    ids: &[AgreementId],
+) -> Result<Vec<(AgreementId, AgreementId)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"WITH RECURSIVE line AS (
+               SELECT id AS heir, replaces AS id, 1 AS steps FROM agreements WHERE id = ANY($1) AND replaces IS NOT NULL
+               UNION SELECT line.heir, gone.replaces, line.steps + 1 FROM line JOIN agreements AS gone ON gone.id = line.id
+                      WHERE gone.replaces IS NOT NULL
+                        AND EXISTS (SELECT FROM agreement_notices AS n
+                                     WHERE n.source = gone.source AND n.reference = gone.reference AND n.kind = 'rolled_back'))
+           SELECT DISTINCT ON (heir) heir AS "heir!: AgreementId", id AS "place!: AgreementId" FROM line ORDER BY heir, steps DESC"#,
+        &uuids(ids),
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.heir, row.place)).collect())
 }
 
 /// The one whose place another takes, and before one that never came to be the one before that: the last of them is the first that did.
@@ -404,6 +412,22 @@ pub async fn record(conn: &mut PgConnection, rows: &[Agreement]) -> Result<(), S
     Ok(())
 }
 
+/// Has the worker look at agreements now. One that should have been looked at already keeps that time, so that timers go on waiting for it.
+pub async fn look_at(
+    conn: &mut PgConnection,
+    ids: &[AgreementId],
+    at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE agreements SET due_at = least(due_at, $2), failures = 0, retry_at = NULL WHERE id = ANY($1)",
+        &uuids(ids),
+        at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Records only when agreements are to be looked at again; nothing else has changed.
 pub async fn put_off(
     conn: &mut PgConnection,
@@ -440,14 +464,15 @@ pub async fn note_failure(
     Ok(failures.unwrap_or_default())
 }
 
-/// Has the worker look at all agreements of a listing that have not ended: what it sells, or to whom, has changed.
+/// Has the worker look at all agreements of a listing that have not ended: what it sells, or to whom, has changed. One that should have been looked at already keeps that time, so
+/// that timers go on waiting for it.
 pub async fn look_at_listing(
     conn: &mut PgConnection,
     listing: ListingId,
     at: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE agreements SET due_at = $2
+        "UPDATE agreements SET due_at = least(due_at, $2)
           WHERE id IN (SELECT id FROM agreements WHERE listing_id = $1 AND (state <> 'ended' OR due_at IS NOT NULL) ORDER BY id FOR NO KEY UPDATE)",
         listing as _,
         at,

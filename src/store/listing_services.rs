@@ -211,7 +211,7 @@ pub async fn live(conn: &mut PgConnection, listing: ListingId) -> Result<Live, S
     Ok(found)
 }
 
-/// When one of these accounts was seen connected to one of these services last: as it was last read where it is connected now, else when it came to be. `None` where none ever was.
+/// Since when one of these accounts is connected to one of these services, or when it last came to be; `None` where none ever was.
 pub async fn connected_at(
     conn: &mut PgConnection,
     services: &[EndpointServiceId],

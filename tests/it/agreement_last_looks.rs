@@ -176,6 +176,55 @@ async fn what_goes_beyond_one_goes_to_another_with_room(pool: PgPool) {
     assert_eq!(app.summary(&older).await, "available");
 }
 
+/// The second agreement comes after the first one's quota was lowered: it pays from then on, not from the cut on.
+#[sqlx::test(migrations = "./migrations")]
+async fn what_goes_beyond_one_goes_to_another_that_comes_later(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let (service, listing) = app
+        .market(|content| content["plans"][0]["bind_rule"] = json!("oldest"))
+        .await;
+    let terms = |most| Terms {
+        quotas: at_most(most),
+        ..Terms::lasting(app.clock.now(), None)
+    };
+    let mut first = app.agree(&listing, &[BUYER], terms(1)).await;
+    app.come_to_rest().await;
+    let request = app.endpoint(BUYER, &service).await;
+    app.told(&mut first, Told::Made(terms(0))).await;
+    app.come_to_rest().await;
+    assert_eq!(app.count(PLANNED).await, 1);
+    app.advance(SECOND);
+    let second = app.agree(&listing, &[BUYER], terms(1)).await;
+    app.come_to_rest().await;
+    app.pays(&request, &second).await;
+    assert_eq!(app.count(PLANNED).await, 0);
+    assert_eq!(app.read(&first).await.over_quota, None);
+}
+
+/// Something is told of an agreement before the cut and again after it, and the worker has looked at neither.
+#[sqlx::test(migrations = "./migrations")]
+async fn a_later_word_does_not_hide_an_earlier_one(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let (service, listing) = app.market(|_| {}).await;
+    let terms = |most| Terms {
+        quotas: at_most(most),
+        ..Terms::lasting(app.clock.now(), None)
+    };
+    let mut deal = app.agree(&listing, &[BUYER], terms(1)).await;
+    app.come_to_rest().await;
+    let request = app.endpoint(BUYER, &service).await;
+    app.told(&mut deal, Told::Made(terms(0))).await;
+    app.come_to_rest().await;
+    app.later(Duration::from_secs(86_399)).await;
+    app.told(&mut deal, Told::Made(terms(1))).await;
+    app.advance(SECOND * 2);
+    app.told(&mut deal, Told::Questioned).await;
+    app.timers_run().await;
+    assert_eq!(app.summary(&request).await, "available");
+    app.come_to_rest().await;
+    assert_eq!(app.count(PLANNED).await, 0);
+}
+
 /// Rejected in AWS by hand and accepted again, which AWS might allow: the end of the agreement counts for it all the same.
 #[sqlx::test(migrations = "./migrations")]
 async fn what_comes_back_in_aws_is_cut_at_the_end(pool: PgPool) {
@@ -203,6 +252,26 @@ async fn what_comes_back_in_aws_is_cut_at_the_end(pool: PgPool) {
     assert_eq!(app.summary(&request).await, "revoked");
     app.come_to_rest().await;
     assert_eq!(app.payer(&request).await, None);
+}
+
+/// What was rejected in AWS by hand takes nobody's place, so another agreement with room does not keep it from its end.
+#[sqlx::test(migrations = "./migrations")]
+async fn another_with_room_does_not_keep_what_was_rejected(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let (service, listing, old, request) = app
+        .in_grace(|content| content["plans"][0]["bind_rule"] = json!("oldest"))
+        .await;
+    app.reject_behind_our_back(&service, &request).await;
+    app.later(HOUR).await;
+    let terms = Terms::lasting(app.clock.now(), None);
+    app.agree(&listing, &[BUYER], terms).await;
+    app.later(HOUR).await;
+    app.pays(&request, &old).await;
+    app.later(HOUR * 23).await;
+    assert_eq!(app.summary(&request).await, "revoked");
+    app.come_to_rest().await;
+    assert_eq!(app.payer(&request).await, None);
+    assert_eq!(app.count("SELECT count(*) FROM agreement_wakes").await, 0);
 }
 
 /// The consumer deletes the endpoint before its end: nothing is left to be told.
@@ -279,6 +348,42 @@ async fn a_renewal_counts_what_goes_over_to_it(pool: PgPool) {
         .agree_in_place_of(Some(&old), &listing, &[BUYER], terms())
         .await;
     app.told(&mut old, Told::Replaced).await;
+    let second = app.requested_by(BUYER, &service).await;
+    assert_eq!(app.judge().await.failed, []);
+    app.pays(&first, &old).await;
+    app.come_to_rest().await;
+    assert_eq!(app.summary(&second).await, "waiting");
+    app.pays(&first, &new).await;
+    assert_eq!(app.read(&new).await.over_quota, None);
+}
+
+/// The same where the one in between never came to be.
+#[sqlx::test(migrations = "./migrations")]
+async fn a_renewal_counts_what_goes_over_to_it_past_one_that_never_was(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let (service, listing) = app.market(|_| {}).await;
+    let now = app.clock.now();
+    let begins = now + TimeDelta::days(1);
+    let terms = |from, until| Terms {
+        quotas: at_most(1),
+        ..Terms::lasting(from, until)
+    };
+    let mut old = app
+        .agree(&listing, &[BUYER], terms(now, Some(begins)))
+        .await;
+    app.come_to_rest().await;
+    let first = app.endpoint(BUYER, &service).await;
+    let mut never = app
+        .agree_in_place_of(Some(&old), &listing, &[BUYER], terms(begins, None))
+        .await;
+    app.told_as_of(&mut old, Told::Replaced, begins).await;
+    let new = app
+        .agree_in_place_of(Some(&never), &listing, &[BUYER], terms(begins, None))
+        .await;
+    app.told(&mut never, Told::RolledBack).await;
+    app.come_to_rest().await;
+    app.advance(HOUR * 24 + SECOND);
+    app.make_partitions().await;
     let second = app.requested_by(BUYER, &service).await;
     assert_eq!(app.judge().await.failed, []);
     app.pays(&first, &old).await;

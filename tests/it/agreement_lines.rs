@@ -75,7 +75,11 @@ async fn whoever_rolls_one_back_says_what_becomes_of_the_one_behind_it(pool: PgP
         (&before["state"], &before["successor"]),
         (&json!("active"), &Value::Null)
     );
-    // There is room for another, and behind it nothing that is asked for.
+    // It ends for the one that was rolled back, so a later end would come to nothing. There is room for another, and behind it nothing that is asked for.
+    let later = json!({ "ends_at": time(&first["ends_at"]) + TimeDelta::days(90) });
+    app.act(&first, "amend", &later)
+        .await
+        .refused("in vain", 409, "agreement_step_impossible");
     let second = app.act(&first, "renew", &json!({})).await.good();
     app.act(&second, "roll-back", &json!({ "reason": "again" }))
         .await
@@ -93,6 +97,11 @@ async fn what_is_kept_takes_the_place_of_the_one_before(pool: PgPool) {
     assert_eq!(app.agreement(&third).await["state"], "pending");
     let successor = json!({ "agreement_id": third["id"], "since": third["starts_at"] });
     assert_eq!(app.agreement(&first).await["successor"], successor);
+    app.act(&first, "renew", &json!({})).await.refused(
+        "it has a successor",
+        409,
+        "agreement_renewed",
+    );
     // Its accounts go along to it.
     let vouch = json!({ "account_id": SECOND, "proof": "operator_vouched", "reason": "named" });
     app.post(Who::Admin, &format!("{}/accounts", path(&first)), &vouch)

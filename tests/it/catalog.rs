@@ -262,6 +262,7 @@ async fn a_private_offer_shows_its_accounts_what_is_hidden(pool: PgPool) {
     assert_eq!(seen().await, (0, 404), "its time has not come");
     app.advance(Duration::from_hours(25));
     assert_eq!(seen().await, (1, 200));
+    app.run_until_rest().await;
     let mut next = content(&service);
     next["plans"][0]["name"] = json!("Another");
     app.write(&listing, &next).await.good();

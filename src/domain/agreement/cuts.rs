@@ -23,8 +23,8 @@ pub struct Seat {
     pub account: String,
     /// Whether it was accepted and lives in AWS.
     pub live: bool,
-    /// Whether it has no right any more, or AWS deleted it. What AWS shows otherwise is neither gone nor live: AWS does not say that nothing can be accepted again that somebody
-    /// rejected there by hand.
+    /// Whether it has no right any more, or nothing can be revoked in AWS. What was rejected there by hand is neither gone nor live: AWS does not say that it can never be accepted
+    /// again, and a word of AWS that nobody knows says nothing.
     pub gone: bool,
     /// Whether the account is let in by the agreement. Nobody whom the agreement that took its place does not let in is.
     pub let_in: bool,

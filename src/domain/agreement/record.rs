@@ -149,7 +149,8 @@ impl Record {
         self.questioned.as_ref().is_some_and(|last| last.said)
     }
 
-    pub(super) fn replaced(&self) -> Option<DateTime<Utc>> {
+    /// The first time from which on another was said to take its place, whatever became of that one.
+    pub fn replaced(&self) -> Option<DateTime<Utc>> {
         self.replaced
     }
 

@@ -71,7 +71,7 @@ pub struct Readiness {
     /// What was seen.
     #[schema(example = "AWS shows the service as Available")]
     pub evidence: String,
-    /// When that was seen last; null where nobody has looked, and where the check rests on nothing that is looked at.
+    /// When that was seen last, or since when it is so for a test connection; null where nobody has looked, and where the check rests on nothing that is looked at.
     #[schema(example = "2026-11-27T09:30:00Z")]
     pub observed_at: Option<DateTime<Utc>>,
 }
@@ -106,7 +106,7 @@ pub struct ServiceReadiness {
 pub struct ReadinessFacts {
     /// The services, as many as are registered.
     pub services: Vec<ServiceReadiness>,
-    /// When an account of the allow-list was seen connected to one of them last; `None` where none ever was.
+    /// Since when an account of the allow-list is connected to one of them, or when it last came to be; `None` where none ever was.
     pub test_connection: Option<DateTime<Utc>>,
 }
 
