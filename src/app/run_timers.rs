@@ -111,14 +111,14 @@ async fn is_agreement_sure(
     }
     let pays = agreement_bindings::of_connections(conn, &[id]).await?;
     let pays = pays.get(&id).map(|row| row.agreement);
-    let other = match pays.filter(|pays| *pays != planner) {
-        Some(other) => Some(other),
+    let mut other = pays.filter(|pays| *pays != planner);
+    if other.is_none() {
+        let found = gather(conn, &[id], at).await?;
         // What somebody rejected in AWS by hand goes to nobody else: no place is taken for it.
-        None => {
-            let found = gather(conn, &[id], at).await?;
-            found.other_payer(id, planner).filter(|_| found.is_live(id))
+        if found.is_live(id) {
+            other = found.other_payer(id, planner);
         }
-    };
+    }
     let Some(other) = other else { return Ok(true) };
     agreement_work::wake(conn, &[planner, other]).await?;
     Ok(false)
