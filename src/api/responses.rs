@@ -290,7 +290,7 @@ problems! {
     /// The agreement or the connection named does not exist.
     UsageSubjectMissing = [AgreementNotFound, ConnectionNotFound];
     /// The agreement gives nobody access.
-    AgreementGrantConflict = [AgreementNotInForce, BuyerNotAllowed];
+    AgreementGrantConflict = [AgreementNotInForce, BuyerNotAllowed, AccessEnding];
     /// What is reported cannot be taken in.
     UsageConflict = [UsageEventReused, UsageOutsideAgreement, UsageBelowZero];
     /// Its grace is over, or the account belongs to somebody else by now.

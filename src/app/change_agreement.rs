@@ -412,10 +412,10 @@ impl Case<'_> {
             (None, _) => false,
         };
         if longer {
+            self.refuse_vain(&terms)?;
             self.refuse_overlap(conn, &terms).await?;
         }
         self.refuse_cut(&terms)?;
-        self.refuse_vain(&terms)?;
         Ok(Some(terms))
     }
 
@@ -431,20 +431,22 @@ impl Case<'_> {
         Err(AppError::new(Code::RenewalPending, detail).field("ends_at"))
     }
 
-    /// Refuses a later end than the time at which another was to take its place that never came to be: it ends then all the same.
+    /// Refuses a later end than the time at which another takes its place, or was to before it was rolled back: it ends then all the same.
     fn refuse_vain(&self, terms: &Terms) -> Result<(), AppError> {
         let replaced = self.known.record(self.row.id)?.replaced();
         let is_later = |at: &DateTime<Utc>| terms.ends_at.is_none_or(|end| end > *at);
         let Some(at) = replaced.filter(is_later) else {
             return Ok(());
         };
-        if self.known.successor(self.row.id).is_some() {
-            return Ok(());
-        }
-        let detail = format!(
-            "it ends at {} because another was to take its place then, which was rolled back: renew it again instead",
-            shown(at)
-        );
+        let at = shown(at);
+        let detail = match self.known.successor(self.row.id) {
+            Some((next, _)) => format!(
+                "it cannot end later than {at}, because another was made to take its place then; the next one is {next}"
+            ),
+            None => format!(
+                "it cannot end later than {at}, because another was to take its place then, which was rolled back: renew it again instead"
+            ),
+        };
         Err(self.impossible(&detail))
     }
 

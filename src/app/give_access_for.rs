@@ -87,7 +87,7 @@ pub async fn schedule_revocation(
     };
     desk::note(&mut tx, note).await?;
     let after = desk::read(&mut tx, ctx, id, at).await?;
-    tell(&mut tx, actor, &after, planned.at, at).await?;
+    tell(&mut tx, actor, (&before, &after), at).await?;
     ctx.commit(tx).await?;
     Ok(after)
 }
@@ -127,22 +127,25 @@ pub async fn cancel_revocation(
     };
     desk::note(&mut tx, note).await?;
     let after = desk::read(&mut tx, ctx, id, at).await?;
-    tell(&mut tx, actor, &after, planned.at, at).await?;
+    tell(&mut tx, actor, (&before, &after), at).await?;
     ctx.commit(tx).await?;
     Ok(after)
 }
 
-/// Notes what the consumer is to be told of the end of access: when it comes now, or that what was planned for `planned` does not. Whatever was told before, this is the later word.
+/// Notes what the consumer is to be told of the end of access: when it comes now, or that what was planned does not. Whatever was told before, this is the later word; where
+/// access ends when it did before, there is none.
 async fn tell(
     conn: &mut PgConnection,
     actor: &Actor,
-    after: &UnderReview,
-    planned: DateTime<Utc>,
+    (before, after): (&UnderReview, &UnderReview),
     at: DateTime<Utc>,
 ) -> Result<(), AppError> {
-    let (kind, ends_at) = match &after.desk.revocation {
-        Some(standing) => (NoticeKind::AccessEnding, standing.at),
-        None => (NoticeKind::AccessEndingCancelled, planned),
+    let end = |of: &UnderReview| of.desk.revocation.as_ref().map(|plan| plan.at);
+    let (kind, ends_at) = match (end(before), end(after)) {
+        (before, after) if before == after => return Ok(()),
+        (_, Some(ends_at)) => (NoticeKind::AccessEnding, ends_at),
+        (Some(planned), None) => (NoticeKind::AccessEndingCancelled, planned),
+        (None, None) => return Ok(()),
     };
     let notice = Notice {
         kind,

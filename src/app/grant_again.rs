@@ -9,7 +9,7 @@ use super::report_usage::missing;
 use super::{AppContext, AppError, text};
 use crate::domain::actor::Actor;
 use crate::domain::ids::AgreementId;
-use crate::store::{agreements, findings};
+use crate::store::{PgConnection, access_work, agreement_grants, agreements, findings};
 
 /// Has the worker give the grants of an agreement again. Answers how many were missing.
 #[tracing::instrument(skip_all, fields(agreement.id = %id))]
@@ -35,6 +35,7 @@ pub async fn grant_again(
         );
         return Err(AppError::new(Code::BuyerNotAllowed, detail));
     }
+    refuse_taken_away(&mut tx, id).await?;
     let ended = findings::end_missing_grants(&mut tx, id, now).await?;
     agreements::look_at(&mut tx, &[id], now).await?;
     let after = Some(json!({ "missing_grants": ended }));
@@ -51,4 +52,21 @@ pub async fn grant_again(
     .await?;
     ctx.commit(tx).await?;
     Ok(ended)
+}
+
+/// Refuses while a removal takes away what it would give: cancelled, that gives it back.
+async fn refuse_taken_away(conn: &mut PgConnection, id: AgreementId) -> Result<(), AppError> {
+    let grants = agreement_grants::of_many(conn, &[id]).await?;
+    let pairs: Vec<_> = grants
+        .into_iter()
+        .map(|grant| (grant.account, grant.service))
+        .collect();
+    let kept_out = access_work::keeping_out(conn, &pairs).await?;
+    let Some(((account, service), removal)) = kept_out.into_iter().min() else {
+        return Ok(());
+    };
+    let detail = format!(
+        "{removal} takes the access of {account} to {service} away: cancel it, or name the account among the principals of the service once it is done"
+    );
+    Err(AppError::new(Code::AccessEnding, detail))
 }

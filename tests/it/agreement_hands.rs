@@ -196,6 +196,43 @@ async fn a_removal_of_access_says_whose_agreements_it_takes_from(pool: PgPool) {
     assert_eq!(app.let_in(&service).await, [root(BUYER)]);
 }
 
+/// What a removal takes away is given back when that is cancelled, and by nothing else meanwhile.
+#[sqlx::test(migrations = "./migrations")]
+async fn nothing_is_given_again_while_a_removal_takes_it_away(pool: PgPool) {
+    let app = TestApp::start(pool);
+    let (service, deal) = sold(&app).await;
+    let cause = of_principal(&service, &root(SECOND));
+    let confirm = app.removal_preview(&cause).await["confirm"].clone();
+    let meant = json!({
+        "cause": cause, "confirm": confirm, "grace_seconds": 3600, "reason": "they attack us", "confirm_principals_of_agreements": true,
+    });
+    let removal = app
+        .post(Who::Admin, "/v1/access-removals", &meant)
+        .await
+        .good();
+    app.come_to_rest().await;
+    let grant = format!("/v1/agreements/{}/grant", deal.agreement.id);
+    let refused = app
+        .post(Who::Admin, &grant, &json!({ "reason": "they paid" }))
+        .await;
+    refused.refused("it is taken away", 409, "access_ending");
+    let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains(removal["id"].as_str().unwrap()), "{detail}");
+    app.try_to_take_back(&removal).await.good();
+    app.carry_access_on().await;
+    app.come_to_rest().await;
+    assert_eq!(
+        app.let_in(&service).await,
+        [root(GUEST), root(BUYER), root(SECOND)]
+    );
+    let without = json!({ "allowed_principals": [GUEST, BUYER] });
+    names(
+        &app.try_to_change(&service, &without).await,
+        &deal,
+        &[SECOND],
+    );
+}
+
 /// A person takes a principal out that was there by hand, and the worker has an agreement stand on it: that changes nothing of the service, and not its version. Answers what
 /// the person is told, and the agreement.
 async fn at_one_moment(app: &TestApp, agreement_first: bool) -> (Answer, Deal) {

@@ -102,6 +102,10 @@ async fn what_is_kept_takes_the_place_of_the_one_before(pool: PgPool) {
         409,
         "agreement_renewed",
     );
+    let until = json!({ "ends_at": third["starts_at"] });
+    app.act(&first, "amend", &until)
+        .await
+        .refused("in vain", 409, "agreement_step_impossible");
     // Its accounts go along to it.
     let vouch = json!({ "account_id": SECOND, "proof": "operator_vouched", "reason": "named" });
     app.post(Who::Admin, &format!("{}/accounts", path(&first)), &vouch)
