@@ -70,15 +70,13 @@ async fn back(
     let rolled_back = of
         .iter()
         .filter(|one| one.state == AgreementState::Ended && one.cause.is_none());
-    let mut pairs = Vec::new();
-    for one in rolled_back.filter(|one| seats.contains_key(&one.id)) {
-        let before = agreements::line_before(conn, one.id).await?;
-        pairs.extend(before.last().map(|before| (one.id, *before)));
-    }
     let mut all = BTreeMap::new();
-    if pairs.is_empty() {
+    let gone = rolled_back.filter(|one| seats.contains_key(&one.id));
+    let gone: Vec<AgreementId> = gone.map(|one| one.id).collect();
+    if gone.is_empty() {
         return Ok(all);
     }
+    let pairs = agreements::places(conn, &gone).await?;
     let before: Vec<AgreementId> = pairs.iter().map(|(_, before)| *before).collect();
     let found = agreements::by_ids(conn, &before).await?;
     let known = know(conn, &found).await?;

@@ -1,20 +1,14 @@
 """What the documents say to type is typed, word by word, against the demo after its tour: every curl is answered as its comment says, and well where it says nothing."""
 
 import re
-import subprocess
 
-from _program import DataDir, Failed, clean_environment, demo, expect, passed, program, run, wait_for
+from _program import DataDir, Failed, demo, expect, passed, run, token, wait_for
 from _shell import Shell, blocks, commands
 from _world import Rest
 
 # A comment after a command begins with a status, or with where the thing stands then.
 STATUS = re.compile(r"#\s*(\d{3})\b")
 STANDS = re.compile(r"#\s*(?:\d{3}: )?(active|review|grace|limited|public)\b")
-
-
-def token(data, role, subject):
-    arguments = ["token", "--role", role, "--subject", subject, "--key-file", data / "development-issuer.pem"]
-    return subprocess.run([program(), *map(str, arguments)], capture_output=True, check=True, text=True, env=clean_environment()).stdout.strip()
 
 
 def follow(shell, block, before=lambda command: None):
@@ -62,7 +56,7 @@ def the_readme(data, ready, rest):
 
 def listings_and_agreements(data, ready, rest, service):
     """Both documents are one story: what the first makes is what the second sells."""
-    reviewer = token(data, "approver", "ben")
+    reviewer = token(data / "development-issuer.pem", "approver")
     with Shell(data / "listings", {"API": ready["api"], "TOKEN": ready["admin_token"]}) as shell:
         shell.type(f"TOKEN={ready['admin_token']} REVIEWER={reviewer} SERVICE={service}")
 

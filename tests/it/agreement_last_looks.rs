@@ -29,6 +29,14 @@ fn at_most(connections: u32) -> Quotas {
 }
 
 impl TestApp {
+    /// Terms from now on that grant so many connections.
+    fn granting(&self, connections: u32) -> Terms {
+        Terms {
+            quotas: at_most(connections),
+            ..Terms::lasting(self.clock.now(), None)
+        }
+    }
+
     /// Somebody who bought is connected, and the agreement has ended: it is cut in a day.
     async fn in_grace(&self, change: impl Fn(&mut Value)) -> (Service, Value, Deal, Request) {
         let (service, listing) = self.market(change).await;
@@ -148,10 +156,7 @@ async fn what_goes_beyond_one_goes_to_another_with_room(pool: PgPool) {
     let (service, listing) = app
         .market(|content| content["plans"][0]["bind_rule"] = json!("oldest"))
         .await;
-    let terms = |most| Terms {
-        quotas: at_most(most),
-        ..Terms::lasting(app.clock.now(), None)
-    };
+    let terms = |most| app.granting(most);
     let mut first = app.agree(&listing, &[BUYER], terms(2)).await;
     let second = app.agree(&listing, &[BUYER], terms(1)).await;
     app.come_to_rest().await;
@@ -183,10 +188,7 @@ async fn what_goes_beyond_one_goes_to_another_that_comes_later(pool: PgPool) {
     let (service, listing) = app
         .market(|content| content["plans"][0]["bind_rule"] = json!("oldest"))
         .await;
-    let terms = |most| Terms {
-        quotas: at_most(most),
-        ..Terms::lasting(app.clock.now(), None)
-    };
+    let terms = |most| app.granting(most);
     let mut first = app.agree(&listing, &[BUYER], terms(1)).await;
     app.come_to_rest().await;
     let request = app.endpoint(BUYER, &service).await;
@@ -206,10 +208,7 @@ async fn what_goes_beyond_one_goes_to_another_that_comes_later(pool: PgPool) {
 async fn a_later_word_does_not_hide_an_earlier_one(pool: PgPool) {
     let app = TestApp::start(pool);
     let (service, listing) = app.market(|_| {}).await;
-    let terms = |most| Terms {
-        quotas: at_most(most),
-        ..Terms::lasting(app.clock.now(), None)
-    };
+    let terms = |most| app.granting(most);
     let mut deal = app.agree(&listing, &[BUYER], terms(1)).await;
     app.come_to_rest().await;
     let request = app.endpoint(BUYER, &service).await;
@@ -336,10 +335,7 @@ async fn what_others_pay_for_is_not_cut_whenever_that_came(pool: PgPool) {
 async fn a_renewal_counts_what_goes_over_to_it(pool: PgPool) {
     let app = TestApp::start(pool);
     let (service, listing) = app.market(|_| {}).await;
-    let terms = || Terms {
-        quotas: at_most(1),
-        ..Terms::lasting(app.clock.now(), None)
-    };
+    let terms = || app.granting(1);
     let mut old = app.agree(&listing, &[BUYER], terms()).await;
     app.come_to_rest().await;
     let first = app.endpoint(BUYER, &service).await;
